@@ -1,0 +1,24 @@
+"""The widget of calibration_gap: paste probability rows, see whether the confidence of both models is honest."""
+
+from pathlib import Path
+
+import evaluate
+import numpy as np
+from widget import build, to_csv
+
+metric = evaluate.load(str(Path(__file__).parent))
+
+rng = np.random.default_rng(0)
+truth = rng.beta(2, 2, 500)  # the chance that the class is 1
+references = (rng.random(500) < truth).astype(int)
+logit = np.log(truth / (1 - truth))
+large, compressed = (1 / (1 + np.exp(-k * logit - rng.normal(0, noise, 500))) for k, noise in ((1, 0.1), (2, 0.6)))
+columns = {"references": references}
+for name, p in (("predictions", compressed.round(4)), ("large_predictions", large.round(4))):
+    columns[name] = np.stack([1 - p, p], 1).round(4)
+example = to_csv(columns)
+
+demo = build(metric, "As honest about its confidence?", example, choices={"binning": ["quantile", "uniform"]})
+
+if __name__ == "__main__":
+    demo.launch(max_file_size="2mb")

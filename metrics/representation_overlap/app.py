@@ -1,0 +1,19 @@
+"""The widget of representation_overlap: paste two models' embeddings, see whether they give the same neighbours."""
+
+from pathlib import Path
+
+import evaluate
+import numpy as np
+from widget import build, to_csv
+
+metric = evaluate.load(str(Path(__file__).parent))
+
+rng = np.random.default_rng(0)
+large = rng.normal(size=(200, 6)).round(3)
+compressed = (large[:, :4] + rng.normal(0, 0.5, (200, 4))).round(3)  # fewer dimensions, and noise
+example = to_csv({"predictions": compressed, "large_predictions": large})
+
+demo = build(metric, "Same neighbours?", example, max_rows=5_000)
+
+if __name__ == "__main__":
+    demo.launch(max_file_size="2mb")
