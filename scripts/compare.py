@@ -88,8 +88,9 @@ def arrange(large: Arrays, compressed: Arrays) -> dict[str, dict[str, Any] | str
     embeddings = pair(large, compressed, "embeddings")
     calls: dict[str, dict[str, Any] | str] = dict.fromkeys(QUESTIONS, "left out")
     for name in ("prediction_error_jaccard", "calibration_gap"):
-        both = outputs is not None and labels is not None
-        calls[name] = outputs | {"references": labels} if both else "left out: it needs labels, and outputs of both models"
+        calls[name] = "left out: it needs labels, and outputs of both models"
+        if outputs is not None and labels is not None:
+            calls[name] = outputs | {"references": labels}
     calls["representation_overlap"] = embeddings or "left out: it needs embeddings of both models"
     if outputs is None or strange is None or outputs.get("from_logits") != strange.get("from_logits"):
         calls["ood_divergence"] = "left out: it needs outputs of both models on usual and on other inputs, of one kind"
