@@ -55,17 +55,25 @@ def blocks_of(seed: int, start: int, count: int) -> np.ndarray:
     return (stream.random_raw(count) >> np.uint64(56)).astype(np.intp)
 
 
-def block_quantile(level: float) -> float:
-    """As `normal_quantile`, for a standard error that was estimated from the blocks (Student's t)."""
-    return float(stdtrit(BLOCKS - 1, (1 + level) / 2))
+def block_deviations(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """How far each block's sum (blocks first) lies from its part of the whole, scaled to errors of the mean."""
+    n, shares = rows.sum(), rows / rows.sum()
+    deviations = sums - np.multiply.outer(shares, sums.sum(axis=0))
+    return deviations / n * np.sqrt(n / max(n - 1, 1) * BLOCKS / (BLOCKS - 1))
 
 
-def block_error(deviations: np.ndarray) -> np.ndarray:
-    """Standard error of sums over rows, from each block's deviation (blocks first) of its sum from its fair part."""
-    return np.sqrt((deviations**2).sum(axis=0) * BLOCKS / (BLOCKS - 1))
+def mean_interval(sums: np.ndarray, rows: np.ndarray, level: float) -> tuple[float, float]:
+    """Interval of a mean over rows, from its sums and the number of rows in every block (Student's t)."""
+    n = int(rows.sum())
+    mean = float(sums.sum()) / n
+    if n == 1:
+        return -np.inf, np.inf
+    error = np.sqrt((block_deviations(sums, rows) ** 2).sum())
+    reach = float(error * stdtrit(min(n, BLOCKS) - 1, (1 + level) / 2))
+    return mean - reach, mean + reach
 
 
-def block_draws(deviations: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """Random errors of the sums (draws first), with the variances and covariances that the blocks show."""
-    noise = np.random.Generator(np.random.PCG64(seed)).standard_normal((draws, len(deviations)))
-    return noise * np.sqrt(BLOCKS / (BLOCKS - 1)) @ deviations
+def block_noise(draws: int, seed: int) -> np.ndarray:
+    """Random weights (draws first): `block_noise(...) @ block_deviations(...)` are random errors of the means, with the
+    variances and covariances that the blocks show. One noise for all figures keeps them paired."""
+    return np.random.Generator(np.random.PCG64(seed)).standard_normal((draws, BLOCKS))

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any
@@ -49,6 +50,11 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
     """
 
     options: type[Options] = Options
+    writer: Any
+    buf_writer: Any
+    filelock: Any
+    filelocks: Any
+    file_paths: Any
 
     @abc.abstractmethod
     def _compute(self, rows: "Rows", options: Any) -> dict[str, Any]:
@@ -102,17 +108,17 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
             self._flush()
 
     def _split(self, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Inputs and options apart. `references` given to a metric that has none is left out, as `combine` passes it."""
+        """Inputs and options apart. A metric without `references` leaves them out: `evaluate.combine` passes them."""
         inputs = {name: given.pop(name, None) for name in self._feature_names()}
         given.pop("references", None)
         return inputs, given
 
     def _sign(self, result: dict[str, Any], options: Options) -> dict[str, Any]:
         """Plain numbers, and in the details the line that makes the figures reproducible."""
-        plain = {k: v if k == "details" else v if isinstance(v, int) else float(v) for k, v in result.items()}
-        if options.details:
-            plain["details"] = {"signature": signature(self.name, options), **plain["details"]}
-        return plain
+        plain = {k: v if isinstance(v, int) else float(v) for k, v in result.items() if k != "details"}
+        if not options.details:
+            return plain
+        return plain | {"details": {"signature": signature(self.name, options), **result["details"]}}
 
     # Rows that wait: `add` fills a short list, `add_batch` writes to the file that `evaluate` locks and shares.
 
@@ -120,9 +126,19 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         return self.__dict__.setdefault("_waiting_rows", [])
 
     def _flush(self) -> None:
-        rows, self._waiting_rows = self._waiting(), []
+        rows = self.__dict__.pop("_waiting_rows", None)
         if rows:
             self.add_batch(**{name: [row[name] for row in rows] for name in rows[0]})
+
+    def _finalize(self) -> None:
+        """Close the file, and in the main process lock those of all processes. (The stock method maps them to memory.)"""
+        if self.writer is not None:
+            self.writer.finalize()
+        self.writer = None
+        if self.process_id > 0:
+            self.filelock.release()
+        elif not self.keep_in_memory:
+            self.file_paths, self.filelocks = self._get_all_cache_files()
 
     def _read(self) -> Iterator[Arrays]:
         """The rows that were kept, piece by piece, each read from the file only when its turn comes."""
@@ -130,11 +146,11 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         for source in sources:
             with pa.OSFile(source) if isinstance(source, str) else source as stream:
                 for batch in pa.ipc.open_stream(stream):
-                    yield {name: from_arrow(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+                    yield {name: from_arrow(batch.column(name)) for name in batch.schema.names}
 
     def _discard(self) -> None:
         """Empty the module: close and delete the files, release their locks."""
-        self.data = self.writer = self.buf_writer = self.selected_feature_format = None
+        self.writer = self.buf_writer = self.selected_feature_format = None
         for lock, path in reversed(list(zip(self.filelocks or [], self.file_paths or [], strict=False))):
             if os.path.exists(path):
                 os.remove(path)
@@ -148,24 +164,29 @@ class Rows:
     def __init__(self, read: Callable[[], Iterator[Arrays]]):
         self._read = read
 
+    @cached_property
+    def count(self) -> int:
+        return sum(map(length, self._read()))
+
     def chunks(self) -> Iterator[tuple[int, Arrays]]:
         """`(index of the first row, arrays)` in pieces of a size that depends on the rows' width alone."""
-        start, held = 0, None
+        start, held = 0, []
         for arrays in self._read():
-            held = arrays if held is None else {k: np.concatenate([held[k], arrays[k]]) for k in arrays}
-            size = chunk_size(held)
-            while length(held) >= size:
-                yield start, {k: v[:size] for k, v in held.items()}
-                start, held = start + size, {k: v[size:] for k, v in held.items()}
-        if held is not None and length(held):
-            yield start, held
+            held.append(arrays)
+            size = chunk_size(arrays)
+            if sum(map(length, held)) < size:
+                continue
+            joined = join(held)
+            stop = length(joined) - length(joined) % size
+            for at in range(0, stop, size):
+                yield start + at, {k: v[at : at + size] for k, v in joined.items()}
+            start, held = start + stop, [{k: v[stop:] for k, v in joined.items()}]
+        if length(rest := join(held)):
+            yield start, rest
 
     def whole(self) -> Arrays:
         """All rows at once, for figures that need them together."""
-        pieces = list(self._read())
-        if len(pieces) == 1:
-            return pieces[0]
-        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+        return join(list(self._read()))
 
     def map(self, function: Callable[[int, Arrays], Any]) -> Iterator[Any]:
         """`function` of every chunk, in order, a few at a time on as many threads as there are cores."""
@@ -194,10 +215,16 @@ def length(arrays: Arrays) -> int:
     return len(next(iter(arrays.values())))
 
 
+def join(pieces: list[Arrays]) -> Arrays:
+    if len(pieces) == 1:
+        return pieces[0]
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
 def chunk_size(arrays: Arrays) -> int:
     """Rows a piece: 65,536 narrow ones (they stay in the processor's cache), fewer when rows are wide."""
     width = max(values.shape[1] if values.ndim == 2 else 1 for values in arrays.values())
-    return max(256, 2**16 // max(1, width // 8))
+    return max(1024, 2**16 // max(1, width // 8))
 
 
 # What comes in becomes arrays.
@@ -283,7 +310,7 @@ def read_dtype(name: str, array: np.ndarray) -> np.ndarray:
         return array.view(np.int8)
     if kind == "U" and array.ndim == 1:
         return array.astype(object)
-    if kind == "V" and "float" in array.dtype.name or array.dtype == np.float16:
+    if array.dtype == np.float16 or (kind == "V" and "float" in array.dtype.name):
         return array.astype(np.float32)  # half precision, also JAX's bfloat16
     if kind == "f":
         return array.astype(np.float64)
@@ -374,7 +401,7 @@ def check_finite(name: str, values: np.ndarray, start: int = 0) -> None:
 
 def check_labels(name: str, labels: np.ndarray, start: int = 0) -> np.ndarray:
     """Labels: whole numbers (floats that are whole become integers) or strings, one per example."""
-    if labels.ndim != 1 or labels.dtype.kind == "O" and not isinstance(labels[0], str):
+    if labels.ndim != 1 or (labels.dtype.kind == "O" and not isinstance(labels[0], str)):
         what = f"rows of shape {labels.shape}" if labels.ndim != 1 else type(labels[0]).__name__
         raise ValueError(f"{name} needs one label per example, got {what}")
     if labels.dtype.kind == "f":
@@ -404,9 +431,9 @@ def check_columns(name: str, rows: np.ndarray, from_logits: bool, start: int = 0
     Rows may miss a sum of 1 by 0.01, since bfloat16 rounds every entry by up to 0.4 %.
     """
     if rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind == "O":
-        what = "strings" if rows.dtype.kind == "O" else f"shape {rows.shape}"
-        hint = "; for a binary model's single column p give the two columns 1 - p and p" if what != "strings" else ""
-        raise ValueError(f"{name} needs one row per example and a column for each of two or more classes, got {what}{hint}")
+        binary = "; for a binary model's single column p give the two columns 1 - p and p"
+        what = "strings" if rows.dtype.kind == "O" else f"shape {rows.shape}{binary}"
+        raise ValueError(f"{name} needs one row per example and a column per class, two or more of them, got {what}")
     columns = np.ascontiguousarray(rows.T, dtype=np.float64)
     if from_logits:
         check_finite(name, rows, start)

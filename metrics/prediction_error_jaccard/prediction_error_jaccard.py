@@ -55,7 +55,7 @@ Args:
     seed: has no effect here (nothing is random); accepted so that all metrics can be called alike.
     details: add the key `details` with the 2 x 2 table that `plot` draws.
 Returns:
-    jaccard, jaccard_low, jaccard_high (0 to 1): share of all examples that any of the two got wrong that both got wrong.
+    jaccard, jaccard_low, jaccard_high (0 to 1): of the examples that any got wrong, the share that both did.
     expected_jaccard (0 to 1): what two unrelated error sets of these sizes share.
     max_jaccard (0 to 1): the most that these sizes allow.
     chance_corrected_jaccard (up to 1; 0 is chance): (jaccard - expected) / (max - expected).
@@ -126,7 +126,7 @@ class PredictionErrorJaccard(ArrayMetric):
         return finish(rows.total(lambda start, arrays: summarize(validate(arrays, options, start))), options)
 
     def plot(self, result: dict[str, Any]) -> Any:
-        """The four groups of examples, and the Jaccard between its chance level and its maximum; a matplotlib Figure."""
+        """Whose errors they are, and the Jaccard between its chance level and its maximum; a matplotlib Figure."""
         return plot(result)
 
 
@@ -173,8 +173,8 @@ def validate_squad(arrays: Arrays, options: ErrorOptions) -> Arrays:
     answers: dict[str, list[str]] = {}
     right: dict[str, np.ndarray] = {}
     for name in ("predictions", "large_predictions"):
-        if unmatched := sorted(gold.keys() ^ by_id[name].keys()):
-            raise ValueError(f"{name} and references hold different ids ({len(unmatched)} do not match, e.g. {unmatched[0]!r})")
+        if odd := sorted(gold.keys() ^ by_id[name].keys()):
+            raise ValueError(f"{name} and references hold different ids ({len(odd)} do not match, e.g. {odd[0]!r})")
         answers[name] = [squad_answer(name, by_id[name][key], options.no_answer_threshold) for key in gold]
         right[name] = np.array([a in squad_gold(gold[k]) for a, k in zip(answers[name], gold, strict=True)])
     agree = np.array(answers["predictions"], dtype=object) == np.array(answers["large_predictions"], dtype=object)
@@ -197,17 +197,20 @@ def squad_by_id(name: str, values: np.ndarray) -> dict[str, dict[str, Any]]:
 
 def squad_answer(name: str, prediction: dict[str, Any], threshold: float) -> str:
     text, absent = prediction["prediction_text"], prediction.get("no_answer_probability", 0.0)
+    where = f"for id {prediction['id']!r}"
     if not isinstance(text, str):
-        raise ValueError(f"{name} needs a string as prediction_text, got {text!r} for id {prediction['id']!r}")
+        raise ValueError(f"{name} needs a string as prediction_text, got {text!r} {where}")
     if isinstance(absent, bool) or not isinstance(absent, int | float) or not 0 <= absent <= 1:
-        raise ValueError(f"{name} needs a no_answer_probability between 0 and 1, got {absent!r} for id {prediction['id']!r}")
+        raise ValueError(f"{name} needs a no_answer_probability between 0 and 1, got {absent!r} {where}")
     return "" if absent > threshold else normalize_answer(text)
 
 
 def squad_gold(reference: dict[str, Any]) -> set[str]:
     """The acceptable answers after normalization; none means that no answer is the right answer."""
     answers = reference["answers"]
-    texts = answers.get("text") if isinstance(answers, dict) else [a.get("text") for a in answers if isinstance(a, dict)]
+    if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers):
+        answers = {"text": [answer.get("text") for answer in answers]}
+    texts = answers.get("text") if isinstance(answers, dict) else None
     if texts is None or isinstance(texts, str) or any(not isinstance(text, str) for text in texts):
         raise ValueError(f'references needs answers with a list of strings as "text" (id {reference["id"]!r})')
     return {normal for text in texts if (normal := normalize_answer(text))} or {""}
@@ -275,7 +278,8 @@ def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
         "mcnemar_p": mcnemar(only, large_only),
     }
     if "capa" in summary:
-        result["capa"] = capa(*summary["capa"] / n, classes=summary["classes"][0] / n)
+        overlap, gold, large_gold = (summary["capa"] / n).tolist()
+        result["capa"] = capa(overlap, gold, large_gold, classes=summary["classes"][0] / n)
     if options.details:
         result["details"] = {"examples": n, "both_right": n - either, "shared_errors": shared}
     return result

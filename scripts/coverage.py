@@ -1,0 +1,103 @@
+"""How often do the 95 % intervals hold the truth? Simulated data sets whose truth is known, measured by the metrics.
+
+    python scripts/coverage.py                                   # the table of coverage.md
+    python scripts/coverage.py --datasets 200 --only errors      # a quick look
+"""
+
+import argparse
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one process a core is faster than one call on all of them
+
+import evaluate
+import numpy as np
+import simulate
+import simulate_ood
+
+METRICS = Path(__file__).resolve().parent.parent / "metrics"
+LEVEL = 0.95
+RESAMPLES = 200
+NAIVE_DATASETS = 100
+
+Draw = Callable[[int, np.random.Generator], dict[str, Any]]
+
+
+@cache
+def load(name: str) -> Any:
+    return evaluate.load(str(METRICS / name))
+
+
+def studies() -> dict[str, list[tuple[str, str, Draw, dict[str, float], dict[str, Any]]]]:
+    """Kind of simulation: (scenario, metric, draw, truth, options)."""
+    return {
+        "errors": [
+            (name, "prediction_error_jaccard", s.draw, s.truth(), {}) for name, s in simulate.ERRORS.items()
+        ],
+        "calibration": [(name, "calibration_gap", s.draw, s.truth(), {}) for name, s in simulate.CALIBRATION.items()],
+        "ood": [
+            (name, "ood_divergence", partial(simulate_ood.draw, s), simulate_ood.truth(s), {"score": "given"})
+            for name, s in simulate_ood.SCENARIOS.items()
+        ],
+    }
+
+
+def trial(metric: str, draw: Draw, truth: dict[str, float], options: dict[str, Any], n: int, index: int) -> np.ndarray:
+    """One data set: for every figure, does the interval hold the truth, and how wide is it?"""
+    result = load(metric).compute(**draw(n, np.random.default_rng(index)), confidence_level=LEVEL, **options)
+    ends = [(result[f"{name}_low"], result[f"{name}_high"]) for name in truth]
+    return np.array([(low <= truth[name] <= high, high - low) for name, (low, high) in zip(truth, ends, strict=True)])
+
+
+def naive_trial(draw: Draw, truth: float, n: int, index: int) -> np.ndarray:
+    """What a plain percentile bootstrap of ece_gap would have said of the same data set."""
+    rng = np.random.default_rng(index)
+    data = draw(n, rng)
+    gaps = []
+    for _ in range(RESAMPLES):
+        rows = rng.integers(0, n, n)
+        again = {name: values[rows] for name, values in data.items()}
+        gaps.append(load("calibration_gap").compute(**again, confidence_level=None)["ece_gap"])
+    low, high = np.quantile(gaps, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return np.array([low <= truth <= high, high - low])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--datasets", type=int, default=1000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[500, 5000])
+    parser.add_argument("--only", nargs="+", choices=list(studies()), default=list(studies()))
+    parser.add_argument("--out", type=Path, help="also write the table here")
+    arguments = parser.parse_args()
+    lines = [
+        f"{arguments.datasets} data sets each; the naive bootstrap of ece_gap on {NAIVE_DATASETS} of them.",
+        "",
+        "| scenario | n | figure | truth | held the truth | mean width | naive bootstrap |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    print(*lines, sep="\n", flush=True)
+    with ProcessPoolExecutor() as pool:
+        for kind in arguments.only:
+            for scenario, metric, draw, truth, options in studies()[kind]:
+                for n in arguments.sizes:
+                    run = partial(trial, metric, draw, truth, options, n)
+                    outcome = np.mean(list(pool.map(run, range(arguments.datasets), chunksize=10)), axis=0)
+                    for name, (held, width) in zip(truth, outcome, strict=True):
+                        naive = ""
+                        if name == "ece_gap":
+                            count = range(min(NAIVE_DATASETS, arguments.datasets))
+                            found = list(pool.map(partial(naive_trial, draw, truth[name], n), count))
+                            naive = "{:.1%}, width {:.4f}".format(*np.mean(found, axis=0))
+                        row = (scenario, f"{n:,}", name, f"{truth[name]:.4f}", f"{held:.1%}", f"{width:.4f}", naive)
+                        lines.append("| " + " | ".join(row) + " |")
+                        print(lines[-1], flush=True)
+    if arguments.out:
+        arguments.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
