@@ -151,6 +151,9 @@ def validate(arrays: Arrays, options: ErrorOptions, start: int = 0) -> Arrays:
             raise ValueError(f"{name} are {kinds[0]} but references are {kinds[1]}; give labels of one type")
         if options.task == "exact_match" and values.dtype.kind != "O":
             raise ValueError(f'{name} must be strings for task="exact_match", got {values.dtype}')
+    classes = [len(rows) for rows in columns.values()]
+    if len(set(classes)) == 2:
+        raise ValueError(f"predictions have {classes[0]} classes but large_predictions have {classes[1]}")
     for name in columns:
         for other, values in labels.items():
             check_classes(other, values, len(columns[name]), start)
@@ -158,8 +161,6 @@ def validate(arrays: Arrays, options: ErrorOptions, start: int = 0) -> Arrays:
     out = {"right": small == references, "large_right": large == references, "agree": small == large}
     if len(columns) == 2:
         p, q = columns["predictions"], columns["large_predictions"]
-        if len(p) != len(q):
-            raise ValueError(f"predictions have {len(p)} classes but large_predictions have {len(q)}")
         row = np.arange(len(references))
         out |= {"overlap": np.einsum("ij,ij->j", p, q), "gold": p[references, row], "large_gold": q[references, row]}
         out["classes"] = np.array([len(p)])
