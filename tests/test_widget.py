@@ -1,5 +1,6 @@
 """How the widget reads a table and shows figures; that each folder's widget works is tested in test_metrics.py."""
 
+import dataclasses
 import doctest
 import importlib.util
 from pathlib import Path
@@ -62,12 +63,29 @@ def test_a_bad_table_is_answered_with_a_sentence(widget, text, sentence):
         widget.read_table(text, NAMES, 3)
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    level: float | None = 0.95
+    k: tuple[int, ...] = (10,)
+    queries: int | None = None
+    seed: int = 0
+
+
+def test_settings_become_options(widget):
+    typed = {"level": None, "k": "5, 10", "queries": "", "seed": 3}
+    assert widget.read_settings(Options(), typed) == {"level": None, "k": [5, 10], "queries": None, "seed": 3}
+    assert widget.read_settings(Options(), {"queries": "20", "level": 0.9}) == {"queries": 20, "level": 0.9}
+    for name in ("k", "queries"):
+        with pytest.raises(ValueError, match=f"{name} takes whole numbers"):
+            widget.read_settings(Options(), {name: "ten"})
+
+
 def test_uploads_are_text_or_a_sentence(widget):
-    assert widget.read_upload("\ufeffa,b\n1,2".encode()) == ("a,b\n1,2", "")
-    for content in (b"\x80\x04\x95", b"x" * 2_000_001):
-        text, message = widget.read_upload(content)
-        assert text == ""
-        assert message.startswith('<p role="alert">')
+    assert widget.read_upload("\ufeffa,b\n1,2".encode()) == "a,b\n1,2"
+    with pytest.raises(ValueError, match="not text in UTF-8"):
+        widget.read_upload(b"\x80\x04\x95")
+    with pytest.raises(ValueError, match="the file is too large"):
+        widget.read_upload(b"x" * 2_000_001)
 
 
 def test_what_was_typed_is_escaped(widget):

@@ -8,6 +8,7 @@ is parsed as data and nothing else; whatever was typed is escaped where it is sh
 import base64
 import csv
 import dataclasses
+import inspect
 import io
 import math
 import re
@@ -66,6 +67,18 @@ def build(
         left_out = f" Columns not used: {', '.join(unused)}." if unused else ""
         return say(f"{rows:,} rows compared.{left_out}") + figures_table(result) + picture, result
 
+    def compare_upload(content: bytes, *settings: Any) -> tuple[str, str, dict[str, float] | None]:
+        try:
+            text = read_upload(content)
+        except ValueError as error:
+            return "", say(str(error), alert=True), None
+        return text, *compare(text, *settings)
+
+    # The names of the options become the names of the endpoint's parameters.
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in ("table", *fields)]
+    compare.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+
     with gr.Blocks(title=title, analytics_enabled=False) as page:
         gr.Markdown(f"# {title}\n{metric.description.strip()}\n\n{column_help(names, max_rows)}")
         table = gr.Textbox(label="Table", info="CSV, with a header line", lines=8, max_lines=14)
@@ -83,8 +96,7 @@ def build(
         run.click(compare, [table, *controls], outputs, api_name="compare")
         filled = show.click(lambda: example, None, table, api_visibility="private")
         filled.then(compare, [table, *controls], outputs, api_visibility="private")
-        read = upload.upload(read_upload, upload, [table, figures], api_visibility="private")
-        read.success(compare, [table, *controls], outputs, api_visibility="private")
+        upload.upload(compare_upload, [upload, *controls], [table, *outputs], api_visibility="private")
     return page
 
 
@@ -142,16 +154,14 @@ def read_column(name: str, cells: Sequence[str]) -> list[Any]:
     return cells
 
 
-def read_upload(content: bytes) -> tuple[str, str]:
+def read_upload(content: bytes) -> str:
     """The text of an uploaded file, as if it had been pasted."""
+    if len(content) > MAX_CHARACTERS:
+        raise ValueError(f"the file is too large for this page (more than {MAX_CHARACTERS:,} bytes)")
     try:
-        if len(content) > MAX_CHARACTERS:
-            raise ValueError(f"the file is too large for this page (more than {MAX_CHARACTERS:,} bytes)")
-        return content.decode("utf-8-sig"), ""
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return "", say("the file is not text in UTF-8: save it as CSV and try again", alert=True)
-    except ValueError as error:
-        return "", say(str(error), alert=True)
+        raise ValueError("the file is not text in UTF-8: save it as CSV and try again") from None
 
 
 def to_csv(columns: Mapping[str, Any]) -> str:
@@ -187,8 +197,8 @@ def option_controls(metric: Any, fields: Sequence[str], choices: Mapping[str, Se
             controls.append(gr.Radio(list(choices[name]), value=value, **texts))
         elif isinstance(value, list | tuple):
             controls.append(gr.Textbox(", ".join(map(str, value)), **texts))
-        elif isinstance(value, int | float | None):
-            whole = isinstance(value, int) or value is None
+        elif isinstance(value, int | float):
+            whole = isinstance(value, int)
             controls.append(gr.Number(value, precision=0 if whole else None, step=1 if whole else 0.01, **texts))
         else:
             controls.append(gr.Textbox(value, **texts))
@@ -196,16 +206,18 @@ def option_controls(metric: Any, fields: Sequence[str], choices: Mapping[str, Se
 
 
 def read_settings(defaults: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the controls hold, as options: an emptied number is None, a list was typed with commas."""
+    """What the controls hold, as options: an emptied one is None; several whole numbers have commas between them."""
     options = {}
     for name, value in settings.items():
-        if isinstance(getattr(defaults, name), list | tuple):
+        default = getattr(defaults, name)
+        if value in (None, ""):
+            value = None
+        elif default is None or isinstance(default, list | tuple):
             try:
-                value = [int(part) for part in str(value).split(",")]
+                numbers = [int(part) for part in str(value).split(",")]
             except ValueError:
-                raise ValueError(f"{name} takes whole numbers with commas between them, got {value!r}") from None
-        elif isinstance(value, float) and value.is_integer() and not isinstance(getattr(defaults, name), float):
-            value = int(value)
+                raise ValueError(f"{name} takes whole numbers (commas between several), got {value!r}") from None
+            value = numbers if default is not None else numbers[0]
         options[name] = value
     return options
 

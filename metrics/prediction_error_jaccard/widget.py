@@ -206,7 +206,7 @@ def option_controls(metric: Any, fields: Sequence[str], choices: Mapping[str, Se
 
 
 def read_settings(defaults: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the controls hold, as options: an emptied one is None; whole numbers may be typed, with commas if several."""
+    """What the controls hold, as options: an emptied one is None; several whole numbers have commas between them."""
     options = {}
     for name, value in settings.items():
         default = getattr(defaults, name)
