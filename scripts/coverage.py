@@ -41,7 +41,7 @@ def studies() -> dict[str, list[tuple[str, str, Draw, dict[str, float], dict[str
         "calibration": [(name, "calibration_gap", s.draw, s.truth(), {}) for name, s in simulate.CALIBRATION.items()],
         "ood": [
             (name, "ood_divergence", partial(simulate_ood.draw, s), simulate_ood.truth(s), {"score": "given"})
-            for name, s in simulate_ood.SCENARIOS.items()
+            for name, s in (simulate_ood.SCENARIOS | simulate_ood.LIMITS).items()
         ],
     }
 

@@ -86,6 +86,17 @@ def test_uniform_bins_take_their_lower_edge(gap):
     assert (bins["from"], bins["to"], bins["rows"]) == ([0.5, 0.75], [0.75, 1.0], [1, 1])
 
 
+def test_a_perfectly_calibrated_model_shows_an_ece_near_one_percent_at_500_rows_a_bin(gap):
+    """The upward bias that the card speaks of."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(50):
+        confidence = 0.5 + rng.beta(3, 1, 5000) / 2
+        p, gold = binary(confidence), (rng.random(5000) > confidence).astype(int)
+        found.append(gap.compute(predictions=p, references=gold, large_predictions=p, confidence_level=None)["ece"])
+    assert np.mean(found) == pytest.approx(0.0106, abs=0.001)  # four standard errors of the mean of 50
+
+
 # Stated answers.
 
 

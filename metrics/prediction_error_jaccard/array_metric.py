@@ -437,7 +437,7 @@ def check_columns(name: str, rows: np.ndarray, from_logits: bool, start: int = 0
     columns = np.ascontiguousarray(rows.T, dtype=np.float64)
     if from_logits:
         check_finite(name, rows, start)
-        columns -= columns.max(axis=0)
+        columns = columns - columns.max(axis=0)  # a copy: without one these may be the user's own numbers
         np.exp(columns, out=columns)
         columns /= columns.sum(axis=0)
         return columns
