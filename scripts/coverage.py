@@ -1,6 +1,6 @@
 """How often do the 95 % intervals hold the truth? Simulated data sets whose truth is known, measured by the metrics.
 
-    python scripts/coverage.py                                   # the table of coverage.md
+    python scripts/coverage.py --out coverage.md                 # the whole table
     python scripts/coverage.py --datasets 200 --only errors      # a quick look
 """
 
@@ -23,6 +23,14 @@ METRICS = Path(__file__).resolve().parent.parent / "metrics"
 LEVEL = 0.95
 RESAMPLES = 200
 NAIVE_DATASETS = 100
+
+HEAD = """# Do the intervals cover?
+
+Printed by `python scripts/coverage.py --out coverage.md`: data sets are simulated whose truth is known, and
+the metrics' 95 % intervals are counted that hold it. The two scenarios `fifty_and_near_perfect` and
+`equal_and_nearly_the_same` are the known limits of `ood_divergence` (see its card).
+
+"""
 
 Draw = Callable[[int, np.random.Generator], dict[str, Any]]
 
@@ -96,7 +104,7 @@ def main() -> None:
                         lines.append("| " + " | ".join(row) + " |")
                         print(lines[-1], flush=True)
     if arguments.out:
-        arguments.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        arguments.out.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

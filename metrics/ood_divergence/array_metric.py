@@ -67,7 +67,7 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         given = any(values is not None for values in inputs.values())
         waiting = self.writer is not None or bool(self._waiting())
         if given and not waiting and self.num_process == 1:
-            arrays = take(inputs)
+            arrays = take(inputs, self._rows)
             return self._sign(self._compute(Rows(lambda: iter([arrays])), options), options)
         if given:
             self.add_batch(**inputs)
@@ -88,7 +88,7 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         inputs, unknown = self._split({"predictions": predictions, "references": references, **kwargs})
         if unknown:
             raise ValueError(f"add_batch takes {', '.join(inputs)}, not {', '.join(unknown)}; options go to compute")
-        table = pa.table({name: to_arrow(values) for name, values in take(inputs).items()})
+        table = pa.table({name: to_arrow(values) for name, values in take(inputs, self._rows).items()})
         if self.writer is None:
             self.selected_feature_format = Features.from_arrow_schema(table.schema)
             self._init_writer()
@@ -106,6 +106,10 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         self._waiting().append(inputs)
         if len(self._waiting()) >= 1024:
             self._flush()
+
+    def _rows(self, name: str, values: Any) -> np.ndarray:
+        """One argument as an array; a metric whose rows are of its own kind reads them itself."""
+        return as_rows(name, values)
 
     def _split(self, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Inputs and options apart. A metric without `references` leaves them out: `evaluate.combine` passes them."""
@@ -131,7 +135,7 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
             self.add_batch(**{name: [row[name] for row in rows] for name in rows[0]})
 
     def _finalize(self) -> None:
-        """Close the file, and in the main process lock those of all processes. (The stock method maps them to memory.)"""
+        """Close the file, and in the main process lock those of all. (The stock method maps them all to memory.)"""
         if self.writer is not None:
             self.writer.finalize()
         self.writer = None
@@ -230,9 +234,9 @@ def chunk_size(arrays: Arrays) -> int:
 # What comes in becomes arrays.
 
 
-def take(inputs: dict[str, Any]) -> Arrays:
+def take(inputs: dict[str, Any], read: Callable[[str, Any], np.ndarray]) -> Arrays:
     """Every argument as an array with one entry or row per example, all of one length."""
-    arrays = {name: as_rows(name, values) for name, values in inputs.items()}
+    arrays = {name: read(name, values) for name, values in inputs.items()}
     lengths = {name: len(values) for name, values in arrays.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{name} has {count}" for name, count in lengths.items())
