@@ -548,10 +548,10 @@ def test_plots_of_little_or_much(pair, k, tmp_path):
 
 def test_a_long_explanation_is_cut_and_says_so():
     many = [(f"w{i}", 1.0 / (i + 1)) for i in range(200)]
-    details = alignment.details([[many]], [[many]], [150])
-    figure = plots.plot({"details": details}, example=0)
-    assert len(words_on(figure.axes[0])) == plots.MOST_ROWS
-    assert f"only {plots.MOST_ROWS} words" in figure.texts[0].get_text()
+    for k, cut in ((plots.MOST_ROWS, False), (plots.MOST_ROWS + 1, True)):
+        figure = plots.plot({"details": alignment.details([[many]], [[many]], [k])}, example=0)
+        assert len(words_on(figure.axes[0])) == plots.MOST_ROWS
+        assert (f"only {plots.MOST_ROWS} words" in figure.texts[0].get_text()) == cut
 
 
 @pytest.mark.parametrize("example", [60, -1, 1.5, "0", True])

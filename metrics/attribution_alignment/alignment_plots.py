@@ -102,8 +102,9 @@ def plot_example(details: dict[str, Any], index: int) -> Any:
         ("compressed", entry["explanations"][0][:k], COMPRESSED),
     ]
     shared = {word for word, _ in models[0][1]} & {word for word, _ in models[1][1]}
-    rows = min(MOST_ROWS, max(3, *(len(words) for _, words, _ in models)))
-    heading, lines = example_heading(entry, index, k, details["runs"], rows)
+    most = max(len(words) for _, words, _ in models)
+    rows = min(MOST_ROWS, max(3, most))
+    heading, lines = example_heading(entry, index, k, details["runs"], cut=most > rows)
     height = 1.45 + 0.3 * rows + 0.2 * lines
     figure = Figure(figsize=(10, height))
     axes = figure.subplots(1, 2)
@@ -152,7 +153,7 @@ def draw_words(axis: Any, words: list[Any], shared: set[str], color: str, mirror
     axis.set_axis_off()
 
 
-def example_heading(entry: dict[str, Any], index: int, k: int, runs: int, rows: int) -> tuple[str, int]:
+def example_heading(entry: dict[str, Any], index: int, k: int, runs: int, cut: bool) -> tuple[str, int]:
     """The text, where the details hold it, and what the example's words come to; with the number of lines."""
     text = entry.get("text", "")
     parts = [text] if isinstance(text, str) else list(text)
@@ -162,7 +163,7 @@ def example_heading(entry: dict[str, Any], index: int, k: int, runs: int, rows: 
     figures += f" (two random sets: {entry[f'expected_jaccard_at_{k}']:.2f})"
     if runs > 1:
         figures += f", mean of {runs} runs; shown: the first"
-    lines.append(figures if rows < MOST_ROWS else f"{figures}; only {rows} words fit here")
+    lines.append(f"{figures}; only {MOST_ROWS} words fit here" if cut else figures)
     return "\n".join(lines), len(lines)
 
 
