@@ -4,6 +4,9 @@
     python scripts/coverage.py --datasets 200 --only errors      # a quick look
 """
 
+if __name__ == "coverage":  # a script beside this one imports something that looks for the package of that name
+    raise ImportError("this is a program of its own, not the package coverage")
+
 import argparse
 import os
 from collections.abc import Callable

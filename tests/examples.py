@@ -69,6 +69,19 @@ def embedding_inputs(n: int) -> Inputs:
     return {"predictions": (large[:, :5] + noise) / 64, "large_predictions": large / 64}
 
 
+def attribution_inputs(n: int) -> Inputs:
+    rng = np.random.default_rng(n)
+    words = np.array(["good", "film", "dull", "plot", "not", "great", "end"])
+    columns = {}
+    for name in ("predictions", "large_predictions"):
+        columns[name] = np.empty(n, dtype=object)
+        for i in range(n):
+            some = rng.permutation(words)[: rng.integers(1, 7)]
+            weights = rng.permutation(128)[: len(some)] / 64 * rng.choice([-1, 1], len(some))  # no two of one size
+            columns[name][i] = dict(zip(some.tolist(), weights.tolist(), strict=True))
+    return columns
+
+
 def probabilities(n: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng([n, seed])
     return rng.multinomial(64, rng.dirichlet([0.5, 0.5, 0.5], size=n)) / 64
@@ -88,6 +101,7 @@ EXAMPLES = {
         Example(embedding_inputs, {"k": [1, 10]}, many=1_500),
         Example(embedding_inputs, {"k": [3], "queries": 50}, many=1_500),
     ],
+    "attribution_alignment": [Example(attribution_inputs, {"k": [1, 3]}, many=1_500)],
     "ood_divergence": [
         Example(ood_inputs),
         Example(ood_logit_inputs, {"score": "energy", "from_logits": True}),

@@ -12,7 +12,7 @@ import inspect
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -50,14 +50,21 @@ def build(
     choices: Mapping[str, Sequence[str]] | None = None,
     hidden: Sequence[str] = (),
     max_rows: int = 20_000,
+    read_cell: Callable[[Any], Any] | None = None,
 ) -> gr.Blocks:
-    """A page for one metric; `choices` lists the values of options that are words, `hidden` the options left out."""
+    """A page for one metric.
+
+    `choices` lists the values of options that are words, `hidden` the options left out; `read_cell` makes of a cell
+    what the metric takes, where that is neither a number nor a word.
+    """
     names = metric._feature_names()
     fields = [field.name for field in dataclasses.fields(metric.options) if field.name not in ("details", *hidden)]
 
     def compare(text: str, *settings: Any) -> tuple[str, dict[str, float] | None]:
         try:
             inputs, rows, unused = read_table(text, names, max_rows)
+            if read_cell:
+                inputs = {name: [read_cell(cell) for cell in cells] for name, cells in inputs.items()}
             options = read_settings(metric.options(), dict(zip(fields, settings, strict=True)))
             result = metric.compute(**inputs, **options, details=True)
         except ValueError as error:

@@ -1,0 +1,324 @@
+"""The predictor: every kind of model becomes the same callable, and the same figures come out however it is batched."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModel, pipeline
+
+ROOT = Path(__file__).resolve().parent.parent
+spec = importlib.util.spec_from_file_location("predictor", ROOT / "metrics/attribution_alignment/predictor.py")
+predictor = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(predictor)
+
+TEXTS = ["the film was very good", "awful", "the plot is dull but the acting is great", "awful", "a cat sleeps"]
+PAIRS = [("the cat sleeps", "a cat is awful"), ("a film", "the movie was not very good"), ("good", "bad")]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_models.classifier(), tiny_models.tokenizer()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_models.checkpoint(tmp_path_factory.mktemp("models") / "small", labels=("negative", "positive"))
+
+
+def one_by_one(model, texts):
+    """What the model says of each text alone."""
+    network, tokenizer = model
+    rows = []
+    for text in texts:
+        parts = text if isinstance(text, tuple) else (text,)
+        with torch.no_grad():
+            logits = network(**tokenizer(*parts, return_tensors="pt")).logits
+        rows.append(torch.softmax(logits.double(), dim=-1)[0].numpy())
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize("texts", [TEXTS, PAIRS], ids=["texts", "pairs"])
+@pytest.mark.parametrize("tokens", [1, 20, 1000])
+def test_batches_say_what_each_text_alone_does(model, texts, tokens):
+    predict = predictor.as_predictor(model, "model", tokens=tokens)
+    assert predict(texts) == pytest.approx(one_by_one(model, texts), abs=1e-6)  # float32 sums in another order
+
+
+def test_every_kind_of_model_says_the_same(folder, model):
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    pair = AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    kinds = [folder, str(folder), pair, list(pair), pipeline("text-classification", model=pair[0], tokenizer=pair[1])]
+    expected = one_by_one(pair, TEXTS)
+    kinds.append(lambda texts: one_by_one(pair, texts))
+    for kind in kinds:
+        assert predictor.as_predictor(kind, "model")(TEXTS) == pytest.approx(expected, abs=1e-6)
+
+
+def test_equal_texts_are_asked_once():
+    seen = []
+
+    def model(texts):
+        seen.extend(texts)
+        return [[0.5, 0.5]] * len(texts)
+
+    predict = predictor.as_predictor(model, "model")
+    assert predict(["a", "b", "a", "a"]).shape == (4, 2)
+    assert sorted(seen) == ["a", "b"]
+    assert predict.asked == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 200))
+def test_batches_hold_every_text_once_and_no_more_tokens_than_allowed(lengths, tokens):
+    lengths = np.array(lengths)
+    found = list(predictor.batches(lengths, lambda: tokens))
+    assert sorted(np.concatenate(found)) == list(range(len(lengths)))
+    for batch in found:
+        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= tokens
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("layer", [-1, 0, 1])
+def test_embeddings_are_those_of_each_text_alone(model, pooling, layer):
+    network, tokenizer = model
+    found = predictor.as_predictor(model, "model", pooling=pooling, layer=layer).embed(TEXTS)
+    for text, row in zip(TEXTS, found, strict=True):
+        with torch.no_grad():
+            output = network(**tokenizer(text, return_tensors="pt"), output_hidden_states=True)
+        hidden = output.hidden_states[layer][0]
+        assert row == pytest.approx((hidden[0] if pooling == "cls" else hidden.mean(dim=0)).numpy(), abs=1e-5)
+
+
+def test_probabilities_and_embeddings_come_from_one_pass(model):
+    network, _ = model
+    passes = []
+    handle = network.register_forward_hook(lambda *_: passes.append(1))
+    predict = predictor.as_predictor(model, "model")
+    rows, embeddings = predict.both(TEXTS)
+    handle.remove()
+    assert len(passes) == 1
+    assert rows == pytest.approx(predict(TEXTS), abs=1e-6)
+    assert embeddings.shape == (5, 32)
+
+
+def test_an_encoder_without_a_head_gives_embeddings_only(folder, tmp_path):
+    AutoModel.from_pretrained(folder).save_pretrained(tmp_path)
+    tiny_models.tokenizer().save_pretrained(tmp_path)
+    predict = predictor.as_predictor(tmp_path, "model")
+    assert predict.embed(TEXTS).shape == (5, 32)
+    with pytest.raises(ValueError, match="model has no classification head"):
+        predict(TEXTS)
+
+
+def test_texts_beyond_the_models_length_are_cut_and_counted(model):
+    predict = predictor.as_predictor(model, "model")
+    long = "good " * 100
+    rows = predict([long, "good " * 62, "bad"])
+    assert predict.truncated == 1
+    assert rows[0] == pytest.approx(rows[1], abs=1e-6)  # 64 positions: two of them are special tokens
+
+
+def test_a_batch_is_halved_when_memory_runs_out(model):
+    network, _ = model
+    predict = predictor.as_predictor(model, "model", tokens=1000)
+    expected = predict(TEXTS)
+
+    def small_memory(module, args, kwargs):
+        if len(kwargs["input_ids"]) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    handle = network.register_forward_pre_hook(small_memory, with_kwargs=True)
+    try:
+        assert predict(TEXTS) == pytest.approx(expected, abs=1e-6)
+    finally:
+        handle.remove()
+    assert predict.tokens < 1000
+
+
+def test_other_errors_of_a_model_are_not_taken_for_memory(model):
+    network, _ = model
+
+    def broken(*_):
+        raise RuntimeError("broken layer")
+
+    handle = network.register_forward_pre_hook(broken)
+    try:
+        with pytest.raises(RuntimeError, match="broken layer"):
+            predictor.as_predictor(model, "model")(TEXTS)
+    finally:
+        handle.remove()
+
+
+def test_a_model_in_training_is_asked_without_dropout_and_left_in_training(model):
+    network, _ = model
+    network.train()
+    try:
+        first, second = (predictor.as_predictor(model, "model")(TEXTS) for _ in range(2))
+        assert network.training
+    finally:
+        network.eval()
+    assert (first == second).all()
+
+
+def test_dtype_is_an_option(folder):
+    double = predictor.as_predictor(folder, "model", dtype="float64")
+    assert double.model.dtype == torch.float64
+    assert double(TEXTS) == pytest.approx(predictor.as_predictor(folder, "model")(TEXTS), abs=1e-4)
+    assert predictor.as_predictor(folder, "model", dtype="bfloat16").model.dtype == torch.bfloat16
+    with pytest.raises(ValueError, match="dtype must name a torch type"):
+        predictor.as_predictor(folder, "model", dtype="float7")
+
+
+def test_a_single_output_becomes_two_classes():
+    network = tiny_models.classifier(classes=1)
+    rows = predictor.as_predictor((network, tiny_models.tokenizer()), "model")(TEXTS)
+    assert rows.sum(axis=1) == pytest.approx(1)
+    assert rows.shape == (5, 2)
+
+
+# Labels of two models.
+
+
+def pair_of(large_labels, small_labels):
+    tokenizer = tiny_models.tokenizer()
+    return [
+        predictor.as_predictor((tiny_models.classifier(seed, labels), tokenizer), name)
+        for seed, (name, labels) in enumerate((("large_model", large_labels), ("model", small_labels)))
+    ]
+
+
+def test_classes_are_matched_by_name_whatever_their_order():
+    large, small = pair_of(("NEGATIVE", "POSITIVE"), ("positive", "negative"))
+    before = small(TEXTS)
+    predictor.match_labels(large, small)
+    assert (small(TEXTS) == before[:, ::-1]).all()
+
+
+def test_models_without_names_are_taken_as_they_are():
+    large, small = pair_of(None, None)
+    before = small(TEXTS)
+    predictor.match_labels(large, small)
+    assert (small(TEXTS) == before).all()
+
+
+def test_a_mapping_matches_what_names_cannot():
+    large, small = pair_of(("contradiction", "neutral", "entailment"), None)
+    small = predictor.as_predictor((tiny_models.classifier(1, classes=3), tiny_models.tokenizer()), "model")
+    with pytest.raises(ValueError, match=r"model does not, so their order may differ: give labels="):
+        predictor.match_labels(large, small)
+    before = small(TEXTS)
+    names = {"entailment": 0, "neutral": 1, "contradiction": 2, "LABEL_0": 1, "LABEL_1": 0, "LABEL_2": 2}
+    predictor.match_labels(large, small, names)
+    assert (small(TEXTS) == before[:, [1, 0, 2]]).all()
+    with pytest.raises(ValueError, match="labels has no class number for large_model's class 'neutral'"):
+        predictor.match_labels(large, small, {"entailment": 0, "contradiction": 2})
+    with pytest.raises(ValueError, match="expected 0 to 2"):
+        predictor.match_labels(large, small, names | {"neutral": 7})
+
+
+def test_other_names_are_an_error_that_says_how_to_go_on():
+    large, small = pair_of(("yes", "no"), ("positive", "negative"))
+    with pytest.raises(ValueError, match=r"do not match by name: give labels="):
+        predictor.match_labels(large, small)
+
+
+# What goes wrong is one sentence.
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        ([[0.5, 0.5]], r"returned an array of shape \(1, 2\) for 2 texts"),
+        ([0.5, 0.5], r"returned an array of shape \(2,\)"),
+        ([[1.0], [1.0]], r"returned an array of shape \(2, 1\)"),
+        ([[0.5, np.nan], [0.5, 0.5]], "returned NaN"),
+        ([[2.0, -1.0], [0.5, 0.5]], "not probabilities"),
+        ([[0.2, 0.2], [0.5, 0.5]], "not probabilities"),
+        ([[0.5, 0.5], [1.0]], "returned no regular array"),
+        (None, "returned an array of shape"),
+        ("text", "returned no regular array"),
+    ],
+)
+def test_what_a_callable_returns_is_checked(returned, words):
+    with pytest.raises(ValueError, match=words):
+        predictor.as_predictor(lambda texts: returned, "small model")(["a", "b"])
+
+
+def test_a_callable_that_changes_its_number_of_classes_is_noticed():
+    predict = predictor.as_predictor(lambda texts: [[1 / len(texts)] * len(texts)] * len(texts), "model")
+    predict(["a", "b"])
+    with pytest.raises(ValueError, match="3 classes after 2"):
+        predict(["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("./no/such/folder", "model: there is no folder ./no/such/folder"),
+        ("/nowhere/at/all", "there is no folder"),
+        (3, "model must be a callable"),
+        ((1, 2), "needs \\(model, tokenizer\\)"),
+    ],
+)
+def test_what_is_no_model_is_refused_in_a_sentence(given, words):
+    with pytest.raises(ValueError, match=words):
+        predictor.as_predictor(given, "model")
+
+
+def test_a_model_without_its_tokenizer_is_refused(model):
+    with pytest.raises(ValueError, match="without its tokenizer"):
+        predictor.as_predictor(model[0], "model")
+
+
+def test_a_tokenizer_without_padding_is_refused(model):
+    tokenizer = tiny_models.tokenizer()
+    tokenizer.pad_token = None
+    with pytest.raises(ValueError, match="no padding token"):
+        predictor.as_predictor((model[0], tokenizer), "model")
+
+
+def test_a_pickled_checkpoint_is_refused(folder, tmp_path):
+    target = tmp_path / "pickled"
+    shutil.copytree(folder, target)
+    (target / "model.safetensors").unlink()
+    torch.save(tiny_models.classifier().state_dict(), target / "pytorch_model.bin")
+    with pytest.raises(ValueError, match="no checkpoint with safetensors"):
+        predictor.as_predictor(target, "model")
+
+
+def test_code_of_a_checkpoint_runs_only_when_asked_for(folder, tmp_path):
+    target, trace = tmp_path / "remote", tmp_path / "trace"
+    shutil.copytree(folder, target)
+    config = (target / "config.json").read_text().replace(
+        "{", '{"auto_map": {"AutoConfig": "own.OwnConfig"},', 1
+    ).replace('"model_type": "bert"', '"model_type": "own"')
+    (target / "config.json").write_text(config)
+    (target / "own.py").write_text(f"open({str(trace)!r}, 'w').close()\n")
+    with pytest.raises(ValueError, match="model: "):
+        predictor.as_predictor(target, "model")
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("texts", ["a text", [], ["a", ("b", "c")], [("a", "b"), "c"], [1], [("a",)], [("a", 2)], None])
+def test_what_is_no_list_of_texts_is_refused(texts):
+    with pytest.raises(ValueError, match="texts"):
+        predictor.as_predictor(lambda texts: [[0.5, 0.5]] * len(texts), "model")(texts)
+
+
+def test_no_progress_bar_reaches_a_pipe(folder):
+    code = (
+        "import importlib.util; s = importlib.util.spec_from_file_location('p', "
+        f"{str(ROOT / 'metrics/attribution_alignment/predictor.py')!r}); p = importlib.util.module_from_spec(s);"
+        f"s.loader.exec_module(p); p.as_predictor({str(folder)!r}, 'model')(['a', 'b'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
