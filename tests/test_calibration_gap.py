@@ -1,5 +1,7 @@
 """calibration_gap: worked cases, properties, agreement with independent libraries, and bad input."""
 
+import tracemalloc
+
 import evaluate
 import numpy as np
 import pytest
@@ -294,6 +296,55 @@ def test_accuracy_gap_and_label_loyalty_are_those_of_prediction_error_jaccard(ga
     assert one["label_loyalty"] == other["label_agreement"]
 
 
+def test_two_examples_in_one_block_leave_the_intervals_open(gap):
+    for seed in range(20):
+        p, q = [[0.9, 0.1], [0.6, 0.4]], [[0.7, 0.3], [0.8, 0.2]]
+        result = gap.compute(predictions=p, references=[0, 1], large_predictions=q, seed=seed)
+        assert result["brier_gap_low"] < result["brier_gap"] < result["brier_gap_high"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 10**6), st.sampled_from([0.05, 0.5, 0.8, 0.95]))
+def test_every_interval_holds_its_figure(gap, n, seed, level):
+    rng = np.random.default_rng(seed)
+    p, q, gold = rng.dirichlet([1, 1], n), rng.dirichlet([1, 1], n), rng.integers(0, 2, n)
+    result = gap.compute(predictions=p, references=gold, large_predictions=q, confidence_level=level)
+    for name in [f"{figure}_gap" for figure in FIGURES] + ["label_loyalty", "probability_loyalty"]:
+        assert result[f"{name}_low"] <= result[name] <= result[f"{name}_high"], name
+
+
+def test_rows_that_rounding_put_above_one_are_scaled(gap):
+    p, q = [[1.005, 0.0], [0.5, 0.5]], [[1, 0], [0.5, 0.5]]
+    result = gap.compute(predictions=p, references=[0, 1], large_predictions=q)
+    assert result["confidence_gap"] == result["nll_gap"] == 0
+
+
+def test_values_on_the_edges_of_uniform_bins_are_in_the_bin_above(gap):
+    p = binary(np.arange(5, 10) / 10)
+    options = {"binning": "uniform", "details": True}
+    bins = gap.compute(predictions=p, references=[0] * 5, large_predictions=p, **options)["details"]["large"]
+    assert bins["rows"] == [1] * 5
+
+
+def test_many_classes_take_little_more_memory_than_the_rows(gap):
+    """Sums per class, bin and block would take 3.5 GiB; ten times the rows is what they may take here."""
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(20_000) / 100, 50)
+    tracemalloc.start()
+    gap.compute(predictions=p, references=rng.integers(0, 20_000, 50), large_predictions=p[::-1])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * p.nbytes
+
+
+def test_probabilities_given_as_logits_are_noticed(gap):
+    p, gold, q = rows_of(14)
+    with pytest.raises(ValueError, match="predictions look like probabilities: leave out from_logits=True"):
+        gap.compute(predictions=p, references=gold, large_predictions=q, from_logits=True)
+    with pytest.raises(ValueError, match="large_predictions look like probabilities"):
+        gap.compute(predictions=np.log(p), references=gold, large_predictions=q, from_logits=True)
+
+
 # Bad input.
 
 GOOD = {"predictions": [[0.9, 0.1], [0.2, 0.8]], "references": [0, 1], "large_predictions": [[0.8, 0.2], [0.4, 0.6]]}
@@ -309,6 +360,8 @@ GOOD = {"predictions": [[0.9, 0.1], [0.2, 0.8]], "references": [0, 1], "large_pr
         ({"large_predictions": [[0.8, 0.2], [np.inf, 0.6]]}, r"large_predictions holds NaN .*row 1"),
         ({"predictions": [[3.0, -1.0], [0.2, 0.8]]}, "look like logits: pass from_logits=True"),
         ({"predictions": [[0.5, 0.1], [0.2, 0.8]]}, "predictions are not probabilities .*must sum to 1"),
+        ({"predictions": [[90.0, 10.0], [0.2, 0.8]]}, "predictions are not probabilities .*must sum to 1"),
+        ({"predictions": np.ma.masked_equal([[0.9, 0.1], [0.2, 0.8]], 0.1)}, "predictions has masked entries"),
         ({"predictions": [0, 1]}, "predictions needs one row per example"),
         ({"predictions": [0.9, 0.2]}, "two columns 1 - p and p"),
         ({"predictions": [[0.9, 0.1], [0.2]]}, "predictions is not a regular array"),
@@ -318,7 +371,8 @@ GOOD = {"predictions": [[0.9, 0.1], [0.2, 0.8]], "references": [0, 1], "large_pr
         ({"references": ["yes", "no"]}, "references holds strings"),
         ({"references": [0.5, 1]}, "references needs labels"),
         ({"large_predictions": [[0.8, 0.1, 0.1], [0.4, 0.3, 0.3]]}, "2 classes but large_predictions have 3"),
-        ({"n_bins": 0}, "n_bins must be a whole number of at least 1"),
+        ({"n_bins": 0}, "n_bins must be a whole number from 1 to 1000"),
+        ({"n_bins": 10**25}, "n_bins must be a whole number from 1 to 1000"),
         ({"n_bins": 2.5}, "n_bins must be a whole number"),
         ({"binning": "equal"}, "binning must be 'quantile' or 'uniform', got 'equal'"),
         ({"from_logits": "yes"}, "from_logits must be True or False"),

@@ -294,7 +294,7 @@ SQUAD = {
         (GOOD | {"predictions": 3}, "predictions needs one entry per example"),
         (GOOD | {"predictions": "abc"}, "predictions needs one entry per example"),
         (GOOD | {"predictions": np.zeros((3, 2, 2))}, "3 dimensions"),
-        (GOOD | {"predictions": [[2.0, 3.0]] * 3}, "look like logits"),
+        (GOOD | {"predictions": [[2.0, -3.0]] * 3}, "look like logits"),
         (GOOD | {"predictions": ROWS, "references": [0, 1, 2]}, "label 2 in row 2, outside the 2 classes"),
         (GOOD | {"predictions": ROWS, "large_predictions": [0, 1, 5]}, "large_predictions holds the label 5"),
         (GOOD | {"predictions": ROWS, "large_predictions": [[0.2, 0.3, 0.5]] * 3}, "2 classes but"),

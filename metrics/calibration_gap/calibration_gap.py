@@ -49,7 +49,7 @@ Args:
         one row of logits.
     references: the gold labels, as class numbers.
     large_predictions: the large model's outputs, like `predictions`.
-    n_bins: number of bins of ece, mce and classwise_ece.
+    n_bins: number of bins of ece, mce and classwise_ece, at most 1000.
     binning: "quantile" (each model's bins hold equally many examples, as in paper B) or "uniform" (equal widths).
     from_logits: rows are logits, not probabilities.
     confidence_level: level of the intervals, between 0 and 1; None for no intervals.
@@ -100,7 +100,7 @@ class CalibrationOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_integer("n_bins", self.n_bins, at_least=1)
+        check_integer("n_bins", self.n_bins, at_least=1, at_most=1000)
         check_choice("binning", self.binning, ("quantile", "uniform"))
         check_choice("from_logits", self.from_logits, (True, False))
 
@@ -123,7 +123,7 @@ class CalibrationGap(ArrayMetric):
     def _compute(self, rows: Rows, options: CalibrationOptions) -> dict[str, Any]:
         edges = {name: bin_edges(name, rows, options) for name in ("predictions", "large_predictions")}
         summary = rows.total(
-            lambda start, arrays: summarize(validate(arrays, options, start), edges, options, start)
+            lambda start, arrays: summarize(validate(arrays, options, start), edges, options, start, rows.count)
         )
         return finish(summary, edges, options)
 
@@ -146,7 +146,7 @@ def validate(arrays: Arrays, options: CalibrationOptions, start: int = 0) -> Arr
 
 def bin_edges(name: str, rows: Rows, options: CalibrationOptions) -> np.ndarray:
     """Edges for the confidence (first) and for each class's probability: equal widths, or equal counts."""
-    shares = np.linspace(0, 1, options.n_bins + 1)
+    shares = np.arange(options.n_bins + 1) / options.n_bins  # np.linspace misses 0.6 and 0.7 by a rounding
     if options.binning == "uniform":
         return shares[None]
     values = None
@@ -167,11 +167,13 @@ def bin_edges(name: str, rows: Rows, options: CalibrationOptions) -> np.ndarray:
 # summarize: probabilities to sums per bin and per block of rows; sums add up over chunks, batches and processes.
 
 
-def summarize(examples: Arrays, edges: dict[str, np.ndarray], options: CalibrationOptions, start: int = 0) -> Arrays:
+def summarize(
+    examples: Arrays, edges: dict[str, np.ndarray], options: CalibrationOptions, start: int, n: int
+) -> Arrays:
     """Sums over rows, kept apart for 256 random blocks of rows when intervals are asked for (one block otherwise)."""
     gold, p, q = examples["references"], examples["predictions"], examples["large_predictions"]
     blocks = 1 if options.confidence_level is None else BLOCKS
-    block = np.zeros(len(gold), np.intp) if blocks == 1 else blocks_of(options.seed, start, len(gold))
+    block = np.zeros(len(gold), np.intp) if blocks == 1 else blocks_of(options.seed, start, len(gold), n)
     label, small = summarize_model(p, gold, edges["predictions"], block, blocks)
     large_label, large = summarize_model(q, gold, edges["large_predictions"], block, blocks)
     right, large_right = label == gold, large_label == gold
@@ -199,11 +201,14 @@ def summarize_model(
     n_bins = edges.shape[1] - 1
     bins = bin_of(confidence, edges[0])
 
-    def by_bin(values: np.ndarray, bins: np.ndarray) -> np.ndarray:
-        return np.bincount(block * n_bins + bins, values, blocks * n_bins).reshape(blocks, n_bins)
+    def by_bin(values: np.ndarray, bins: np.ndarray, fold: int = 1) -> np.ndarray:
+        return np.bincount(block // fold * n_bins + bins, values, blocks // fold * n_bins).reshape(-1, n_bins)
 
     class_edges = np.broadcast_to(edges[-len(columns) :], (len(columns), n_bins + 1))
-    classwise = [by_bin((gold == k) - columns[k], bin_of(columns[k], class_edges[k])) for k in range(len(columns))]
+    fold = blocks // class_blocks(len(columns), n_bins, blocks)
+    classwise = [
+        by_bin((gold == k) - columns[k], bin_of(columns[k], class_edges[k]), fold) for k in range(len(columns))
+    ]
     sums = {
         "means": np.stack([np.bincount(block, values, blocks) for values in (right, confidence, brier, nll)], axis=1),
         "bins": by_bin(residual, bins),
@@ -217,8 +222,21 @@ def summarize_model(
     return label, sums
 
 
+def class_blocks(classes: int, n_bins: int, blocks: int) -> int:
+    """How many blocks the classwise sums are kept for: fewer where classes are many, so that the sums stay small.
+
+    >>> class_blocks(3, 10, 256), class_blocks(30_000, 10, 256), class_blocks(30_000, 10, 1)
+    (256, 16, 1)
+    """
+    while blocks > 16 and blocks * classes * n_bins > 2**22:
+        blocks //= 2
+    return blocks
+
+
 def bin_of(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The bin of each value, a value on an edge in the bin above. Counting edges is faster than a binary search."""
+    """The bin of each value, a value on an edge in the bin above. Counting few edges is faster than a binary search."""
+    if len(edges) > 64:
+        return np.searchsorted(edges[1:-1], values, side="right")
     bins = np.zeros(len(values), dtype=np.intp)
     for edge in edges[1:-1]:
         bins += values >= edge
@@ -331,17 +349,22 @@ def gap_intervals(
     difference["overconfidence"] = difference["confidence"] - difference["accuracy"]
     intervals = {name: mean_interval(values, rows, level) for name, values in difference.items()}
     classes = small["classwise"].shape[1] // small["bins"].shape[1]
-    noise = block_noise(DRAWS, options.seed)
     for name, distances, combine in (
         ("ece", lambda model: model["bins"], np.add),
         ("mce", lambda model: model["bins"] * (n / np.maximum(model["bin_rows"], 1)), np.maximum),
         ("classwise_ece", lambda model: model["classwise"] / classes, np.add),
         ("smooth_ece", lambda model: coarse(smooth(model["smooth"], smooth_width(model, n))), np.add),
     ):
-        errors, large_errors = (distance_errors(distances(model), rows, combine, noise) for model in (small, large))
+        sums, large_sums = distances(small), distances(large)
+        held = rows.reshape(len(sums), -1).sum(axis=1)  # the classwise sums may have fewer blocks
+        noise = block_noise(DRAWS, len(held), options.seed)
+        errors, large_errors = (distance_errors(model, held, combine, noise) for model in (sums, large_sums))
         intervals[name] = distance_gap_interval(gaps[name], errors, large_errors, level)
     only, large_only = map(int, summary["only_right"])
     intervals["accuracy"] = paired_share_gap_interval(only, large_only, n, level)
     if n == 1:  # one example says nothing about spread
         intervals = dict.fromkeys(intervals, (-np.inf, np.inf))
-    return {name: (max(low, -RANGE[name]), min(high, RANGE[name])) for name, (low, high) in intervals.items()}
+    ends = {}
+    for name, (low, high) in intervals.items():  # within the figure's range, and around the gap to the last bit
+        ends[name] = min(max(low, -RANGE[name]), gaps[name]), max(min(high, RANGE[name]), gaps[name])
+    return ends

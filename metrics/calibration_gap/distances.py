@@ -46,6 +46,6 @@ def distance_gap_interval(
     """The gap less the most, and less the least, that its own error may plausibly be; draws are paired."""
     (small_most, small_least), (large_most, large_least) = small, large
     tail = (1 - level) / 2
-    most = np.quantile(small_most - large_least, 1 - tail)
-    least = np.quantile(small_least - large_most, tail)
-    return gap - float(most), gap - float(least)
+    most = float(np.quantile(small_most - large_least, 1 - tail))
+    least = float(np.quantile(small_least - large_most, tail))
+    return gap - max(most, 0.0), gap - min(least, 0.0)

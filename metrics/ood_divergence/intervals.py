@@ -38,18 +38,21 @@ def paired_share_gap_interval(only_first: int, only_second: int, n: int, level: 
     """
     first, second = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
     error = np.sqrt((first + second - (first - second) ** 2) / (n + 2))
-    center, spread = first - second, normal_quantile(level) * error
-    return float(max(-1.0, center - spread)), float(min(1.0, center + spread))
+    center, spread, gap = first - second, normal_quantile(level) * error, (only_first - only_second) / n
+    return float(max(-1.0, min(center - spread, gap))), float(min(1.0, max(center + spread, gap)))
 
 
-def blocks_of(seed: int, start: int, count: int) -> np.ndarray:
+def blocks_of(seed: int, start: int, count: int, n: int) -> np.ndarray:
     """A random one of 256 blocks for each of the rows start, start + 1, ...: the same however the rows are cut.
 
-    Sums per block are all that resampling needs, so nothing that grows with the rows has to be kept.
+    Sums per block are all that resampling needs, so nothing that grows with the rows has to be kept. Where all n rows
+    are no more than the blocks, each has its own.
 
-    >>> bool((blocks_of(0, 0, 5)[2:] == blocks_of(0, 2, 3)).all())
+    >>> bool((blocks_of(0, 0, 5, n=1000)[2:] == blocks_of(0, 2, 3, n=1000)).all())
     True
     """
+    if n <= BLOCKS:
+        return np.arange(start, start + count)
     stream = np.random.PCG64(seed)
     stream.advance(start)
     return (stream.random_raw(count) >> np.uint64(56)).astype(np.intp)
@@ -57,9 +60,9 @@ def blocks_of(seed: int, start: int, count: int) -> np.ndarray:
 
 def block_deviations(sums: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """How far each block's sum (blocks first) lies from its part of the whole, scaled to errors of the mean."""
-    n, shares = rows.sum(), rows / rows.sum()
+    n, shares, blocks = rows.sum(), rows / rows.sum(), len(rows)
     deviations = sums - np.multiply.outer(shares, sums.sum(axis=0))
-    return deviations / n * np.sqrt(n / max(n - 1, 1) * BLOCKS / (BLOCKS - 1))
+    return deviations / n * np.sqrt(n / max(n - 1, 1) * blocks / (blocks - 1))
 
 
 def mean_interval(sums: np.ndarray, rows: np.ndarray, level: float) -> tuple[float, float]:
@@ -73,7 +76,9 @@ def mean_interval(sums: np.ndarray, rows: np.ndarray, level: float) -> tuple[flo
     return mean - reach, mean + reach
 
 
-def block_noise(draws: int, seed: int) -> np.ndarray:
+def block_noise(draws: int, blocks: int, seed: int) -> np.ndarray:
     """Random weights (draws first): `block_noise(...) @ block_deviations(...)` are random errors of the means, with the
-    variances and covariances that the blocks show. One noise for all figures keeps them paired."""
-    return np.random.Generator(np.random.PCG64(seed)).standard_normal((draws, BLOCKS))
+    variances and covariances that the blocks show (Student's t). One noise for two models keeps them paired."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    normal = rng.standard_normal((draws, blocks))
+    return normal / np.sqrt(rng.chisquare(blocks - 1, (draws, 1)) / (blocks - 1))

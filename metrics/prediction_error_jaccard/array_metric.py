@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import evaluate
@@ -61,7 +61,10 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         """Measure the rows; a flat dict of plain floats and ints, and `details` when asked for."""
 
     def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any] | None:
-        """Measure the rows of this call and of earlier `add` and `add_batch` calls; the module is empty afterwards."""
+        """Measure the rows of this call and of earlier `add` and `add_batch` calls.
+
+        The module is empty afterwards, also after an error in the rows.
+        """
         inputs, settings = self._split({"predictions": predictions, "references": references, **kwargs})
         options = read_options(self.options, settings)
         given = any(values is not None for values in inputs.values())
@@ -69,12 +72,12 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         if given and not waiting and self.num_process == 1:
             arrays = take(inputs, self._rows)
             return self._sign(self._compute(Rows(lambda: iter([arrays])), options), options)
-        if given:
-            self.add_batch(**inputs)
-        elif not waiting:
+        if not given and not waiting:
             raise ValueError(f"nothing to compute: give {' and '.join(inputs)}, or call add_batch first")
-        self._flush()
         try:
+            if given:
+                self.add_batch(**inputs)
+            self._flush()
             self._finalize()
             if self.process_id != 0:
                 return None
@@ -88,7 +91,7 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         inputs, unknown = self._split({"predictions": predictions, "references": references, **kwargs})
         if unknown:
             raise ValueError(f"add_batch takes {', '.join(inputs)}, not {', '.join(unknown)}; options go to compute")
-        table = pa.table({name: to_arrow(values) for name, values in take(inputs, self._rows).items()})
+        table = pa.table({name: to_arrow(name, values) for name, values in take(inputs, self._rows).items()})
         if self.writer is None:
             self.selected_feature_format = Features.from_arrow_schema(table.schema)
             self._init_writer()
@@ -132,7 +135,11 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
     def _flush(self) -> None:
         rows = self.__dict__.pop("_waiting_rows", None)
         if rows:
-            self.add_batch(**{name: [row[name] for row in rows] for name in rows[0]})
+            try:
+                self.add_batch(**{name: [row[name] for row in rows] for name in rows[0]})
+            except ValueError:
+                self._discard()
+                raise
 
     def _finalize(self) -> None:
         """Close the file, and in the main process lock those of all. (The stock method maps them all to memory.)"""
@@ -140,7 +147,8 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
             self.writer.finalize()
         self.writer = None
         if self.process_id > 0:
-            self.filelock.release()
+            self.filelock.release()  # the main process reads the file, and deletes it
+            self.filelock = self.cache_file_name = None
         elif not self.keep_in_memory:
             self.file_paths, self.filelocks = self._get_all_cache_files()
 
@@ -148,17 +156,24 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         """The rows that were kept, piece by piece, each read from the file only when its turn comes."""
         sources = [pa.BufferReader(self.buf_writer.getvalue())] if self.keep_in_memory else self.file_paths
         for source in sources:
+            if isinstance(source, str) and not os.path.exists(source):
+                raise ValueError("the rows of another process are missing: it failed, or has computed already")
             with pa.OSFile(source) if isinstance(source, str) else source as stream:
                 for batch in pa.ipc.open_stream(stream):
-                    yield {name: from_arrow(batch.column(name)) for name in batch.schema.names}
+                    yield {name: from_arrow(name, batch.column(name)) for name in batch.schema.names}
 
     def _discard(self) -> None:
         """Empty the module: close and delete the files, release their locks."""
-        self.writer = self.buf_writer = self.selected_feature_format = None
-        for lock, path in reversed(list(zip(self.filelocks or [], self.file_paths or [], strict=False))):
+        self.__dict__.pop("_waiting_rows", None)
+        if self.writer is not None:
+            self.writer.finalize()
+        paths = self.file_paths or ([self.cache_file_name] if self.cache_file_name else [])
+        locks = self.filelocks or ([self.filelock] if self.filelock else [])
+        for lock, path in reversed(list(zip(locks, paths, strict=True))):
             if os.path.exists(path):
                 os.remove(path)
             lock.release()
+        self.writer = self.buf_writer = self.selected_feature_format = None
         self.cache_file_name = self.filelock = self.filelocks = self.file_paths = None
 
 
@@ -277,12 +292,14 @@ def read_array(name: str, values: Any) -> np.ndarray:
         return (values.float() if values.dtype.itemsize < 4 and values.dtype.is_floating_point else values).numpy()
     if library == "pyarrow":
         values = values.combine_chunks() if hasattr(values, "combine_chunks") else values
-        return from_arrow(values, name) if isinstance(values, pa.Array) else read_array(name, values.to_pandas())
+        return from_arrow(name, values) if isinstance(values, pa.Array) else read_array(name, values.to_pandas())
     if library == "datasets":
         return read_array(name, values[:])
     if hasattr(values, "to_numpy"):
         values = values.to_numpy()
-    if isinstance(values, np.ndarray) and values.dtype.kind == "O" and values.ndim == 1:
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked entries: fill or drop them")
+    if isinstance(values, np.ndarray) and values.dtype.kind == "O":
         values = values.tolist()
     if isinstance(values, str | bytes | dict) or not hasattr(values, "__len__"):
         raise ValueError(f"{name} needs one entry per example, got {type(values).__name__}")
@@ -321,18 +338,33 @@ def read_dtype(name: str, array: np.ndarray) -> np.ndarray:
     raise ValueError(f"{name} needs numbers or strings, got {'None or mixed types' if kind == 'O' else array.dtype}")
 
 
-def to_arrow(array: np.ndarray) -> pa.Array:
-    """A column for the file in which rows wait; dicts as JSON in a binary column."""
+def to_arrow(name: str, array: np.ndarray) -> pa.Array:
+    """A column for the file in which rows wait: dicts as JSON in a binary column, integers as floats that hold them.
+
+    (A later batch of the same column may have fractions, and the file's types are those of the first.)
+    """
     if array.dtype.kind == "O":
-        if isinstance(array[0], dict):
-            return pa.array([json.dumps(value).encode() for value in array], pa.binary())
-        return pa.array(array.tolist(), pa.string())
+        try:
+            if isinstance(array[0], dict):
+                return pa.array([json.dumps(value, default=plain).encode() for value in array], pa.binary())
+            return pa.array(array.tolist(), pa.string())
+        except (TypeError, UnicodeEncodeError) as error:
+            raise ValueError(f"{name} holds what cannot be kept until compute: {error}") from None
+    if array.dtype.kind in "iu" and np.abs(array).max() <= 2**53:
+        array = array.astype(np.float64)
     if array.ndim == 2:
         return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(array).ravel()), array.shape[1])
     return pa.array(array)
 
 
-def from_arrow(column: pa.Array, name: str = "a column") -> np.ndarray:
+def plain(value: Any) -> Any:
+    """NumPy's values as Python's own, for JSON."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is neither text, a number, a list nor a dict")
+
+
+def from_arrow(name: str, column: pa.Array) -> np.ndarray:
     """The array that `to_arrow` was given, or that an Arrow column of a user's holds."""
     if column.null_count:
         raise ValueError(f"{name} holds {column.null_count} missing values")
@@ -340,7 +372,7 @@ def from_arrow(column: pa.Array, name: str = "a column") -> np.ndarray:
     if pa.types.is_binary(kind):
         return read_list(name, [json.loads(value) for value in column.to_pylist()])
     if pa.types.is_fixed_size_list(kind):
-        return read_dtype(name, from_arrow(column.flatten(), name).reshape(len(column), kind.list_size))
+        return read_dtype(name, from_arrow(name, column.flatten()).reshape(len(column), kind.list_size))
     if pa.types.is_primitive(kind) and not pa.types.is_boolean(kind):
         return read_dtype(name, column.to_numpy(zero_copy_only=False))
     return read_array(name, column.to_pylist())
@@ -351,10 +383,15 @@ def match_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for name in schema.names:
         have, want = table.schema.field(name).type, schema.field(name).type
         if have != want:
+            was, now = (f"rows of {t.list_size}" if pa.types.is_fixed_size_list(t) else t for t in (want, have))
+            message = f"{name} had {was} in earlier batches and has {now} in this one"
             try:
-                table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(want))
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                raise ValueError(f"{name} was {want} in earlier batches and is {have} in this one") from None
+                column = table[name].cast(want)
+                if column.cast(have) != table[name]:
+                    raise ValueError(f"{message}, which would be rounded: give all batches in one type")
+            except pa.ArrowException:
+                raise ValueError(message) from None
+            table = table.set_column(table.schema.get_field_index(name), name, column)
     return table
 
 
@@ -388,13 +425,16 @@ def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
 
 
 def check_number(name: str, value: Any, above: float, below: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or not above < float(value) < below:
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not number or not above < value < below:
         raise ValueError(f"{name} must be a number above {above} and below {below}, got {value!r}")
 
 
-def check_integer(name: str, value: Any, at_least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < at_least:
-        raise ValueError(f"{name} must be a whole number of at least {at_least}, got {value!r}")
+def check_integer(name: str, value: Any, at_least: int, at_most: int | None = None) -> None:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < at_least or (at_most is not None and value > at_most):
+        limits = f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+        raise ValueError(f"{name} must be a whole number {limits}, got {value!r}")
 
 
 def check_finite(name: str, values: np.ndarray, start: int = 0) -> None:
@@ -410,7 +450,7 @@ def check_labels(name: str, labels: np.ndarray, start: int = 0) -> np.ndarray:
         raise ValueError(f"{name} needs one label per example, got {what}")
     if labels.dtype.kind == "f":
         check_finite(name, labels, start)
-        whole = labels.astype(np.int64)
+        whole = np.clip(labels, -(2.0**53), 2.0**53).astype(np.int64)
         if not np.array_equal(whole, labels):
             row = int(np.argmax(whole != labels))
             raise ValueError(f"{name} needs labels, integers or strings, got {labels[row]} in row {start + row}")
@@ -432,7 +472,7 @@ def check_classes(name: str, labels: np.ndarray, n_classes: int, start: int = 0)
 def check_columns(name: str, rows: np.ndarray, from_logits: bool, start: int = 0) -> np.ndarray:
     """Probability rows, or logit rows, as float64 probabilities with one row per *class*: sums run along memory.
 
-    Rows may miss a sum of 1 by 0.01, since bfloat16 rounds every entry by up to 0.4 %.
+    Rows may miss a sum of 1 by 0.01, since bfloat16 rounds every entry by up to 0.4 %; they are scaled to it.
     """
     if rows.ndim != 2 or rows.shape[1] < 2 or rows.dtype.kind == "O":
         binary = "; for a binary model's single column p give the two columns 1 - p and p"
@@ -441,6 +481,8 @@ def check_columns(name: str, rows: np.ndarray, from_logits: bool, start: int = 0
     columns = np.ascontiguousarray(rows.T, dtype=np.float64)
     if from_logits:
         check_finite(name, rows, start)
+        if len(rows) >= 8 and columns.min() >= 0 and np.abs(columns.sum(axis=0) - 1).max() <= 0.01:
+            raise ValueError(f"{name} look like probabilities: leave out from_logits=True")
         columns = columns - columns.max(axis=0)  # a copy: without one these may be the user's own numbers
         np.exp(columns, out=columns)
         columns /= columns.sum(axis=0)
@@ -451,10 +493,10 @@ def check_columns(name: str, rows: np.ndarray, from_logits: bool, start: int = 0
         check_finite(name, rows, start)
         row = int(np.argmin(good))
         shown = ", ".join(f"{value:.4g}" for value in rows[row][:4]) + (", ..." if rows.shape[1] > 4 else "")
-        logits = columns.min() < 0 or columns.max() > 1
-        hint = "they look like logits: pass from_logits=True" if logits else "each row must sum to 1"
+        logits = "they look like logits: pass from_logits=True"
+        hint = logits if columns.min() < 0 else "each row must sum to 1 (if these are logits, pass from_logits=True)"
         raise ValueError(f"{name} are not probabilities (row {start + row} is [{shown}], sum {total[row]:.4g}); {hint}")
-    return columns
+    return columns / total
 
 
 def top_class(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -201,7 +201,7 @@ def squad_answer(name: str, prediction: dict[str, Any], threshold: float) -> str
     where = f"for id {prediction['id']!r}"
     if not isinstance(text, str):
         raise ValueError(f"{name} needs a string as prediction_text, got {text!r} {where}")
-    if isinstance(absent, bool) or not isinstance(absent, int | float) or not 0 <= absent <= 1:
+    if isinstance(absent, bool) or not isinstance(absent, int | float | np.floating) or not 0 <= absent <= 1:
         raise ValueError(f"{name} needs a no_answer_probability between 0 and 1, got {absent!r} {where}")
     return "" if absent > threshold else normalize_answer(text)
 
@@ -212,7 +212,7 @@ def squad_gold(reference: dict[str, Any]) -> set[str]:
     if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers):
         answers = {"text": [answer.get("text") for answer in answers]}
     texts = answers.get("text") if isinstance(answers, dict) else None
-    if texts is None or isinstance(texts, str) or any(not isinstance(text, str) for text in texts):
+    if not isinstance(texts, list | tuple | np.ndarray) or any(not isinstance(text, str) for text in texts):
         raise ValueError(f'references needs answers with a list of strings as "text" (id {reference["id"]!r})')
     return {normal for text in texts if (normal := normalize_answer(text))} or {""}
 
