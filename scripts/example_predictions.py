@@ -51,7 +51,7 @@ def last_hidden_layer(model: MLPClassifier, images: np.ndarray) -> np.ndarray:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Write large.npz and compressed.npz, an example for compare.py.")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder to write to (default: results)")
+    parser.add_argument("--out", type=Path, default=Path("results/example"), help="folder to write to")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     for path in save_example(options.out, options.seed):

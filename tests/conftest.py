@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-
 # Set before `evaluate` is imported: what this run loads is copied to a folder of its own, and nothing asks a server.
 cache = tempfile.mkdtemp(prefix="trust-equivalence-tests-")
 atexit.register(shutil.rmtree, cache, ignore_errors=True)
@@ -23,19 +21,21 @@ os.environ.pop("HF_MODULES_CACHE", None)
 
 
 def pytest_addoption(parser):
-    parser.addoption("--data", help="folder of the public data (default: TRUST_EQUIVALENCE_DATA or ../shared/data)")
+    parser.addoption("--data", help="folder of the public data (default: the variable TRUST_EQUIVALENCE_DATA)")
 
 
 @pytest.fixture(scope="session")
 def data(request):
     """`data("miniature_errors")` is that folder of the public data; a test that needs a missing one is skipped."""
     given = request.config.getoption("--data") or os.environ.get("TRUST_EQUIVALENCE_DATA")
-    base = Path(given) if given else ROOT.parent / "shared" / "data"
 
     def folder(name):
-        path = base / name
+        how = "give the folder that holds it with --data FOLDER or TRUST_EQUIVALENCE_DATA=FOLDER"
+        if not given:
+            pytest.skip(f"needs the public data {name}: {how}")
+        path = Path(given) / name
         if not path.is_dir():
-            pytest.skip(f"no public data at {path}: give its folder with --data or TRUST_EQUIVALENCE_DATA")
+            pytest.skip(f"no public data {name} in {given}: {how}")
         return path
 
     return folder

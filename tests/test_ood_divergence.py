@@ -470,5 +470,7 @@ def test_plot_draws_both_models_and_wants_details(ood):
     texts = [axis.get_title(loc="left") for axis in figure.axes]
     assert [text.split(":")[0] for text in texts[:2]] == ["compressed", "large"]
     assert f"{abs(result['auroc_gap']):.3f}" in texts[2]
+    labels = [label.get_text() for axis in figure.axes[:2] for label in axis.get_yticklabels()]
+    assert labels[1] == f"out of distribution:\n{100 * result['details']['out_flagged']:.1f} % flagged"
     with pytest.raises(ValueError, match=r"compute\(\.\.\., details=True\)"):
         ood.plot(measure(ood, scores_of(6)))

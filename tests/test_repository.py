@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import evaluate
 import numpy as np
@@ -191,7 +192,7 @@ def example(tmp_path_factory):
     folder = tmp_path_factory.mktemp("elsewhere")
     done = run(sys.executable, str(ROOT / "scripts" / "compare.py"), cwd=folder)
     assert done.returncode == 0, done.stderr
-    return done.stdout, folder / "results"
+    return done.stdout, folder / "results" / "example"
 
 
 ARRAY_METRICS = ("prediction_error_jaccard", "calibration_gap", "representation_overlap", "ood_divergence")
@@ -207,6 +208,22 @@ def test_main_job_compares_in_four_ways(example):
             assert type(value) in (float, int)
             if not re.search("^large_|_gap|_low$|_high$", key):
                 assert re.search(rf"^  {key} ", printed, re.MULTILINE), f"{name}: {key} is not in the table"
+
+
+def test_the_example_says_what_its_strange_inputs_are(example):
+    printed, _ = example
+    assert "The strange inputs are the digits 8 and 9" in printed
+
+
+def test_the_readme_prints_what_the_example_prints(example):
+    printed, _ = example
+    block = re.search(r"^```text\n(.*?)^```", README, re.DOTALL | re.MULTILINE).group(1)
+    for line in block.splitlines():
+        name = line.split("  [")[0].split()[:1]
+        shown = [other for other in printed.splitlines() if other.split()[:1] == name]
+        assert shown, line
+        numbers, again = (re.findall(r"-?\d+\.\d+", text) for text in (line, shown[0]))
+        assert [float(number) for number in again] == pytest.approx([float(n) for n in numbers], abs=0.02)  # machines
 
 
 def test_main_job_gives_what_the_metrics_give(example):
@@ -248,16 +265,61 @@ def test_metrics_without_inputs_are_left_out(compare, tmp_path, capsys):
     compressed = save(tmp_path / "compressed.npz", logits=ROWS)
     assert compare.main(["--large", large, "--compressed", compressed, "--out", str(tmp_path / "out")]) == 0
     assert list(json.loads((tmp_path / "out" / "results.json").read_text())) == list(ARRAY_METRICS[:2])
-    assert capsys.readouterr().out.count("left out: it needs") == 2
+    printed = capsys.readouterr().out
+    assert "left out: it needs embeddings in both files" in printed
+    assert "left out: it needs ood_probabilities (or ood_logits) in both files" in printed
 
 
+def test_a_run_removes_what_an_earlier_one_wrote_and_nothing_else(compare, tmp_path):
+    out = tmp_path / "out"
+    both = save(tmp_path / "both.npz", labels=[0, 1, 1, 0], probabilities=ROWS)
+    arguments = ["--large", both, "--compressed", both, "--out", str(out)]
+    assert compare.main(arguments) == 0
+    fresh = {path.name for path in out.iterdir()}
+    (out / "ood_divergence.png").write_bytes(b"of an earlier run")
+    (out / "notes.png").write_bytes(b"the user's own")
+    assert compare.main(arguments) == 0
+    assert {path.name for path in out.iterdir()} == {*fresh, "notes.png"}
+    assert compare.main(["--large", both, "--compressed", str(tmp_path / "none.npz"), "--out", str(out)]) == 2
+    assert [path.name for path in out.iterdir()] == ["notes.png"]
+
+
+def test_a_metric_that_fails_is_left_out_and_the_others_are_kept(compare, tmp_path, capsys, monkeypatch):
+    def load(path):
+        if path.endswith("calibration_gap"):
+            raise ValueError("the reason in one sentence")
+        return evaluate.load(path)
+
+    monkeypatch.setattr(compare, "evaluate", SimpleNamespace(load=load))
+    both = save(tmp_path / "both.npz", labels=[0, 1, 1, 0], probabilities=ROWS)
+    assert compare.main(["--large", both, "--compressed", both, "--out", str(tmp_path)]) == 1
+    assert "left out: the reason in one sentence" in capsys.readouterr().out
+    assert list(json.loads((tmp_path / "results.json").read_text())) == ["prediction_error_jaccard"]
+
+
+WIDE = np.column_stack([ROWS, np.zeros(4)])
 BAD = {
-    "labels that differ": ({"labels": [0, 1, 1, 0], "probabilities": ROWS}, "different labels"),
-    "rows of another length": ({"probabilities": ROWS[:3]}, "one entry per example"),
+    "labels that differ": ({"labels": [0, 1, 1, 0], "probabilities": ROWS}, "compressed.npz: `labels` differ"),
+    "labels that are words": ({"labels": list("abca")}, "compressed.npz: `labels` must hold numbers, got strings"),
+    "labels in rows": ({"labels": ROWS}, "compressed.npz: `labels` must hold one class number per example"),
+    "labels between classes": ({"labels": [0.5, 1, 1, 1]}, "compressed.npz: `labels` must hold class numbers"),
+    "rows of another length": ({"probabilities": ROWS[:3]}, "compressed.npz: `probabilities` has 3 rows but "),
+    "embeddings of another length": ({"embeddings": ROWS[:3]}, "compressed.npz: `embeddings` has 3 rows but "),
+    "other classes": ({"probabilities": WIDE}, "compressed.npz: `probabilities` has 3 columns but "),
+    "other classes elsewhere": (
+        {"probabilities": ROWS, "ood_probabilities": WIDE},
+        "compressed.npz: `ood_probabilities` has 3",
+    ),
+    "one column": ({"probabilities": ROWS[:, :1]}, "compressed.npz: `probabilities` must have a column per class"),
     "another kind of rows": ({"logits": ROWS}, "give the same kind in both"),
     "both kinds of rows": ({"logits": ROWS, "probabilities": ROWS}, "give one"),
+    "another kind elsewhere": ({"probabilities": ROWS, "ood_logits": ROWS}, "give the same kind in both"),
     "an unknown name": ({"probs": ROWS}, "holds 'probs'; the names are labels,"),
-    "rows that are not probabilities": ({"probabilities": ROWS * 2}, "not probabilities"),
+    "rows that are not probabilities": ({"probabilities": ROWS * 2}, "`probabilities` are not probabilities: row 0"),
+    "logits": ({"probabilities": ROWS - 1}, "`probabilities` look like logits (row 0 holds -0.75): save them as `log"),
+    "strange logits": ({"ood_probabilities": ROWS - 1}, "`ood_probabilities` look like logits"),
+    "probabilities as logits": ({"logits": np.tile(ROWS, (2, 1))}, "look like probabilities: save them as `prob"),
+    "holes": ({"embeddings": np.where(ROWS == 1, np.nan, ROWS)}, "`embeddings` holds NaN or infinity (first in row 3)"),
     "objects": ({"labels": np.array([None, 1], dtype=object)}, "not an .npz archive of plain arrays"),
 }
 
@@ -265,10 +327,17 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_files_end_with_one_sentence(compare, tmp_path, capsys, case):
     arrays, sentence = BAD[case]
-    large = save(tmp_path / "large.npz", labels=[0, 1, 1, 1], probabilities=ROWS)
+    large = save(tmp_path / "large.npz", labels=[0, 1, 1, 1], probabilities=ROWS, ood_probabilities=ROWS)
     compressed = save(tmp_path / "compressed.npz", **arrays)
     assert compare.main(["--large", large, "--compressed", compressed, "--out", str(tmp_path)]) == 2
     assert_one_sentence(capsys, sentence)
+
+
+def test_labels_beyond_the_classes_end_with_one_sentence(compare, tmp_path, capsys):
+    large = save(tmp_path / "large.npz", labels=[0, 1, 1, 2], probabilities=ROWS)
+    compressed = save(tmp_path / "compressed.npz", probabilities=ROWS)
+    assert compare.main(["--large", large, "--compressed", compressed, "--out", str(tmp_path)]) == 2
+    assert_one_sentence(capsys, "large.npz: `labels` holds 2 but ")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an archive", b"PK\x03\x04 broken", b"\x80\x04\x95pickle"])
@@ -290,3 +359,18 @@ def assert_one_sentence(capsys, part):
     assert part in error
     assert error.startswith("compare.py: ")
     assert error.count("\n") == 1
+
+
+# The simulations.
+
+
+@pytest.mark.parametrize(("kind", "figures"), [("errors", 2), ("neighbors", 2)])
+def test_coverage_prints_a_row_per_figure_and_names_the_naive_bootstrap_only_where_it_runs(kind, figures):
+    sizes = ["--datasets", "2", "--sizes", "60"]
+    done = run(sys.executable, str(ROOT / "scripts" / "coverage.py"), "--only", kind, *sizes, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "2 data sets each."
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[4:]]
+    assert len(rows) == figures * len({row[0] for row in rows})
+    assert all(row[1] == "60" and row[4].endswith("%") and row[6] == "" for row in rows)

@@ -39,37 +39,50 @@ def clopper_pearson(right: np.ndarray, rows: np.ndarray, level: float) -> tuple[
 
 
 def plot(result: dict[str, Any]) -> Any:
+    """Bins side by side from the least sure to the surest, so that a confident model's do not lie on one spot."""
     from matplotlib.figure import Figure
+    from matplotlib.legend_handler import HandlerTuple
 
     if "details" not in result:
         raise ValueError("plot needs a result with details: call compute(..., details=True)")
     details = result["details"]
-    figure = Figure(figsize=(9, 6), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(3, 1))
-    models = (("large", "large_", LARGE, "s"), ("compressed", "", COMPRESSED, "o"))
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    axes = figure.subplots(2, 2, sharey="row", height_ratios=(3, 1))
+    models = (("compressed", "", COMPRESSED, "o"), ("large", "large_", LARGE, "s"))
     lowest = min(min(details[name][key]) for name, *_ in models for key in ("confidence", "accuracy_low"))
-    start = np.floor(lowest * 10) / 10
+    first = min(int(np.argmax(np.array(details[name]["histogram"]) > 0)) for name, *_ in models)
     for (top, bottom), (name, prefix, color, marker) in zip(axes.T, models, strict=True):
-        bins = details[name]
-        confidence, accuracy = np.array(bins["confidence"]), np.array(bins["accuracy"])
-        bars = np.stack([accuracy - bins["accuracy_low"], bins["accuracy_high"] - accuracy])
-        top.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="perfectly calibrated")
-        top.vlines(confidence, accuracy, confidence, color=color, alpha=0.35, linewidth=6)
-        top.errorbar(confidence, accuracy, bars, color=color, fmt=marker + "-", capsize=3, label=name, clip_on=False)
-        ece, right = result[prefix + "ece"], result[prefix + "accuracy"]
-        top.set_title(f"{name}: ece {ece:.3f}, accuracy {right:.3f}", fontsize=11)
-        top.legend(loc="upper left", frameon=False)
-        top.set(xlim=(start, 1.005), ylim=(start, 1.005))
-        counts = np.array(bins["histogram"]) / details["examples"]
-        centers = (np.arange(len(counts)) + 0.5) / len(counts)
-        bottom.bar(centers, counts, 1 / len(counts), color=color, edgecolor="white")
-        bottom.set_xlabel("confidence")
-    axes[0, 0].set_ylabel("accuracy (95 % bars)")
-    axes[1, 0].set_ylabel("share of examples")
+        plot_bins(top, details[name], color, marker)
+        top.set_title(f"{name}: ece {result[prefix + 'ece']:.3f}, accuracy {result[prefix + 'accuracy']:.3f}")
+        top.set_ylim(max(0, np.floor(lowest * 10) / 10) - 0.005, 1.015)
+        counts = np.array(details[name]["histogram"]) / details["examples"]
+        bottom.stairs(counts, np.linspace(0, 1, len(counts) + 1), fill=True, color=color)
+        bottom.set(xlim=(first / len(counts), 1), xlabel="confidence")
+    axes[0, 0].set_ylabel("accuracy and mean confidence of the bin")
+    axes[1, 0].set(ylabel="share of examples", ylim=(0, None))
     for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
     title = f"ece gap {result['ece_gap']:+.3f}"
     if "ece_gap_low" in result:
-        title += f"  (interval {result['ece_gap_low']:+.3f} to {result['ece_gap_high']:+.3f})"
-    figure.suptitle(title, fontsize=12)
+        title += f" (interval {result['ece_gap_low']:+.3f} to {result['ece_gap_high']:+.3f})"
+    figure.suptitle(title.replace("-", "\N{MINUS SIGN}"), fontsize=13)
+    (handles, labels), (others, _) = (axis.get_legend_handles_labels() for axis in axes[0])
+    style: dict[str, Any] = {"handler_map": {tuple: HandlerTuple(ndivide=None)}, "ncols": 3, "frameon": False}
+    pairs: Any = list(zip(handles, others, strict=True))  # each label stands for both colors
+    figure.legend(pairs, labels, loc="outside lower center", **style)
     return figure
+
+
+def plot_bins(axis: Any, bins: dict[str, Any], color: str, marker: str) -> None:
+    """Of each bin the mean confidence as a line, the accuracy as a mark with its bar, and their distance shaded."""
+    confidence, accuracy, place = np.array(bins["confidence"]), np.array(bins["accuracy"]), np.arange(len(bins["rows"]))
+    bars = np.stack([accuracy - bins["accuracy_low"], bins["accuracy_high"] - accuracy])
+    few = len(place) <= 20
+    axis.bar(place, accuracy - confidence, 0.8, confidence, color=color, alpha=0.3, label="their distance")
+    axis.hlines(confidence, place - 0.4, place + 0.4, color="black", linewidth=1.4, label="mean confidence")
+    style = {"capsize": 3 if few else 0, "markersize": 6 if few else 2, "elinewidth": 1.2 if few else 0.5}
+    label = "accuracy, with its 95 % bar (whatever confidence_level is)"
+    axis.errorbar(place, accuracy, bars, color=color, fmt=marker, label=label, clip_on=False, **style)
+    shown = place[:: -(-len(place) // 10)]
+    axis.set_xticks(shown, [f"{confidence[i]:.3f}".removeprefix("0") for i in shown], fontsize=9)
+    axis.set(xlim=(-0.6, len(place) - 0.4), xlabel="bins from the least sure to the surest: their mean confidence")

@@ -464,13 +464,12 @@ def plot_scores(axis: Any, details: dict[str, Any], prefix: str, name: str, colo
     ]:
         counts = np.array(details[f"{prefix}{kind}_counts"])
         axis.stairs(sign * counts / counts.max(), edges, fill=True, linewidth=1.1, **style)
-        share = f"{details[f'{prefix}{kind}_flagged']:.1%} flagged"
-        axis.text(0.99, 0.5 + sign * 0.46, share, transform=axis.transAxes, ha="right", va="center", fontweight="bold")
     axis.axhline(0, color="black", linewidth=0.8)
     axis.axvline(threshold, color="black", linestyle="--", linewidth=1.2)
     kept = f"{100 * details['keep']:.4g} %"
-    axis.set_title(f"{name}: the threshold keeps {kept} of the in-distribution rows", loc="left", fontsize=11)
-    axis.set_yticks([0.55, -0.55], ["in\ndistribution", "out of\ndistribution"])
+    axis.set_title(f"{name}: the threshold keeps {kept} of in-distribution rows", loc="left", fontsize=11)
+    shares = [f"{100 * details[f'{prefix}{kind}_flagged']:.1f} % flagged" for kind in ("in", "out")]
+    axis.set_yticks([0.55, -0.55], [f"in distribution:\n{shares[0]}", f"out of distribution:\n{shares[1]}"])
     axis.set(ylim=(-1.3, 1.3), xlim=(edges[0], edges[-1] + (edges[-1] - edges[0]) * 0.04))
     axis.tick_params(axis="y", length=0)
     axis.spines[["top", "right", "left"]].set_visible(False)
@@ -489,7 +488,7 @@ def plot_roc(axis: Any, result: dict[str, Any]) -> None:
         at = details[prefix + "in_flagged"], details[prefix + "out_flagged"]
         axis.plot(*at, marker, color=color, markersize=size, markeredgecolor="white", zorder=3, clip_on=False)
     title = f"AUROC gap {result['auroc_gap']:+.3f}"
-    overlap = f"Jaccard of what is flagged {result['flagged_jaccard']:.2f}"
+    overlap = f"Flagged Jaccard {result['flagged_jaccard']:.2f}"
     if "auroc_gap_low" in result:
         title += f" ({result['auroc_gap_low']:+.3f} to {result['auroc_gap_high']:+.3f})"
         overlap += f" ({result['flagged_jaccard_low']:.2f} to {result['flagged_jaccard_high']:.2f})"

@@ -324,7 +324,7 @@ def plot(result: dict[str, Any]) -> Any:
     if "details" not in result:
         raise ValueError("plot needs a result with details: call compute(..., details=True)")
     table = result["details"]
-    figure = Figure(figsize=(8, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
     top, bottom = figure.subplots(2, 1, height_ratios=(1.15, 1))
     groups = [
         ("only compressed wrong", result["compressed_only_errors"], COMPRESSED, "//"),
@@ -347,11 +347,13 @@ def plot(result: dict[str, Any]) -> Any:
     for x, text, offset in [
         (jaccard, f"jaccard {jaccard:.3f}", 14),
         (result["expected_jaccard"], f"chance {result['expected_jaccard']:.3f}", -24),
-        (result["max_jaccard"], f"most possible {result['max_jaccard']:.3f}", -38),
+        (result["max_jaccard"], f"most possible {result['max_jaccard']:.3f}", -40),
     ]:
         align = "left" if x < 0.15 else "right" if x > 0.85 else "center"
-        bottom.annotate(text, (x, 0), xytext=(0, offset), textcoords="offset points", ha=align)
-    bottom.set(yticks=[], ylim=(-1, 0.6), xlim=(0, 1), xlabel="overlap of the two error sets (Jaccard)")
+        place: dict[str, Any] = {"xytext": (0, offset), "textcoords": "offset points"}
+        bottom.annotate(text, (x, 0), **place, ha=align, va="bottom" if offset > 0 else "top", fontsize=10)
+        bottom.annotate("", (x, 0), **place, arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0}, zorder=1)
+    bottom.set(yticks=[], ylim=(-1.3, 0.7), xlim=(0, 1), xlabel="overlap of the two error sets (Jaccard)")
     for axis in (top, bottom):
         axis.spines[["top", "right", "left"]].set_visible(False)
     return figure
