@@ -1,6 +1,7 @@
 """attribution_alignment with models: known weights, the explainers' own packages, kinds of models, and bad input."""
 
 import importlib
+import json
 from pathlib import Path
 
 import evaluate
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import shap
 import tiny_models
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lime.lime_text import LimeTextExplainer
@@ -146,6 +148,32 @@ def test_every_kind_of_model_gives_the_same_figures(alignment, folders):
     assert all(result == pytest.approx(results[0]) for result in results)
 
 
+def test_names_of_references_are_those_of_labels_where_it_is_given(alignment):
+    tokenizer = tiny_models.tokenizer()
+    large, small = ((tiny_models.classifier(seed, ("negative", "Very_positive")), tokenizer) for seed in (0, 1))
+    arguments = {"texts": TEXTS[:2], "model": small, "large_model": large, "method": "occlusion", "k": 2}
+    arguments["details"] = True
+    expected = alignment.compute(**arguments, references=[0, 1])["details"]["per_example"]
+    for names in (["negative", "Very_positive"], ["NEGATIVE", "very positive"]):
+        for labels in (None, {"negative": 0, "very positive": 1}, {"negative": 1, "VERY-POSITIVE": 0}):
+            result = alignment.compute(**arguments, references=names, labels=labels)
+            assert result["details"]["per_example"] == expected
+
+
+@pytest.mark.parametrize("method", ["occlusion", "integrated_gradients"])
+def test_both_classes_of_a_single_output_have_opposite_weights(alignment, method):
+    tokenizer = tiny_models.tokenizer()
+    large, small = ((tiny_models.classifier(seed, classes=1), tokenizer) for seed in (0, 1))
+    first, second = (
+        alignment.compute(
+            texts=TEXTS[:1], references=[gold], model=small, large_model=large, method=method, k=2, details=True
+        )["details"]["per_example"][0]["explanations"][0]
+        for gold in (0, 1)
+    )
+    assert any(abs(weight) > 1e-3 for _, weight in first)
+    assert dict(first) == pytest.approx({word: -weight for word, weight in second}, abs=1e-6)
+
+
 def alone(folder):
     """A checkpoint in float64, asked one text at a time: what an explainer's own package would be given."""
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="float64")
@@ -254,6 +282,52 @@ def test_texts_beyond_the_models_length_are_counted(alignment, folders):
     assert result["large_truncated_texts"] > 0
 
 
+@pytest.mark.parametrize("explain", ["gold", "large", "own"])
+def test_integrated_gradients_count_every_text_that_was_cut_once(alignment, folders, explain):
+    large, small = folders
+    texts = ["good film", *("good " * 70 + word for word in ("film", "plot", "cat"))]
+    arguments = {"texts": texts, "references": [1, 0, 1, 0], "model": small, "large_model": large, "k": 1}
+    result = alignment.compute(**arguments, method="integrated_gradients", explain=explain)
+    assert (result["truncated_texts"], result["large_truncated_texts"]) == (3, 3)
+
+
+@pytest.mark.parametrize("explain", ["gold", "large", "own"])
+@pytest.mark.parametrize("method", METHODS)
+def test_no_model_is_asked_the_same_text_twice_for_one_example(alignment, method, explain):
+    asked = {"model": [], "large_model": []}
+
+    def watched(name):
+        def model(texts):
+            asked[name].extend(texts)
+            return bag_of_words(WORDS)(texts)
+
+        return model
+
+    models = {name: watched(name) for name in asked}
+    alignment.compute(texts=TEXTS[:1], references=[1], **models, method=method, k=2, explain=explain)
+    for questions in asked.values():
+        assert len(questions) == len(set(questions)) > 4
+
+
+def test_a_predictor_that_is_used_again_counts_anew(alignment, folders):
+    package = type(alignment).__module__.rpartition(".")[0]
+    as_predictor = importlib.import_module(package + ".predictor").as_predictor
+    large, small = (as_predictor(folder, name) for folder, name in zip(folders, ("large_model", "model"), strict=True))
+    texts = ["good " * 70 + "film", "good film"]
+    arguments = {"texts": texts, "references": [1, 0], "model": small, "large_model": large, "method": "occlusion"}
+    assert alignment.compute(**arguments) == alignment.compute(**arguments)
+    assert not small.quiet
+
+
+def test_lime_keeps_as_many_words_as_are_compared(alignment):
+    model = bag_of_words(WORDS)
+    text = " ".join(f"w{i}" for i in range(40))
+    arguments = {"texts": [text], "references": [1], "model": model, "large_model": model, "samples": 50}
+    result = alignment.compute(**arguments, k=[10, 30, 50])
+    assert [result[f"short_examples_at_{k}"] for k in (10, 30, 50)] == [0, 0, 1]
+    assert alignment.compute(**arguments, k=30, features=20)["short_examples_at_30"] == 1
+
+
 def test_texts_without_words_for_lime_are_left_out(alignment):
     model = bag_of_words(WORDS)
     arguments = {"references": [1, 1], "model": model, "large_model": model, "k": 1, "samples": 20}
@@ -318,6 +392,25 @@ ARGUMENTS = {"texts": TEXTS, "references": GOLD, "model": MODEL, "large_model": 
         ({"target_width": 0.1, "confidence_level": None}, "target_width needs intervals"),
         ({"predictions": [{"a": 1}]}, "not both"),
         ({"metod": "lime"}, "unknown option metod; did you mean method"),
+        ({"labels": ["negative", "positive"]}, "labels must be a dict from class name to class number"),
+        ({"labels": {}}, "labels must be a dict"),
+        ({"labels": {0: "negative", 1: "positive"}}, "labels must give every class name a whole number, got 0"),
+        ({"labels": {"negative": None}}, "labels must give every class name a whole number, got 'negative': None"),
+        ({"labels": {"negative": "1"}}, "labels must give every class name a whole number"),
+        ({"references": 5}, "references needs a list with one entry per text, got int"),
+        ({"references": "0101"}, "references needs a list with one entry per text, got str"),
+        ({"references": [[1], 0, 0, 0]}, r"references\[0\] is \[1\]"),
+        ({"references": [0, {}, 0, 0]}, r"references\[1\] is {}"),
+        ({"references": [0, 1j, 0, 0]}, r"references\[1\] is 1j"),
+        ({"references": [0, 0, np.inf, 0]}, r"references\[2\] is inf"),
+        ({"references": np.array([0, 0, np.nan, 0])}, r"references\[2\] is nan"),
+        ({"references": [0, 0, 0, b"1"]}, r"references\[3\] is b'1'"),
+        ({"references": [0, 0, 0, 10**400]}, r"references\[3\] is 1000"),
+        ({"texts": {"a": "b"}}, "texts needs a list with one entry per text, got dict"),
+        ({"target_width": "0.02"}, "target_width must be a number"),
+        ({"target_width": [0.1]}, "target_width must be a number"),
+        ({"samples": 50}, "samples is for lime and shap, got it with occlusion"),
+        ({"samples": 50, "method": "integrated_gradients"}, "samples is for lime and shap"),
     ],
 )
 def test_bad_input_is_named_in_one_sentence_and_leaves_the_module_usable(alignment, change, words):
@@ -341,6 +434,40 @@ def test_a_model_that_fails_half_way_leaves_what_was_finished(alignment):
     assert caught.value.partial == alignment.partial
     assert 0 < alignment.partial["examples_used"] < 200
     assert alignment.partial["jaccard_at_2"] == 1
+
+
+def test_a_model_that_fails_at_the_first_question_interrupts_too(alignment):
+    def failing(texts):
+        raise RuntimeError("device lost")
+
+    with pytest.raises(ValueError, match=r"failed at the first question \(RuntimeError: device lost\)") as caught:
+        alignment.compute(**ARGUMENTS | {"large_model": failing})
+    assert caught.value.partial is None
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupt_leaves_the_module_usable(alignment, method):
+    calls = []
+
+    def interrupted(texts):
+        calls.append(texts)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return MODEL(texts)
+
+    expected = alignment.compute(**ARGUMENTS | {"method": method})
+    with pytest.raises(KeyboardInterrupt):
+        alignment.compute(**ARGUMENTS | {"model": interrupted, "method": method})
+    assert alignment.compute(**ARGUMENTS | {"method": method}) == expected
+
+
+def test_numbers_of_any_library_are_taken_and_come_back_plain(alignment):
+    numbers = {"k": np.int64(2), "runs": np.int64(2), "samples": np.int64(30), "features": np.int64(3)}
+    result = alignment.compute(**ARGUMENTS | {"method": "shap"} | numbers, seed=10**30, details=True)
+    assert json.loads(json.dumps(result))["details"]["k"] == [2]
+    several = alignment.compute(**ARGUMENTS | {"k": np.array([1, 2]), "references": torch.tensor(GOLD)}, details=True)
+    assert json.loads(json.dumps(several)) == several
+    assert {"jaccard_at_1", "jaccard_at_2"} <= several.keys()
 
 
 def test_an_error_in_one_example_names_it_and_keeps_the_others(alignment, monkeypatch):

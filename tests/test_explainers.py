@@ -1,8 +1,10 @@
 """The explanation methods: known weights, agreement with lime, shap and captum, pairs, and odd texts."""
 
 import doctest
-import importlib.util
+import importlib
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +17,8 @@ lime_text = pytest.importorskip("lime.lime_text", reason="lime is not installed"
 shap = pytest.importorskip("shap", reason="shap is not installed")
 
 ROOT = Path(__file__).resolve().parent.parent
-spec = importlib.util.spec_from_file_location("explainers", ROOT / "metrics/attribution_alignment/explainers.py")
-explainers = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(explainers)
+sys.path.append(str(ROOT / "metrics"))
+explainers = importlib.import_module("attribution_alignment.explainers")
 explain = explainers.explain
 
 METHODS = ("lime", "shap", "occlusion")
@@ -204,6 +205,28 @@ def test_nothing_global_is_held_while_the_model_is_asked(method):
 
     assert explain(method, REVIEW, meanwhile, 1, seed=4, samples=samples) == alone
     assert random_state() == before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_threads_explain_at_once_as_alone_while_others_draw_random_numbers(method):
+    samples = None if method == "occlusion" else 60
+    texts = [f"{REVIEW} {i}" for i in range(4)]
+    alone = [explain(method, text, noise, 1, seed=4, samples=samples) for text in texts]
+    stop = threading.Event()
+
+    def draw():
+        while not stop.is_set():
+            np.random.standard_normal(100)  # noqa: NPY002
+
+    other = threading.Thread(target=draw)
+    other.start()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = pool.map(lambda text: explain(method, text, noise, 1, seed=4, samples=samples), texts * 3)
+            assert list(found) == alone * 3
+    finally:
+        stop.set()
+        other.join()
 
 
 def test_shap_gives_back_the_random_state_when_the_model_fails():

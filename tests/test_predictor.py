@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
@@ -79,13 +80,26 @@ def test_equal_texts_are_asked_once():
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 200))
-def test_batches_hold_every_text_once_and_no_more_tokens_than_allowed(lengths, tokens):
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), st.integers(1, 200), st.integers(0, 100))
+def test_batches_hold_every_text_once_and_no_more_tokens_than_allowed(lengths, tokens, start):
     lengths = np.array(lengths)
-    found = list(predictor.batches(lengths, lambda: tokens))
+    found = list(predictor.batches(lengths, lambda: tokens, start))
     assert sorted(np.concatenate(found)) == list(range(len(lengths)))
     for batch in found:
         assert len(batch) == 1 or len(batch) * lengths[batch].max() <= tokens
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=9), st.integers(0, 30))
+def test_batches_are_cut_where_padding_would_cost_more_than_another_batch(lengths, start):
+    lengths = np.sort(np.array(lengths))[::-1]
+
+    def cost(bounds):
+        parts = [part for part in np.split(lengths, bounds) if len(part)]
+        return sum(start + len(part) * part[0] for part in parts)
+
+    every = [[i + 1 for i in range(len(lengths) - 1) if chosen >> i & 1] for chosen in range(2 ** (len(lengths) - 1))]
+    assert cost(predictor.cuts(lengths, 10**6, start)) == min(map(cost, every))
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
@@ -146,6 +160,30 @@ def test_a_batch_is_halved_when_memory_runs_out(model):
     assert predict.tokens < 1000
 
 
+@pytest.mark.parametrize(
+    "kind",
+    ["BertFor", "RobertaFor", "MPNetFor", "DistilBertFor", "ElectraFor", "Data2VecTextFor", "RobertaPreLayerNormFor"],
+)
+def test_a_text_of_exactly_the_models_length_is_read_whole_and_one_word_more_is_cut(kind):
+    config = getattr(transformers, kind.removesuffix("For") + "Config")(
+        vocab_size=30, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=66, dim=32, n_layers=1, n_heads=2, hidden_dim=64, embedding_size=32,
+    )  # fmt: skip
+    network = getattr(transformers, kind + "SequenceClassification")(config).eval()
+    predict = predictor.as_predictor((network, tiny_models.tokenizer(10**30)), "model")
+    offset = (config.pad_token_id or 0) + 1 if "position_embeddings" in padded_embeddings(network) else 0
+    assert predict.length == 66 - offset
+    predict(["good " * (predict.length - 2), "good"])
+    assert predict.truncated == 0
+    predict(["good " * (predict.length - 1)])
+    assert predict.truncated == 1
+
+
+def padded_embeddings(network):
+    tables = [(name, module) for name, module in network.named_modules() if isinstance(module, torch.nn.Embedding)]
+    return {name.rpartition(".")[2] for name, module in tables if module.padding_idx is not None}
+
+
 def test_other_errors_of_a_model_are_not_taken_for_memory(model):
     network, _ = model
 
@@ -169,6 +207,24 @@ def test_a_model_in_training_is_asked_without_dropout_and_left_in_training(model
     finally:
         network.eval()
     assert (first == second).all()
+
+
+def test_parts_that_were_frozen_in_evaluation_stay_so():
+    network = tiny_models.classifier().train()
+    network.bert.eval()
+    predictor.as_predictor((network, tiny_models.tokenizer()), "model")(TEXTS)
+    assert network.training
+    assert network.classifier.training
+    assert not network.bert.encoder.training
+
+
+def test_another_dtype_is_for_a_copy_of_the_model_that_was_handed_over():
+    network = tiny_models.classifier()
+    given = network, tiny_models.tokenizer()
+    other = predictor.as_predictor(given, "model", dtype="float64")
+    assert other.model.dtype == torch.float64
+    assert network.dtype == torch.float32
+    assert predictor.as_predictor(given, "model", dtype="float32", device="cpu").model is network
 
 
 def test_dtype_is_an_option(folder):
@@ -196,6 +252,32 @@ def test_embeddings_of_a_real_encoder_are_those_of_sentence_transformers():
     assert ours / np.linalg.norm(ours, axis=1, keepdims=True) == pytest.approx(theirs, abs=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["grad", "list", "list with grad", "bfloat16", "float16", "rows of tensors"])
+def test_a_callable_may_return_tensors_of_any_kind(kind):
+    row = torch.tensor([0.25, 0.75])
+    returned = {
+        "grad": lambda n: row.repeat(n, 1).requires_grad_(),
+        "list": lambda n: [row] * n,
+        "list with grad": lambda n: [row.clone().requires_grad_()] * n,
+        "bfloat16": lambda n: row.repeat(n, 1).bfloat16(),
+        "float16": lambda n: row.repeat(n, 1).half(),
+        "rows of tensors": lambda n: [[row[0], row[1]]] * n,
+    }[kind]
+    predict = predictor.as_predictor(lambda texts: returned(len(texts)), "model")
+    assert predict(["a", "b"]).tolist() == [[0.25, 0.75]] * 2
+
+
+def test_a_callable_may_empty_its_list():
+    def model(texts):
+        rows = []
+        while texts:
+            texts.pop()
+            rows.append([0.5, 0.5])
+        return rows
+
+    assert predictor.as_predictor(model, "model")(["a", "b"]).shape == (2, 2)
+
+
 # Labels of two models.
 
 
@@ -212,6 +294,23 @@ def test_classes_are_matched_by_name_whatever_their_order():
     before = small(TEXTS)
     predictor.match_labels(large, small)
     assert (small(TEXTS) == before[:, ::-1]).all()
+
+
+def test_a_predictor_that_is_used_again_forgets_the_order_of_before():
+    large, small = pair_of(("negative", "positive"), ("negative", "positive"))
+    before = large(TEXTS)
+    predictor.match_labels(large, small, {"negative": 1, "positive": 0})
+    assert (large(TEXTS) == before[:, ::-1]).all()
+    predictor.match_labels(large, small)
+    assert (large(TEXTS) == before).all()
+
+
+def test_a_mapping_orders_the_two_classes_of_a_single_output():
+    tokenizer = tiny_models.tokenizer()
+    large, small = (predictor.as_predictor((tiny_models.classifier(i, classes=1), tokenizer), "model") for i in (0, 1))
+    before = large(TEXTS)
+    predictor.match_labels(large, small, {"LABEL_0": 1, "LABEL_1": 0})
+    assert (large(TEXTS) == before[:, ::-1]).all()
 
 
 def test_models_without_names_are_taken_as_they_are():
@@ -256,6 +355,7 @@ def test_other_names_are_an_error_that_says_how_to_go_on():
         ([[0.2, 0.2], [0.5, 0.5]], "not probabilities"),
         ([[0.5, 0.5], [1.0]], "returned no regular array"),
         (None, "returned an array of shape"),
+        (np.full((2, 2), 0.5 + 1j), "returned no regular array"),
         ("text", "returned no regular array"),
     ],
 )
@@ -278,11 +378,20 @@ def test_a_callable_that_changes_its_number_of_classes_is_noticed():
         ("/nowhere/at/all", "there is no folder"),
         (3, "model must be a callable"),
         ((1, 2), "needs \\(model, tokenizer\\)"),
+        ((torch.nn.Linear(2, 2), tiny_models.tokenizer()), "needs a transformers model with its tokenizer, got Linear"),
+        ((tiny_models.classifier(), len), "needs a transformers model with its tokenizer, got .* builtin"),
     ],
 )
 def test_what_is_no_model_is_refused_in_a_sentence(given, words):
     with pytest.raises(ValueError, match=words):
         predictor.as_predictor(given, "model")
+
+
+@pytest.mark.parametrize("device", ["nope", "cuda:99", 1.5])
+def test_a_device_that_is_not_there_is_refused_in_a_sentence(model, folder, device):
+    for one in (model, folder):
+        with pytest.raises(ValueError, match="device must be one that this machine has, got"):
+            predictor.as_predictor(one, "model", device=device)
 
 
 def test_a_model_without_its_tokenizer_is_refused(model):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,21 @@ def test_the_random_generators_outside_are_left_as_they_were():
     engine.set_random_state(before)
     list(side_by_side(Job(i, model, walk, seed=i) for i in range(3)))
     assert draw() == expected
+
+
+def test_threads_that_run_seeded_jobs_take_turns_at_the_global_generators():
+    expected = {i: alone(i) for i in range(20)}
+
+    def run(_):
+        return dict(side_by_side(Job(i, model, walk, seed=i) for i in range(20)))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(run, range(8))) == [expected] * 8
+
+
+def test_jobs_without_a_seed_leave_the_global_generators_alone(monkeypatch):
+    monkeypatch.setattr(engine, "random_state", None)
+    assert list(side_by_side([Job(0, model, lambda ask: float(ask(["abc"])[0, 0]))])) == [(0, 3.0)]
 
 
 def test_questions_of_waiting_jobs_become_one_call_a_model():
@@ -151,6 +167,27 @@ def test_closing_early_ends_the_jobs_and_lets_them_clean_up():
     assert next(found) == (3, 0)
     found.close()
     assert len(cleaned) == 3
+
+
+def test_an_interrupt_ends_the_jobs_and_leaves_the_engine_usable():
+    cleaned = []
+
+    def run(i):
+        def program(ask):
+            try:
+                ask(["a"])
+                if i == 1:
+                    raise KeyboardInterrupt
+                ask(["b"])
+            finally:
+                cleaned.append(i)
+
+        return program
+
+    with pytest.raises(KeyboardInterrupt):
+        list(side_by_side(Job(i, model, run(i), seed=i) for i in range(4)))
+    assert sorted(cleaned) == [0, 1, 2, 3]
+    assert alone(3) == alone(3)
 
 
 def test_no_more_jobs_are_begun_than_are_needed():

@@ -6,10 +6,10 @@ explanations of one example side by side, `finish` turns all examples into figur
 """
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations, permutations
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from scipy.stats import kendalltau
 Explanation = list[tuple[str, float]]
 Row = dict[str, np.ndarray]
 
+MOST = sys.float_info.max
 SPECIAL = {"", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "<s>", "</s>", "<pad>", "<mask>", "<bos>", "<eos>", "<|endoftext|>"}
 
 
@@ -66,7 +67,7 @@ def read_pair(where: str, pair: Any) -> tuple[str, float]:
     if not isinstance(word, str):
         raise ValueError(f"{where} a word must be a string, got {word!r}")
     weight = weight.item() if getattr(weight, "ndim", None) == 0 else weight  # an entry of NumPy, torch or JAX
-    if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not abs(weight) <= MOST:
         raise ValueError(f"{where} the weight of {word!r} must be a finite number, got {weight!r}")
     return word.strip(), float(weight)
 

@@ -6,6 +6,7 @@ what chance gives and what the explainer's own noise allows.
 """
 
 import dataclasses
+from contextlib import closing
 from typing import Any
 
 import datasets
@@ -14,10 +15,10 @@ import numpy as np
 
 from .alignment import compare, describe, finish, read_attributions, sure
 from .alignment_plots import plot
-from .array_metric import ArrayMetric, Options, Rows, check_choice, check_integer, read_options
+from .array_metric import ArrayMetric, Options, Rows, check_choice, check_integer, check_number, read_options
 from .explainers import explain
-from .explaining import METHODS, Explained, Interrupted, explain_both
-from .predictor import Predictor
+from .explaining import METHODS, Explained, Interrupted, as_list, explain_both
+from .predictor import Predictor, check_class_numbers
 from .side_by_side import Job
 
 BEHIND_EXPLAINING = (explain, Predictor, Job)  # the loader copies only the files that are imported here
@@ -39,7 +40,7 @@ _CITATION = """
 _KWARGS_DESCRIPTION = """
 Args:
     texts: the texts to explain, strings or pairs of strings; with model, large_model and, for "gold", references.
-    references: the gold labels: class numbers, or class names where the large model has names.
+    references: the gold labels: class numbers, or class names: those of labels, or else the large model's.
     model, large_model: the compressed and the large model: a callable (list of texts in, rows of probabilities out),
         a transformers pipeline, (model, tokenizer), a local path or a Hub id.
     predictions, large_predictions: instead of all these, explanations made elsewhere: per example a list of
@@ -49,11 +50,11 @@ Args:
     explain: the class that is explained: "gold" (the reference), "large" (what the large model predicts) or "own"
         (what each model predicts).
     runs: explain so many times with different seeds, to see the explainer's own noise.
-    samples: perturbed texts per explanation (default: lime 1000, shap 500).
-    features: how many words an explanation keeps (default: lime 20, others all).
+    samples: perturbed texts per explanation (default: lime 1000, shap 500; the other methods take none).
+    features: how many words an explanation keeps (default: lime 20 or the largest k if that is more, others all).
     target_width: take examples in random order and stop when the interval of the headline is this narrow.
-    labels: class number of every class name, where the two models name their classes differently.
-    device, dtype: where and in which type transformers models run.
+    labels: a dict from class name to class number, where the two models name their classes differently.
+    device, dtype: where and in which type transformers models run; a model that was handed over is copied for another.
     trust_remote_code: allow a checkpoint to run code of its own.
     confidence_level: level of the intervals, between 0 and 1; None for no intervals.
     seed: of the perturbations; run r uses seed + r.
@@ -72,8 +73,8 @@ Returns:
     top_word_agreement (0 to 1): share of examples with the same most important word.
     rank_correlation (-1 to 1): Kendall's tau-b of the importance of shared words.
     examples_used: how many examples the figures are of.
-    With models also truncated_texts and large_truncated_texts: how many of the texts asked about were longer than the
-    model can read.
+    With models also truncated_texts and large_truncated_texts: how many of the questions (texts and their
+    perturbations, each once per example) were longer than the model can read.
 Examples:
 
     >>> import evaluate
@@ -115,21 +116,28 @@ class AlignmentOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "k", [self.k] if not isinstance(self.k, list | tuple) else list(self.k))
-        for k in self.sizes:
-            check_integer("k", k, at_least=1)
+        k = getattr(self.k, "tolist", lambda: self.k)()
+        object.__setattr__(self, "k", list(k) if isinstance(k, list | tuple) else [k])
+        for size in self.sizes:
+            check_integer("k", size, at_least=1)
+        object.__setattr__(self, "k", [int(size) for size in self.sizes])
         if not self.sizes or len(set(self.sizes)) < len(self.sizes):
             raise ValueError(f"k must be one number or several different ones, got {self.k!r}")
         check_choice("method", self.method, METHODS)
         check_choice("explain", self.explain, ("gold", "large", "own"))
-        check_integer("runs", self.runs, at_least=1)
-        for name in ("samples", "features"):
-            if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name), at_least=2 if name == "samples" else 1)
+        for name, least in (("runs", 1), ("samples", 2), ("features", 1)):
+            if (value := getattr(self, name)) is not None or name == "runs":
+                check_integer(name, value, at_least=least)
+                object.__setattr__(self, name, int(value))
+        if self.samples is not None and self.method not in ("lime", "shap"):
+            raise ValueError(f"samples is for lime and shap, got it with {self.method}, which takes none")
+        if self.labels is not None:
+            check_class_numbers(self.labels)
         if self.target_width is not None and self.confidence_level is None:
             raise ValueError("target_width needs intervals: give a confidence_level")
-        if self.target_width is not None and not 0 < self.target_width < 1:
-            raise ValueError(f"target_width must be a number above 0 and below 1, got {self.target_width!r}")
+        if self.target_width is not None:
+            check_number("target_width", self.target_width, above=0, below=1)
+            object.__setattr__(self, "target_width", float(self.target_width))
         check_choice("trust_remote_code", self.trust_remote_code, (True, False))
 
     @property
@@ -170,15 +178,14 @@ class AttributionAlignment(ArrayMetric):
             raise ValueError(f"{missing[0]} is missing: explaining takes texts, model and large_model")
         if predictions is not None:
             raise ValueError("give explanations (predictions, large_predictions) or models to explain, not both")
-        if not isinstance(texts, list | tuple):
-            texts = texts[:] if hasattr(texts, "__getitem__") and not isinstance(texts, str) else texts
-            texts = texts.tolist() if hasattr(texts, "tolist") else texts
+        texts = as_list("texts", texts)
         self.partial = None
         collected = Collected(options)
         try:
-            for explained in explain_both(texts, references, model, large_model, options):
-                if collected.add(explained) and collected.is_sure(len(texts)):
-                    break
+            with closing(explain_both(texts, references, model, large_model, options)) as examples:
+                for explained in examples:
+                    if collected.add(explained) and collected.is_sure(len(texts)):
+                        break
         except Interrupted as interrupted:
             self.partial = interrupted.partial = collected.result(len(texts)) if collected.rows else None
             raise

@@ -13,12 +13,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import chain
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
-Text = str | tuple[str, str]
+from .predictor import Text, class_probabilities
+
 Ask = Callable[[list[Text]], np.ndarray]  # texts in, probability rows out, one row a text
 Explanation = list[tuple[str, float]]  # distinct words, signed weights, falling |weight|, ties in text order
 
@@ -94,16 +95,14 @@ def partition_shap(
     if not set(words) - {boundary}:
         return []
     check_table(words)
-    own = OwnRandomState(seed)
 
     def answer(lines: Iterable[str]) -> np.ndarray:
         plain = [str(line) for line in lines]
-        with own:
-            return rows(ask, plain if isinstance(text, str) else [split(line, boundary, strip=True) for line in plain])
+        return rows(ask, plain if isinstance(text, str) else [split(line, boundary, strip=True) for line in plain])
 
     explainer = shap.Explainer(answer, word_masker()(tokens), algorithm="partition")  # new: it caches on itself
-    with own:
-        values = explainer([line], max_evals=samples, silent=True).values[0][:, target]
+    explainer.owen = MethodType(with_own_random(type(explainer).owen, seed), explainer)
+    values = explainer([line], max_evals=samples, silent=True).values[0][:, target]
     return ranked(((word, w) for word, w in zip(words, values.tolist(), strict=True) if word != boundary), features)
 
 
@@ -179,7 +178,8 @@ def integrated_gradients(
         names = [name for name in tokenizer.model_input_names if name in encoded[0][1] and name != "input_ids"]
 
         def probability(ids: Any, *others: Any, names: list[str] = names) -> Any:
-            return model(input_ids=ids, **dict(zip(names, others, strict=True))).logits.float().softmax(dim=-1)
+            logits = model(input_ids=ids, **dict(zip(names, others, strict=True))).logits
+            return class_probabilities(logits.float())
 
         for at in range(0, len(encoded), together):
             batch = encoded[at : at + together]
@@ -335,23 +335,23 @@ def merge_tree(words: list[str], boundary: str, parts: ModuleType) -> np.ndarray
     return tree
 
 
-class OwnRandomState:
-    """numpy's global random generator, exchanged with one of our own on every entry and exit.
+def with_own_random(function: FunctionType, seed: int) -> FunctionType:
+    """The same function, for which `np.random` is a generator of its own: the global one belongs to all threads.
 
-    `with own:` around a library that draws from the global generator gives it ours, and a second `with own:` around
-    what the library calls gives the others theirs back meanwhile.
+    >>> def draw():
+    ...     return np.random.randn()
+    >>> with_own_random(draw, 7)() == with_own_random(draw, 7)()
+    True
     """
+    return FunctionType(function.__code__, {**function.__globals__, "np": NumpyWithOwnRandom(seed)})
 
+
+class NumpyWithOwnRandom:
     def __init__(self, seed: int):
-        self.other: Any = np.random.MT19937(seed)
+        self.random = np.random.RandomState(seed)
 
-    def __enter__(self) -> None:
-        now = np.random.get_bit_generator()  # type: ignore[attr-defined]
-        np.random.set_bit_generator(self.other)  # type: ignore[attr-defined]
-        self.other = now
-
-    def __exit__(self, *error: object) -> None:
-        self.__enter__()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
 
 
 def check_table(words: list[str]) -> None:

@@ -1,7 +1,7 @@
 """From texts and two models to explanations of both, one example after another, made side by side."""
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .explainers import Explanation, explain, integrated_gradients
-from .predictor import ModelPredictor, Predictor, Text, as_predictor, check_texts, match_labels, progress_bar
+from .predictor import ModelPredictor, Predictor, Text, as_predictor, check_texts, fold, match_labels, progress_bar
 from .side_by_side import Ask, Failure, Job, side_by_side
 
 METHODS = ("lime", "shap", "occlusion", "integrated_gradients")
@@ -38,31 +38,32 @@ class Interrupted(ValueError):
 
 def explain_both(
     texts: Sequence[Text], references: Any, model: Any, large_model: Any, options: Any
-) -> Iterator[Explained]:
+) -> Generator[Explained, None, None]:
     """Explanations of both models for every text, in the texts' order, or in a random one with `target_width`."""
     check_texts("texts", texts)
     for i, text in enumerate(texts):
         if not all(part.strip() for part in ((text,) if isinstance(text, str) else text)):
             raise ValueError(f"texts[{i}] is empty or blank")
+    labels = gold_labels(references, len(texts)) if options.explain == "gold" else None
     small, large = open_models(model, large_model, options)
-    targets = choose_targets(texts, references, small, large, options.explain)
+    before = [(predictor, predictor.truncated, predictor.quiet) for predictor in (small, large)]
+    subjects = choose_targets(texts, labels, small, large, options)
     order = np.arange(len(texts))
     if options.target_width is not None:
         order = np.random.default_rng(options.seed).permutation(len(texts))
-    models = {"model": (small, targets[0]), "large_model": (large, targets[1])}
     make = by_gradients if options.method == "integrated_gradients" else by_asking
     done: dict[int, dict[str, Any]] = {}
     failed: list[tuple[int, str, Exception]] = []
     place = finished = 0
+    results = make(texts, subjects, order, options)
     with progress_bar(len(texts), f"explaining with {options.method}") as bar:
-        small.quiet = large.quiet = True
-        results = make(texts, models, order, options)
         try:
+            small.quiet = large.quiet = True
             for (index, name), result in results:
                 if isinstance(result, Failure):
                     failed.append((index, name, result.error))
                 done.setdefault(index, {})[name] = result
-                while place < len(order) and len(done.get(order[place], {})) == len(models):
+                while place < len(order) and len(done.get(order[place], {})) == len(subjects):
                     index = int(order[place])
                     pair = done.pop(index)
                     place += 1
@@ -70,13 +71,16 @@ def explain_both(
                     if not any(isinstance(one, Failure) for one in pair.values()):
                         finished += 1
                         words = distinct_words(options.method, texts[index])
-                        counts = {"truncated_texts": small.truncated, "large_truncated_texts": large.truncated}
+                        cut, large_cut = (predictor.truncated - truncated for predictor, truncated, _ in before)
+                        counts = {"truncated_texts": cut, "large_truncated_texts": large_cut}
                         yield Explained(index, texts[index], pair["model"], pair["large_model"], words, counts)
         except Exception as error:
             many = f"{finished} of {len(texts)} examples were finished; their figures are in `partial`"
             raise Interrupted(f"a model failed ({type(error).__name__}: {error}); {many}") from error
         finally:
             results.close()
+            for predictor, _, quiet in before:
+                predictor.quiet = quiet
     if failed:
         index, name, cause = failed[0]
         many = f"{len({index for index, *_ in failed})} of {len(texts)} examples failed; the others are in `partial`"
@@ -95,72 +99,117 @@ def open_models(model: Any, large_model: Any, options: Any) -> tuple[Predictor, 
     return small, large
 
 
+@dataclass
+class Subject:
+    """A model, the class that is explained of every text, and what the model has already said."""
+
+    name: str
+    predictor: Predictor
+    targets: np.ndarray
+    known: dict[Text, np.ndarray]
+
+
 def choose_targets(
-    texts: Sequence[Text], references: Any, small: Predictor, large: Predictor, which: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """The class to explain for every text: of the compressed model, of the large one."""
-    some = texts if which != "gold" else texts[:1]
-    predicted, large_predicted = small(some), large(some)
-    if predicted.shape[1] != large_predicted.shape[1]:
-        raise ValueError(f"model has {predicted.shape[1]} classes but large_model has {large_predicted.shape[1]}")
-    if which == "own":
-        return predicted.argmax(axis=1), large_predicted.argmax(axis=1)
-    target = large_predicted.argmax(axis=1) if which == "large" else gold(references, len(texts), large)
-    return target, target
+    texts: Sequence[Text], labels: list[Any] | None, small: Predictor, large: Predictor, options: Any
+) -> list[Subject]:
+    """The class to explain for every text, of both models; it takes their predictions, unless it is the gold class."""
+    known = first_answers(small, texts if options.explain == "own" else texts[:1])
+    large_known = first_answers(large, texts if labels is None else texts[:1])
+    if small.classes != large.classes:
+        raise ValueError(f"model has {small.classes} classes but large_model has {large.classes}")
+    if labels is not None:
+        targets = large_targets = gold(labels, large, options.labels)
+    else:
+        targets = large_targets = np.array([large_known[text].argmax() for text in texts])
+    if options.explain == "own":
+        targets = np.array([known[text].argmax() for text in texts])
+    return [Subject("model", small, targets, known), Subject("large_model", large, large_targets, large_known)]
 
 
-def gold(references: Any, count: int, large: Predictor) -> np.ndarray:
-    """References as class numbers; names are looked up among the large model's classes."""
+def first_answers(predictor: Predictor, texts: Sequence[Text]) -> dict[Text, np.ndarray]:
+    try:
+        return dict(zip(texts, predictor(texts), strict=True))
+    except Exception as error:
+        raise Interrupted(f"a model failed at the first question ({type(error).__name__}: {error})") from error
+
+
+def gold_labels(references: Any, count: int) -> list[Any]:
     if references is None:
         raise ValueError('references is missing: explain="gold" explains the gold class')
-    labels = list(references)
+    labels = as_list("references", references)
     if len(labels) != count:
         raise ValueError(f"references needs one entry per text, got {len(labels)} for {count} texts")
-    names = {name.casefold(): i for i, name in enumerate(large.names or [])}
-    found = [names.get(label.casefold()) if isinstance(label, str) else label for label in labels]
-    for i, (label, number) in enumerate(zip(labels, found, strict=True)):
-        if number is None or int(number) != number or not 0 <= number < (large.classes or 0):
-            raise ValueError(f"references[{i}] is {label!r}, which is none of large_model's {large.classes} classes")
-    return np.array(found, dtype=np.int64)
+    return labels
 
 
-Models = dict[str, tuple[Predictor, np.ndarray]]
+def gold(labels: list[Any], large: Predictor, mapping: dict[str, int] | None) -> np.ndarray:
+    """References as class numbers; names are looked up in `labels=`, or else among the large model's classes."""
+    classes = range(large.classes or 0)
+    names = mapping or {name: i for i, name in enumerate(large.names or [])}
+    names = {fold(name): number for name, number in names.items()} | names
+    found: list[int] = []
+    for i, label in enumerate(labels):
+        number = label.item() if getattr(label, "ndim", None) == 0 else label  # an entry of NumPy, torch or JAX
+        if isinstance(number, str):
+            number = names.get(number, names.get(fold(number)))
+        if not isinstance(number, int | float) or number not in classes:
+            raise ValueError(f"references[{i}] is {label!r}, which is none of large_model's {len(classes)} classes")
+        found.append(int(number))
+    return np.array(found)
 
 
-def by_asking(texts: Sequence[Text], models: Models, order: np.ndarray, options: Any) -> Results:
-    """Explanations by methods that only ask: every text and model is a job, and all jobs ask together."""
+def as_list(name: str, values: Any) -> list[Any]:
+    """A list, NumPy array, torch tensor, or a column of pandas, Arrow or datasets as a list."""
+    for method in ("to_pylist", "tolist"):
+        values = getattr(values, method)() if hasattr(values, method) else values
+    if isinstance(values, str | bytes | dict | set) or not hasattr(values, "__iter__"):
+        raise ValueError(f"{name} needs a list with one entry per text, got {type(values).__name__}")
+    return list(values)
+
+
+def by_asking(texts: Sequence[Text], subjects: list[Subject], order: np.ndarray, options: Any) -> Results:
+    """Explanations by methods that only ask: every text and model is a job, and all jobs ask together.
+
+    The jobs have no seed: none draws from the global random generators.
+    """
+    features = options.features
+    if features is None and options.method == "lime":
+        features = max(20, *options.sizes)
 
     def explain_runs(ask: Ask, index: int, target: int) -> list[Explanation]:
         seeds = [example_seed(options.seed + run, index) for run in range(options.runs)]
-        extra = {"samples": options.samples, "features": options.features}
+        extra = {"samples": options.samples, "features": features}
         return [explain(options.method, texts[index], ask, target, seed, **extra) for seed in seeds]
 
     return side_by_side(
         Job(
-            key=(int(index), name),
-            model=predictor,
-            run=partial(explain_runs, index=int(index), target=int(targets[index])),
-            seed=example_seed(options.seed, int(index)),
+            key=(int(index), subject.name),
+            model=subject.predictor,
+            run=partial(explain_runs, index=int(index), target=int(subject.targets[index])),
+            known={text: subject.known[text] for text in (texts[index],) if text in subject.known},
         )
         for index in order
-        for name, (predictor, targets) in models.items()
+        for subject in subjects
     )
 
 
-def by_gradients(texts: Sequence[Text], models: Models, order: np.ndarray, options: Any) -> Results:
+def by_gradients(texts: Sequence[Text], subjects: list[Subject], order: np.ndarray, options: Any) -> Results:
     """Explanations from inside the models, a few texts at a time; every run gives the same."""
     for at in range(0, len(order), GRADIENT_PIECE):
         piece = [int(index) for index in order[at : at + GRADIENT_PIECE]]
-        for name, (predictor, targets) in models.items():
+        some = [texts[index] for index in piece]
+        for subject in subjects:
+            predictor = subject.predictor
             assert isinstance(predictor, ModelPredictor)
-            columns = [int(targets[i] if predictor.order is None else predictor.order[targets[i]]) for i in piece]
-            some = [texts[index] for index in piece]
+            if new := [text for text in dict.fromkeys(some) if text not in subject.known]:
+                predictor.encode(new)  # counts those that are too long
+            columns = subject.targets[piece] if predictor.order is None else predictor.order[subject.targets[piece]]
             with predictor.in_evaluation():
                 found = integrated_gradients(
-                    predictor.model, predictor.tokenizer, some, columns, max_length=predictor.length
+                    predictor.model, predictor.tokenizer, some, columns.tolist(), max_length=predictor.length
                 )
             for index, explanation in zip(piece, found, strict=True):
-                yield (index, name), [explanation[: options.features]] * options.runs
+                yield (index, subject.name), [explanation[: options.features]] * options.runs
 
 
 def distinct_words(method: str, text: Text) -> int:

@@ -7,11 +7,13 @@ in batches cut by tokens, a batch is halved when memory runs out, and what comes
 the classes of two models in one order.
 """
 
+import copy
 import multiprocessing
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ import numpy as np
 Text = str | tuple[str, str]
 
 TOKENS = {"cpu": 1024, "cuda": 32_768}  # of a batch, padding included: measured best on two cores; a GPU wants far more
+START = {"cpu": 24, "cuda": 4096}  # tokens that a model reads in the time that beginning a batch takes
 PIECE = 8192  # distinct texts that are tokenized at a time
 
 
@@ -75,8 +78,11 @@ class Predictor:
     def _check(self, given: Any, count: int) -> np.ndarray:
         """Rows of probabilities, or one sentence that says what came instead."""
         try:
-            rows = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given, dtype=np.float64)
-        except (TypeError, ValueError):
+            rows = np.asarray(numbers(given))
+            if rows.dtype.kind == "c":
+                raise TypeError("complex numbers")
+            rows = rows.astype(np.float64)
+        except Exception:
             raise ValueError(f"{self.name} returned no regular array of numbers for {count} texts") from None
         if rows.ndim != 2 or len(rows) != count or rows.shape[1] < 2:
             expected = f"for {count} texts, expected ({count}, number of classes)"
@@ -101,7 +107,7 @@ class FunctionPredictor(Predictor):
     def _answer(self, texts: list[Text], probabilities: bool, embeddings: bool, bar: Any) -> tuple[Any, np.ndarray]:
         if embeddings:
             raise ValueError(f"{self.name} is a function and has no embeddings; give a transformers model")
-        rows = self.function(texts)
+        rows = self.function(list(texts))
         bar.update(len(texts))
         return rows, np.empty(0)
 
@@ -121,22 +127,26 @@ class ModelPredictor(Predictor):
         super().__init__(name)
         if pooling not in ("mean", "cls"):
             raise ValueError(f"pooling must be 'mean' or 'cls', got {pooling!r}")
+        if not hasattr(model, "config") or not hasattr(model, "device") or not hasattr(tokenizer, "pad_token_id"):
+            kinds = f"{type(model).__name__} and {type(tokenizer).__name__}"
+            raise ValueError(f"{name} needs a transformers model with its tokenizer, got {kinds}")
         if tokenizer.pad_token_id is None:
             raise ValueError(f"{name}'s tokenizer has no padding token: set tokenizer.pad_token, to its eos_token say")
         self.model, self.tokenizer, self.pooling, self.layer = model, tokenizer, pooling, layer
         self.tokens = tokens or TOKENS.get(model.device.type, TOKENS["cpu"])
+        self.start = START.get(model.device.type, START["cpu"])
         self.length = longest_input(model, tokenizer)
         self.names = class_names(model.config)
 
     def _answer(
         self, texts: list[Text], probabilities: bool, embeddings: bool, bar: Any
     ) -> tuple[np.ndarray, np.ndarray]:
-        encoded = self._encode(texts)
+        encoded = self.encode(texts)
         lengths = np.array([len(ids) for ids in encoded["input_ids"]])
         rows: list[Any] = [None] * len(texts)
         pooled: list[Any] = [None] * len(texts)
         with self.in_evaluation():
-            for batch in batches(lengths, lambda: self.tokens):
+            for batch in batches(lengths, lambda: self.tokens, self.start):
                 for part, (probability, embedding) in self._run(encoded, batch, probabilities, embeddings):
                     for i, index in enumerate(part):
                         rows[index] = probability[i] if probabilities else None
@@ -148,14 +158,16 @@ class ModelPredictor(Predictor):
     @contextmanager
     def in_evaluation(self) -> Iterator[None]:
         """The model without dropout; afterwards as it was, since it may be in the middle of its training."""
-        training = self.model.training
-        self.model.eval()
+        training = [module for module in self.model.modules() if module.training]
+        for module in training:
+            module.training = False
         try:
             yield
         finally:
-            self.model.train(training)
+            for module in training:
+                module.training = True
 
-    def _encode(self, texts: list[Text]) -> dict[str, list[list[int]]]:
+    def encode(self, texts: list[Text]) -> dict[str, list[list[int]]]:
         """Token ids, cut to what the model can read; how many had to be cut is counted."""
         first, second = split_pairs(texts)
         encoded = dict(self.tokenizer(first, second, return_attention_mask=False, verbose=False))
@@ -222,17 +234,11 @@ class ModelPredictor(Predictor):
         return rows, pooled
 
     def _probabilities(self, output: Any) -> np.ndarray:
-        import torch
-
         if getattr(output, "logits", None) is None:
             raise ValueError(f"{self.name} has no classification head: its checkpoint is an encoder alone")
         if getattr(self.model.config, "problem_type", None) == "multi_label_classification":
             raise ValueError(f"{self.name} gives every label a probability of its own; one label per text is needed")
-        logits = output.logits.double()
-        if logits.shape[-1] == 1:
-            positive = torch.sigmoid(logits)
-            return torch.cat([1 - positive, positive], dim=-1).cpu().numpy()
-        return torch.softmax(logits, dim=-1).cpu().numpy()
+        return class_probabilities(output.logits.double()).cpu().numpy()
 
     def _hidden(self, output: Any) -> Any:
         try:
@@ -240,6 +246,24 @@ class ModelPredictor(Predictor):
         except IndexError:
             count = len(output.hidden_states)
             raise ValueError(f"layer must be from {-count} to {count - 1} for {self.name}, got {self.layer}") from None
+
+
+def class_probabilities(logits: Any) -> Any:
+    """Softmax over the classes; a single logit is a sigmoid's, and its two classes have 1 - p and p."""
+    import torch
+
+    if logits.shape[-1] > 1:
+        return torch.softmax(logits, dim=-1)
+    return torch.cat([torch.sigmoid(-logits), torch.sigmoid(logits)], dim=-1)
+
+
+def numbers(given: Any) -> Any:
+    """What a callable returned as something that NumPy reads: tensors of any kind, and lists of them, too."""
+    if hasattr(given, "detach"):
+        return given.detach().cpu().double().numpy()
+    if isinstance(given, list | tuple) and any(hasattr(row, "detach") for row in given):
+        return [numbers(row) for row in given]
+    return given
 
 
 # From whatever the user has to a predictor.
@@ -270,10 +294,14 @@ def as_predictor(model: Any, name: str, **settings: Any) -> Predictor:
 
 
 def wrap(model: Any, tokenizer: Any, name: str, device: Any = None, dtype: Any = None, **settings: Any) -> Predictor:
+    """A model that the user handed over: never changed, so that another device or dtype is for a copy of it."""
     settings.pop("trust_remote_code", None)
-    if dtype is not None:
-        model = model.to(as_dtype(dtype))
-    return ModelPredictor(model if device is None else model.to(device), tokenizer, name, **settings)
+    predictor = ModelPredictor(model, tokenizer, name, **settings)
+    device = model.device if device is None else as_device(device)
+    dtype = model.dtype if dtype is None else as_dtype(dtype)
+    if (device, dtype) == (model.device, model.dtype):
+        return predictor
+    return ModelPredictor(copy.deepcopy(model).to(device=device, dtype=dtype), tokenizer, name, **settings)
 
 
 def load_checkpoint(
@@ -286,6 +314,7 @@ def load_checkpoint(
     from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging
 
+    where = as_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     source = str(Path(path).expanduser()) if looks_local(path) or Path(path).is_dir() else path
     remote = {"trust_remote_code": trust_remote_code}
     bars = logging.is_progress_bar_enabled()
@@ -303,7 +332,6 @@ def load_checkpoint(
     finally:
         if bars:
             logging.enable_progress_bar()
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return ModelPredictor(model.to(where), tokenizer, name, **settings)
 
 
@@ -325,11 +353,26 @@ def as_dtype(dtype: Any) -> Any:
     return found
 
 
+def as_device(device: Any) -> Any:
+    """The device by its full name, if this machine has it."""
+    import torch
+
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"device must be one that this machine has, got {device!r} ({reason})") from None
+
+
 def longest_input(model: Any, tokenizer: Any) -> int:
-    """How many tokens the model can read: its tokenizer's limit and its positions, whichever is less."""
+    """How many tokens the model can read: its tokenizer's limit and its positions, whichever is less.
+
+    Where a table of positions has one for padding (RoBERTa and its kin), the text's begin behind it.
+    """
     positions = getattr(model.config, "max_position_embeddings", None) or 10**9
-    if getattr(model.config, "model_type", "") in ("roberta", "xlm-roberta", "camembert", "longformer"):
-        positions -= 2  # their positions begin behind the padding's
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            positions = min(positions, module.num_embeddings - module.padding_idx - 1)
     return int(min(tokenizer.model_max_length, positions))
 
 
@@ -351,6 +394,7 @@ def match_labels(large: Predictor, small: Predictor, labels: dict[str, int] | No
     `labels` maps every class name of the models (also LABEL_0, LABEL_1, ...) to its class number. Without it the large
     model's order stands. Neither has names: the order is taken to be the same.
     """
+    large.order = small.order = None
     if labels is not None:
         for predictor in (large, small):
             predictor.order = order_by(predictor, labels)
@@ -380,7 +424,8 @@ def order_by(predictor: Predictor, labels: dict[str, int]) -> np.ndarray | None:
     """The columns of a predictor in the order of the class numbers that `labels` gives to their names."""
     if isinstance(predictor, FunctionPredictor):
         return None
-    count = getattr(predictor, "model").config.num_labels  # noqa: B009 - only ModelPredictor gets here
+    config = getattr(predictor, "model").config  # noqa: B009 - only ModelPredictor gets here
+    count = max(2, config.num_labels)  # a single logit has two classes
     names = predictor.names or [f"LABEL_{i}" for i in range(count)]
     numbers = {fold(name): number for name, number in labels.items()}
     if missing := [name for name in names if fold(name) not in numbers]:
@@ -389,6 +434,15 @@ def order_by(predictor: Predictor, labels: dict[str, int]) -> np.ndarray | None:
     if sorted(found) != list(range(len(names))):
         raise ValueError(f"labels gives {predictor.name}'s classes the numbers {found}, expected 0 to {len(names) - 1}")
     return np.argsort(found)
+
+
+def check_class_numbers(labels: Any) -> None:
+    """`labels` as the user gave them: a dict from class name to class number."""
+    if not isinstance(labels, dict) or not labels:
+        raise ValueError(f"labels must be a dict from class name to class number, got {labels!r}")
+    for name, number in labels.items():
+        if not isinstance(name, str) or isinstance(number, bool) or not isinstance(number, Integral):
+            raise ValueError(f"labels must give every class name a whole number, got {name!r}: {number!r}")
 
 
 def fold(name: str) -> str:
@@ -416,18 +470,40 @@ def split_pairs(texts: Sequence[Text]) -> tuple[list[str], list[str] | None]:
     return [str(text) for text in texts], None
 
 
-def batches(lengths: np.ndarray, tokens: Callable[[], int]) -> Iterator[np.ndarray]:
+def batches(lengths: np.ndarray, tokens: Callable[[], int], start: int) -> Iterator[np.ndarray]:
     """Indices in batches of like length, longest first, each with at most `tokens()` tokens, padding included.
 
-    >>> [batch.tolist() for batch in batches(np.array([3, 9, 3, 4]), lambda: 12)]
+    >>> [batch.tolist() for batch in batches(np.array([3, 9, 3, 4]), lambda: 12, start=4)]
     [[1], [3, 0, 2]]
     """
     order = np.argsort(-lengths, kind="stable")
-    at = 0
-    while at < len(order):
-        count = max(1, tokens() // max(1, int(lengths[order[at]])))
-        yield order[at : at + count]
-        at += count
+    for stretch in np.split(order, cuts(lengths[order], tokens(), start)):
+        at = 0
+        while at < len(stretch):
+            count = max(1, tokens() // max(1, int(lengths[stretch[at]])))
+            yield stretch[at : at + count]
+            at += count
+
+
+def cuts(lengths: np.ndarray, tokens: int, start: int) -> np.ndarray:
+    """Where to part falling lengths so that the padding and `start` tokens for every batch together are fewest.
+
+    >>> cuts(np.array([9, 9, 8, 2, 2, 2]), tokens=100, start=4)
+    array([3])
+    """
+    edges = np.flatnonzero(np.diff(lengths, prepend=lengths[0] + 1, append=-1))  # texts of one length stay together
+    cost = np.full(len(edges), np.inf)  # of all texts before each edge
+    cost[0] = 0
+    came_from = np.zeros(len(edges), dtype=int)
+    for i, edge in enumerate(edges[:-1]):
+        count, longest = edges[i + 1 :] - edge, max(1, int(lengths[edge]))
+        total = cost[i] + count * longest + start * np.ceil(count / max(1, tokens // longest))
+        came_from[i + 1 :][total < cost[i + 1 :]] = i
+        cost[i + 1 :] = np.minimum(total, cost[i + 1 :])
+    found = [int(came_from[-1])]
+    while found[-1] > 0:
+        found.append(int(came_from[found[-1]]))
+    return edges[found[-2::-1]]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -3,11 +3,13 @@
 
 Explainers and attacks are sequential: ask, think, ask again. Each runs here in a greenlet of its own, written as if it
 were alone. When it asks, it is set aside; when all are waiting, their questions go to the models together, and each
-goes on with its answer. Random state belongs to the job, so no result depends on what ran beside it.
+goes on with its answer. A job with a seed has random generators of its own behind the libraries' global ones, so that
+its result does not depend on what ran beside it.
 """
 
 import random
 import sys
+import threading
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,15 +22,21 @@ Ask = Callable[[list[Any]], np.ndarray]
 QUESTIONS = 4096  # that are waiting before no further job is begun
 WIDTH = 256  # jobs at a time at most
 
+GLOBAL_RANDOM = threading.RLock()  # held while the global generators are a job's
+
 
 @dataclass
 class Job:
-    """A program `run(ask)` that puts its questions to a model, under a key that its result comes back with."""
+    """A program `run(ask)` that puts its questions to a model, under a key that its result comes back with.
+
+    A program that draws from the global random generators needs a seed. Other threads that draw from them meanwhile
+    disturb it; other threads that run jobs take turns.
+    """
 
     key: Any
     model: Ask
     run: Callable[[Ask], Any]
-    seed: int = 0
+    seed: int | None = None
     known: dict[Hashable, np.ndarray] = field(default_factory=dict)  # answers that it already has
     state: tuple[Any, ...] | None = None  # of the random generators, while it waits
 
@@ -54,6 +62,7 @@ def side_by_side(
     [(0, 11.0), (1, 11.0), (2, 11.0)]
     """
     waiting: list[tuple[Job, greenlet, list[Any]]] = []
+    workers: set[greenlet] = set()
     source = iter(jobs)
     more = True
     try:
@@ -63,13 +72,14 @@ def side_by_side(
                 if job is None:
                     more = False
                     break
-                worker = greenlet(program(job))
+                workers.add(worker := greenlet(program(job)))
                 yield from advance(job, worker, None, waiting)
             answered, waiting = answer(waiting), []
             for job, worker, rows in answered:
                 yield from advance(job, worker, rows, waiting)
+            workers = {worker for _, worker, _ in waiting}
     finally:
-        for _, worker, _ in waiting:
+        for worker in workers:
             worker.throw(GreenletExit)
 
 
@@ -101,14 +111,18 @@ class Done:
 def advance(
     job: Job, worker: greenlet, rows: Any, waiting: list[tuple[Job, greenlet, list[Any]]]
 ) -> Iterator[tuple[Any, Any]]:
-    """Let a job run, with its own random state, until it asks again or is done."""
-    outside = random_state()
-    set_random_state(job.state if job.state is not None else fresh_state(job.seed))
-    try:
+    """Let a job run until it asks again or is done."""
+    if job.seed is None:
         message = worker.switch(rows)
-    finally:
-        job.state = random_state()
-        set_random_state(outside)
+    else:
+        with GLOBAL_RANDOM:
+            outside = random_state()
+            try:
+                set_random_state(job.state if job.state is not None else fresh_state(job.seed))
+                message = worker.switch(rows)
+            finally:
+                job.state = random_state()
+                set_random_state(outside)
     if isinstance(message, Done):
         job.known.clear()
         yield job.key, message.result
@@ -149,5 +163,5 @@ def fresh_state(seed: int) -> tuple[Any, ...]:
     return (
         random.Random(seed).getstate(),
         np.random.RandomState(seed % 2**32).get_state(),
-        torch.Generator().manual_seed(seed).get_state() if torch else None,
+        torch.Generator().manual_seed(seed % 2**32).get_state() if torch else None,
     )
