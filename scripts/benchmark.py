@@ -177,7 +177,7 @@ def representation_overlap() -> list[Row]:
             found.append(index.search(rows, 11)[1][:, 1:])  # the first one is the point itself
 
     ours, theirs = best_times(
-        5, lambda: overlap.compute(predictions=small, large_predictions=large, k=10, confidence_level=None), search
+        9, lambda: overlap.compute(predictions=small, large_predictions=large, k=10, confidence_level=None), search
     )
     shared = np.array([len(set(a) & set(b)) for a, b in zip(*found, strict=True)])
     expected = float((shared / (20 - shared)).mean())

@@ -6,8 +6,6 @@ points lie nearest to each point, compares the two sets, and sets beside them wh
 
 import dataclasses
 import math
-import os
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import datasets
@@ -171,33 +169,24 @@ def neighbors(rows: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
     """
     n = len(rows)
     points, point_of = directions(rows)
-    depth = math.isqrt(n // (k + 1)) or 1
+    depth = math.isqrt(n // (4 * (k + 1))) or 1
     blocks = -(-n // depth)
     nearest = np.empty((len(queries), k), dtype=np.int32)
     size = max(32, 2**21 // n)
-    starts = range(0, len(queries), size)
-
-    def search(worker: int) -> None:
-        similarity = np.full((size, depth * blocks), -np.inf, dtype=rows.dtype)
-        for start in starts[worker::WORKERS]:
-            asked = queries[start : start + size]
-            each = np.arange(len(asked))
-            table = similarity[: len(asked)]
-            if len(points) == n:
-                np.matmul(points[asked], points.T, out=table[:, :n])
-            else:
-                distinct = points[point_of[asked]] @ points.T
-                distinct[each, point_of[asked]] *= 2  # a point's own duplicates come before all others
-                np.take(distinct, point_of, axis=1, out=table[:, :n], mode="clip")
-            table[each, asked] = -np.inf
-            nearest[start : start + size] = highest(table, k, blocks)
-
-    with ThreadPoolExecutor(WORKERS) as pool:  # while one multiplies, another sorts
-        list(pool.map(search, range(WORKERS)))
+    similarity = np.full((size, depth * blocks), -np.inf, dtype=rows.dtype)
+    for start in range(0, len(queries), size):
+        asked = queries[start : start + size]
+        each = np.arange(len(asked))
+        table = similarity[: len(asked)]
+        if len(points) == n:
+            np.matmul(points[asked], points.T, out=table[:, :n])
+        else:
+            distinct = points[point_of[asked]] @ points.T
+            distinct[each, point_of[asked]] *= 2  # a point's own duplicates come before all others
+            np.take(distinct, point_of, axis=1, out=table[:, :n], mode="clip")
+        table[each, asked] = -np.inf
+        nearest[start : start + size] = highest(table, k, blocks)
     return nearest
-
-
-WORKERS = min(4, os.cpu_count() or 1)
 
 
 def directions(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
