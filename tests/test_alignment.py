@@ -39,9 +39,24 @@ explanations = st.lists(st.tuples(words, weights), min_size=1, max_size=20).map(
 jaccards = st.lists(st.sampled_from([i / (20 - i) for i in range(11)]), min_size=1, max_size=60).map(np.array)
 
 
+def rows_of(small, large, k, words):
+    """What `compare` says of every example, from `small[run][example]` and `large[run][example]`."""
+    examples = zip(zip(*small, strict=True), zip(*large, strict=True), strict=True)
+    return [alignment.compare(a, b, k, words[i] if words else 0) for i, (a, b) in enumerate(examples)]
+
+
+def measure(small, large, k, words=None, **options):
+    return alignment.finish(rows_of(small, large, k, words), k, **options)
+
+
+def details_of(small, large, k, words=None):
+    examples = zip(zip(*small, strict=True), zip(*large, strict=True), rows_of(small, large, k, words), strict=True)
+    return {"k": k, "runs": len(small), "per_example": [alignment.describe(*example) for example in examples]}
+
+
 def one(small, large, k, **options):
     """The figures of one example and one run."""
-    return alignment.measure([[small]], [[large]], k, **options)
+    return measure([[small]], [[large]], k, **options)
 
 
 # Worked by hand. The text has six words; the large model names four of them, the compressed one four others.
@@ -74,7 +89,7 @@ def test_without_a_word_count_chance_is_among_the_words_of_both():
 
 def test_too_few_words_are_compared_as_they_are_and_counted():
     pair = [[[SMALL, SMALL, [("one", 1.0)]]], [[LARGE, LARGE[:2], [("one", 0.5)]]]]
-    result = alignment.measure(*pair, k=[1, 4], words=[6, 6, 1])
+    result = measure(*pair, k=[1, 4], words=[6, 6, 1])
     assert result["short_examples_at_1"] == 0
     assert result["short_examples_at_4"] == 2
     assert result["jaccard_at_4"] == pytest.approx((3 / 5 + 2 / 4 + 1) / 3)
@@ -90,7 +105,7 @@ def test_two_models_that_name_no_word_are_equal():
 def test_examples_that_share_nothing_do_not_count_for_signs_and_ranks():
     other = [("film", 1.0)]
     alone = one(SMALL, LARGE, [3])
-    result = alignment.measure([[SMALL, SMALL]], [[LARGE, other]], [3])
+    result = measure([[SMALL, SMALL]], [[LARGE, other]], [3])
     assert result["sign_agreement_at_3"] == alone["sign_agreement_at_3"]
     assert result["rank_correlation"] == alone["rank_correlation"]
     nothing = one(SMALL, other, [3])
@@ -113,7 +128,7 @@ A, B, C = [("a", 1.0)], [("b", 1.0)], [("c", -1.0)]
 
 
 def test_figures_over_runs():
-    result = alignment.measure([[A, B], [A, C]], [[A, B], [A, B]], [1], words=[4, 4])
+    result = measure([[A, B], [A, C]], [[A, B], [A, B]], [1], words=[4, 4])
     assert result["jaccard_at_1"] == 0.75
     assert result["jaccard_at_1_variance"] == pytest.approx(((1 - 0.75) ** 2 + (0.5 - 0.75) ** 2) / 1)
     assert result["self_jaccard_at_1"] == 0.5
@@ -137,10 +152,10 @@ def test_the_explainers_noise_alone_leaves_full_alignment():
     """A model and its copy, whose explanations differ by noise: Jaccard is far below 1, alignment is 1."""
     base = np.random.default_rng(0).normal(size=(400, 30))
     first, second = (noisy_explanations(seed, 3, 400, 1.0, base) for seed in (1, 2))
-    result = alignment.measure(first, second, [5], words=[30] * 400)
+    result = measure(first, second, [5], words=[30] * 400)
     assert result["jaccard_at_5"] < 0.5
     assert result["alignment_at_5"] == pytest.approx(1, abs=0.06)  # its standard error is near 0.02
-    same_seeds = alignment.measure(first, first, [5], words=[30] * 400)  # the copy is explained with the same noise
+    same_seeds = measure(first, first, [5], words=[30] * 400)  # the copy is explained with the same noise
     assert same_seeds["jaccard_at_5"] == 1
     assert same_seeds["alignment_at_5"] == pytest.approx(1, abs=1e-12)
 
@@ -148,7 +163,7 @@ def test_the_explainers_noise_alone_leaves_full_alignment():
 def test_unrelated_models_have_no_alignment():
     rng = np.random.default_rng(3)
     first, second = (noisy_explanations(seed, 2, 400, 0.3, rng.normal(size=(400, 30))) for seed in (1, 2))
-    result = alignment.measure(first, second, [5], words=[30] * 400)
+    result = measure(first, second, [5], words=[30] * 400)
     assert result["alignment_at_5"] == pytest.approx(0, abs=0.03)  # its standard error is near 0.01
     assert result["jaccard_at_5"] == pytest.approx(result["expected_jaccard_at_5"], abs=0.02)
 
@@ -157,7 +172,7 @@ def test_no_room_between_chance_and_ceiling_has_a_stated_answer():
     assert alignment.relative_to(1.0, chance=1.0, ceiling=1.0) == 1
     assert alignment.relative_to(0.3, chance=0.3, ceiling=0.3) == 0
     assert alignment.relative_to(0.3, chance=0.3, ceiling=0.2) == 0
-    everything = alignment.measure([[A], [A]], [[A], [A]], [5])  # one word in all: every set is the same
+    everything = measure([[A], [A]], [[A], [A]], [5])  # one word in all: every set is the same
     assert everything["alignment_at_5"] == 1
 
 
@@ -187,7 +202,7 @@ def test_the_scale_of_the_weights_does_not_matter(a, b, k, scale):
 def test_figures_are_plain_finite_and_in_range(pairs, k, data):
     runs = data.draw(st.integers(1, 3))
     small, large = ([[pair[side] for pair in pairs]] * runs for side in (0, 1))
-    result = alignment.measure(small, large, [k])
+    result = measure(small, large, [k])
     for key, value in result.items():
         assert type(value) in (int, float)
         assert math.isfinite(value)
@@ -254,10 +269,10 @@ def test_rank_correlation_of_many_words_is_that_of_few():
 def test_variance_is_numpys_over_runs():
     base = np.random.default_rng(0).normal(size=(30, 15))
     small, large = (noisy_explanations(seed, 4, 30, 0.8, base) for seed in (1, 2))
-    result = alignment.measure(small, large, [5])
+    result = measure(small, large, [5])
 
     def mean_over(first, second, pairs):
-        return np.mean([alignment.measure([first[i]], [second[j]], [5])["jaccard_at_5"] for i, j in pairs])
+        return np.mean([measure([first[i]], [second[j]], [5])["jaccard_at_5"] for i, j in pairs])
 
     each = [mean_over(small, large, [(i, i)]) for i in range(4)]
     assert result["jaccard_at_5_variance"] == pytest.approx(np.var(each, ddof=1))
@@ -401,7 +416,7 @@ def test_measure_uses_the_sequence_interval_when_asked():
     values = np.array([row["jaccard_at_5"].mean() for row in rows])
 
     def ends(**options):
-        result = alignment.measure(small, large, [5], **options)
+        result = measure(small, large, [5], **options)
         return result.get("jaccard_at_5_low"), result.get("jaccard_at_5_high")
 
     assert ends(target_width=0.2, most=100) == alignment.sequence_interval(values, 0.95, 0.2, 100)
@@ -475,8 +490,8 @@ def test_bad_attributions_are_named(values, message):
 def detailed():
     base = np.random.default_rng(0).normal(size=(60, 25))
     small, large = (noisy_explanations(seed, 3, 60, 0.7, base) for seed in (1, 2))
-    result = alignment.measure(small, large, [5, 10], words=[25] * 60)
-    return result | {"details": alignment.details(small, large, [5, 10], words=[25] * 60)}
+    result = measure(small, large, [5, 10], words=[25] * 60)
+    return result | {"details": details_of(small, large, [5, 10], words=[25] * 60)}
 
 
 def test_details_are_json_and_agree_with_the_figures(detailed):
@@ -531,7 +546,7 @@ HARD = [
 def test_any_word_can_be_drawn(tmp_path, recwarn):
     small = alignment.rank([(word, (-1) ** i / (i + 1)) for i, word in enumerate(HARD)])
     large = alignment.rank([(word, weight * 1e-9) for word, weight in small[::-1]])
-    result = {"details": alignment.details([[small]], [[large]], [14])}
+    result = {"details": details_of([[small]], [[large]], [14])}
     result["details"]["per_example"][0]["text"] = [" ".join(HARD), "$ and $ 中文 " * 2000]
     plots.plot(result, example=0).savefig(tmp_path / "words.png")
     assert not [str(warning.message) for warning in recwarn if "Glyph" in str(warning.message)]
@@ -541,8 +556,8 @@ def test_any_word_can_be_drawn(tmp_path, recwarn):
 @pytest.mark.parametrize("k", [1, 50])
 def test_plots_of_little_or_much(pair, k, tmp_path):
     small, large = ([[explanation]] for explanation in pair)
-    result = alignment.measure(small, large, [k], confidence_level=None)
-    result["details"] = alignment.details(small, large, [k])
+    result = measure(small, large, [k], confidence_level=None)
+    result["details"] = details_of(small, large, [k])
     plots.plot(result).savefig(tmp_path / "spread.png")
     plots.plot(result, example=0).savefig(tmp_path / "words.png")
 
@@ -550,7 +565,7 @@ def test_plots_of_little_or_much(pair, k, tmp_path):
 def test_a_long_explanation_is_cut_and_says_so():
     many = [(f"w{i}", 1.0 / (i + 1)) for i in range(200)]
     for k, cut in ((plots.MOST_ROWS, False), (plots.MOST_ROWS + 1, True)):
-        figure = plots.plot({"details": alignment.details([[many]], [[many]], [k])}, example=0)
+        figure = plots.plot({"details": details_of([[many]], [[many]], [k])}, example=0)
         assert len(words_on(figure.axes[0])) == plots.MOST_ROWS
         assert (f"only {plots.MOST_ROWS} words" in figure.texts[0].get_text()) == cut
 

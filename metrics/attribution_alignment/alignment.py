@@ -1,13 +1,13 @@
 """Do two models' explanations name the same words, and how sure is that?
 
 An explanation is a list of distinct words with signed weights, in order of falling absolute weight. `compare` sets the
-explanations of one example side by side, `finish` turns all examples into figures with intervals, `measure` does both;
-`sure` says when enough examples have been seen.
+explanations of one example side by side, `finish` turns all examples into figures with intervals, and `sure` says when
+enough examples have been seen.
 """
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations, permutations
 from typing import Any
@@ -184,35 +184,6 @@ def rank_correlation(weights: dict[str, float], large_weights: dict[str, float])
 # finish: all examples to figures.
 
 
-def measure(
-    small: Sequence[Sequence[Explanation]],
-    large: Sequence[Sequence[Explanation]],
-    k: Sequence[int],
-    confidence_level: float | None = 0.95,
-    words: Sequence[int] | None = None,
-    target_width: float | None = None,
-    most: int | None = None,
-) -> dict[str, float]:
-    """Every figure, from `small[run][example]` and `large[run][example]`; the other arguments are those of `finish`.
-
-    >>> figures = measure([[[("good", 0.5), ("film", 0.1)]]], [[[("good", 0.4), ("plot", -0.2)]]], k=[1])
-    >>> figures["jaccard_at_1"], figures["jaccard_at_1_low"], figures["jaccard_at_1_high"], figures["examples_used"]
-    (1.0, 0.0, 1.0, 1)
-    """
-    return finish(list(compare_all(small, large, k, words)), k, confidence_level, target_width, most)
-
-
-def compare_all(
-    small: Sequence[Sequence[Explanation]],
-    large: Sequence[Sequence[Explanation]],
-    k: Sequence[int],
-    words: Sequence[int] | None,
-) -> Iterator[Row]:
-    examples = zip(zip(*small, strict=True), zip(*large, strict=True), strict=True)
-    for i, (runs, large_runs) in enumerate(examples):
-        yield compare(runs, large_runs, k, words[i] if words is not None else 0)
-
-
 def finish(
     rows: Sequence[Row],
     k: Sequence[int],
@@ -281,25 +252,6 @@ def relative_to(value: float, chance: float, ceiling: float) -> float:
     if ceiling - chance < 1e-12:
         return 1.0 if value == 1.0 else 0.0
     return (value - chance) / (ceiling - chance)
-
-
-def details(
-    small: Sequence[Sequence[Explanation]],
-    large: Sequence[Sequence[Explanation]],
-    k: Sequence[int],
-    words: Sequence[int] | None = None,
-) -> dict[str, Any]:
-    """Each example's words and weights for both models, and its own figures; what plots and reports need.
-
-    >>> told = details([[[("good", 0.5)]]], [[[("good", 0.4)]]], k=[1], words=[4])
-    >>> told["per_example"][0]["explanations"], told["per_example"][0]["large_explanations"]
-    ([[['good', 0.5]]], [[['good', 0.4]]])
-    >>> told["per_example"][0]["jaccard_at_1"], told["per_example"][0]["expected_jaccard_at_1"]
-    (1.0, 0.25)
-    """
-    examples = zip(zip(*small, strict=True), zip(*large, strict=True), compare_all(small, large, k, words), strict=True)
-    per_example = [describe(runs, large_runs, row) for runs, large_runs, row in examples]
-    return {"k": [int(size) for size in k], "runs": len(small), "per_example": per_example}
 
 
 def describe(small: Sequence[Explanation], large: Sequence[Explanation], row: Row) -> dict[str, Any]:
