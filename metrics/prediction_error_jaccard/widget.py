@@ -20,6 +20,10 @@ import gradio as gr
 import numpy as np
 
 MAX_CHARACTERS = 2_000_000
+CELLS = (
+    "Where an argument takes rows (probabilities, logits, embeddings), give one column per class or dimension: "
+    "`predictions_0`, `predictions_1`, and so on."
+)
 STYLE = """
 <style>
 #figures table {border-collapse: collapse; margin: .5rem 0 1rem}
@@ -51,13 +55,16 @@ def build(
     hidden: Sequence[str] = (),
     max_rows: int = 20_000,
     read_cell: Callable[[Any], Any] | None = None,
+    cells: str = CELLS,
+    start: Mapping[str, Any] | None = None,
 ) -> gr.Blocks:
     """A page for one metric.
 
     `choices` lists the values of options that are words, `hidden` the options left out; `read_cell` makes of a cell
-    what the metric takes, where that is neither a number nor a word.
+    what the metric takes, where that is neither a number nor a word, and `cells` says how to write one; `start` holds
+    the values that options have at first, where these are not their defaults.
     """
-    names = metric._feature_names()
+    names, defaults = metric._feature_names(), metric.options(**(start or {}))
     fields = [field.name for field in dataclasses.fields(metric.options) if field.name not in ("details", *hidden)]
 
     def compare(text: str, *settings: Any) -> tuple[str, dict[str, float] | None]:
@@ -65,7 +72,7 @@ def build(
             inputs, rows, unused = read_table(text, names, max_rows)
             if read_cell:
                 inputs = {name: [read_cell(cell) for cell in cells] for name, cells in inputs.items()}
-            options = read_settings(metric.options(), dict(zip(fields, settings, strict=True)))
+            options = read_settings(defaults, dict(zip(fields, settings, strict=True)))
             result = metric.compute(**inputs, **options, details=True)
         except ValueError as error:
             return say(str(error), alert=True), None
@@ -87,14 +94,14 @@ def build(
     compare.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
 
     with gr.Blocks(title=title, analytics_enabled=False) as page:
-        gr.Markdown(f"# {title}\n{metric.description.strip()}\n\n{column_help(names, max_rows)}")
+        gr.Markdown(f"# {title}\n{metric.description.strip()}\n\n{column_help(names, max_rows)} {cells}")
         table = gr.Textbox(label="Table", info="CSV, with a header line", lines=8, max_lines=14)
         with gr.Row():
             run = gr.Button("Compare", variant="primary")
             show = gr.Button("Try the example")
             upload = gr.UploadButton("Upload a CSV file", file_types=[".csv", ".tsv", ".txt"], type="binary")
         with gr.Accordion("Options", open=False), gr.Row():
-            controls = option_controls(metric, fields, choices or {})
+            controls = option_controls(metric, defaults, fields, choices or {})
         figures = gr.HTML(elem_id="figures")
         with gr.Accordion("The same figures as JSON", open=False):
             plain = gr.JSON(show_label=False)
@@ -191,9 +198,11 @@ def to_csv(columns: Mapping[str, Any]) -> str:
 # The options of the metric become controls, and what the controls hold becomes options.
 
 
-def option_controls(metric: Any, fields: Sequence[str], choices: Mapping[str, Sequence[str]]) -> list[Any]:
+def option_controls(
+    metric: Any, defaults: Any, fields: Sequence[str], choices: Mapping[str, Sequence[str]]
+) -> list[Any]:
     """One control per option: its kind and value from the default, its explanation from the metric's documentation."""
-    defaults, help_text = metric.options(), argument_help(metric.inputs_description)
+    help_text = argument_help(metric.inputs_description)
     controls: list[Any] = []
     for name in fields:
         value = getattr(defaults, name)
@@ -238,11 +247,7 @@ def argument_help(documentation: str) -> dict[str, str]:
 
 def column_help(names: Sequence[str], max_rows: int) -> str:
     shown = ", ".join(f"`{name}`" for name in names)
-    return (
-        f"Paste or upload a table with the columns {shown}, one line per example, up to {max_rows:,}. "
-        f"Where an argument takes rows (probabilities, logits, embeddings), give one column per class or dimension: "
-        f"`predictions_0`, `predictions_1`, and so on."
-    )
+    return f"Paste or upload a table with the columns {shown}, one line per example, up to {max_rows:,}."
 
 
 # The result becomes a table.
