@@ -490,3 +490,27 @@ def test_one_example_can_be_plotted(alignment, tmp_path):
     alignment.plot(result, example=2).savefig(tmp_path / "example.png")
     with pytest.raises(ValueError, match="example must be a whole number from 0 to 3"):
         alignment.plot(result, example=9)
+
+
+def test_what_explain_gives_for_each_model_compares_to_what_compute_gives(alignment):
+    texts, references = ["a good film", "good acting but a bad plot", "a dull film"], [1, 1, 0]
+    small = bag_of_words({"good": 1.0, "dull": -2.0, "a": 0.3})
+    models = {"large": bag_of_words({"good": 2.0, "bad": -1.0}), "small": small}
+    options = {"method": "lime", "samples": 50, "runs": 2, "k": [1, 3]}
+    found = {(index, name): runs for index, name, runs in alignment.explain(texts, references, models, **options)}
+    sides = ([found[i, name] for i in range(3)] for name in ("small", "large"))
+    expected = alignment.compute(
+        texts=texts, references=references, model=models["small"], large_model=models["large"], **options
+    )
+    compared = alignment.compare(texts, *sides, **options)
+    assert compared == {key: value for key, value in expected.items() if "truncated" not in key}
+
+
+def test_explain_only_what_is_asked_for_and_the_same_whatever_else_is(alignment):
+    texts, references = ["a good film", "a bad film"], [1, 0]
+    models = {"large": bag_of_words({"good": 2.0, "bad": -1.0}), "small": bag_of_words({"good": 1.0})}
+    options = {"method": "lime", "samples": 50}
+    everything = {(i, name): runs for i, name, runs in alignment.explain(texts, references, models, **options)}
+    some = list(alignment.explain(texts, references, models, {"large": [1], "small": [0]}, **options))
+    assert sorted((i, name) for i, name, _ in some) == [(0, "small"), (1, "large")]
+    assert all(runs == everything[i, name] for i, name, runs in some)

@@ -6,6 +6,7 @@ what chance gives and what the explainer's own noise allows.
 """
 
 import dataclasses
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -16,9 +17,10 @@ import numpy as np
 from .alignment import compare, describe, finish, read_attributions, sure
 from .alignment_plots import plot
 from .array_metric import ArrayMetric, Options, Rows, check_choice, check_integer, check_number, read_options
-from .explainers import explain
-from .explaining import METHODS, Explained, Interrupted, as_list, explain_both
+from .explainers import Explanation, explain
+from .explaining import METHODS, Explained, Interrupted, distinct_words, explain_both, explain_each
 from .predictor import Predictor, check_class_numbers
+from .references import as_list
 from .side_by_side import Job
 
 BEHIND_EXPLAINING = (explain, Predictor, Job)  # the loader copies only the files that are imported here
@@ -192,6 +194,43 @@ class AttributionAlignment(ArrayMetric):
         if not collected.rows:
             raise ValueError(f"texts have no word that {options.method} could explain")
         return self._sign(collected.result(len(texts)), options)
+
+    def explain(
+        self,
+        texts: Any,
+        references: Any,
+        models: dict[str, Any],
+        indices: dict[str, Iterable[int]] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[tuple[int, str, list[Explanation]]]:
+        """`(index, name, explanation of each run)` of any number of models, as they finish; the first is the large one.
+
+        `indices` says which texts are explained for each model (default: all); an explanation does not depend on what
+        else is explained. What comes out is what `compute` takes as predictions.
+
+        >>> alignment = AttributionAlignment()
+        >>> length = lambda texts: [[0.9, 0.1] if "good" in text else [0.1, 0.9] for text in texts]
+        >>> list(alignment.explain(["a good film"], [0], {"large": length}, method="occlusion", features=1))
+        [(0, 'large', [[('good', 0.8)]])]
+        """
+        options = read_options(self.options, kwargs)
+        return explain_each(as_list("texts", texts), references, models, indices, options)
+
+    def compare(
+        self,
+        texts: Any,
+        explanations: list[list[Explanation]],
+        large_explanations: list[list[Explanation]],
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """The figures of two models from what `explain` gave for each text, all runs of it."""
+        options = read_options(self.options, kwargs)
+        collected = Collected(options)
+        for i, (text, small, large) in enumerate(zip(texts, explanations, large_explanations, strict=True)):
+            collected.add(Explained(i, text, small, large, distinct_words(options.method, text)))
+        if not collected.rows:
+            raise ValueError(f"texts have no word that {options.method} could explain")
+        return self._sign(collected.result(len(collected.rows)), options)
 
     def _rows(self, name: str, values: Any) -> np.ndarray:
         """Explanations that were made elsewhere, as dicts of weights in order of importance."""

@@ -1,7 +1,8 @@
 """From texts and two models to explanations of both, one example after another, made side by side."""
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from .explainers import Explanation, explain, integrated_gradients
-from .predictor import ModelPredictor, Predictor, Text, as_predictor, check_texts, fold, match_labels, progress_bar
+from .predictor import ModelPredictor, Predictor, Text, as_predictor, check_texts, match_labels, progress_bar
+from .references import example_seed, gold, gold_labels
 from .side_by_side import Ask, Failure, Job, side_by_side
 
 METHODS = ("lime", "shap", "occlusion", "integrated_gradients")
@@ -88,6 +90,53 @@ def explain_both(
         raise Interrupted(message) from cause
 
 
+def explain_each(
+    texts: Sequence[Text],
+    references: Any,
+    models: dict[str, Any],
+    indices: dict[str, Iterable[int]] | None,
+    options: Any,
+) -> Generator[tuple[int, str, list[Explanation]], None, None]:
+    """`(index, name, explanation of each run)` as they finish, of any number of models; the first one is the large."""
+    check_texts("texts", texts)
+    settings = {"device": options.device, "dtype": options.dtype, "trust_remote_code": options.trust_remote_code}
+    predictors = {name: as_predictor(model, name, **settings) for name, model in models.items()}
+    large, *others = predictors.values()
+    for predictor in others:
+        match_labels(large, predictor, options.labels)
+    wanted = {name: frozenset(range(len(texts)) if indices is None else indices[name]) for name in models}
+    labels = gold_labels(references, len(texts)) if options.explain == "gold" else None
+    subjects: list[Subject] = []
+    for name, predictor in predictors.items():
+        ask = options.explain == "own" or (options.explain == "large" and not subjects)
+        known = first_answers(predictor, texts if ask else texts[:1])
+        if ask:
+            targets = np.array([known[text].argmax() for text in texts])
+        elif not subjects:
+            targets = gold(labels or [], large, options.labels)
+        subjects.append(Subject(name, predictor, targets, known, wanted[name]))
+    order = np.array(sorted(frozenset().union(*wanted.values())), dtype=int)
+    make = by_gradients if options.method == "integrated_gradients" else by_asking
+    failed: list[tuple[int, str, Exception]] = []
+    quiet = [predictor.quiet for predictor in predictors.values()]
+    try:
+        for predictor in predictors.values():
+            predictor.quiet = True
+        with closing(make(texts, subjects, order, options)) as results:
+            for (index, name), result in results:
+                if isinstance(result, Failure):
+                    failed.append((index, name, result.error))
+                else:
+                    yield index, name, result
+    finally:
+        for predictor, was in zip(predictors.values(), quiet, strict=True):
+            predictor.quiet = was
+    if failed:
+        index, name, cause = failed[0]
+        message = f"texts[{index}] could not be explained for {name} ({type(cause).__name__}: {cause})"
+        raise Interrupted(message) from cause
+
+
 def open_models(model: Any, large_model: Any, options: Any) -> tuple[Predictor, Predictor]:
     settings = {"device": options.device, "dtype": options.dtype, "trust_remote_code": options.trust_remote_code}
     small, large = as_predictor(model, "model", **settings), as_predictor(large_model, "large_model", **settings)
@@ -101,12 +150,13 @@ def open_models(model: Any, large_model: Any, options: Any) -> tuple[Predictor, 
 
 @dataclass
 class Subject:
-    """A model, the class that is explained of every text, and what the model has already said."""
+    """A model, the class that is explained of every text, what the model has already said, and the texts to explain."""
 
     name: str
     predictor: Predictor
     targets: np.ndarray
     known: dict[Text, np.ndarray]
+    indices: frozenset[int] | None = None  # None: all texts
 
 
 def choose_targets(
@@ -133,38 +183,7 @@ def first_answers(predictor: Predictor, texts: Sequence[Text]) -> dict[Text, np.
         raise Interrupted(f"a model failed at the first question ({type(error).__name__}: {error})") from error
 
 
-def gold_labels(references: Any, count: int) -> list[Any]:
-    if references is None:
-        raise ValueError('references is missing: explain="gold" explains the gold class')
-    labels = as_list("references", references)
-    if len(labels) != count:
-        raise ValueError(f"references needs one entry per text, got {len(labels)} for {count} texts")
-    return labels
 
-
-def gold(labels: list[Any], large: Predictor, mapping: dict[str, int] | None) -> np.ndarray:
-    """References as class numbers; names are looked up in `labels=`, or else among the large model's classes."""
-    classes = range(large.classes or 0)
-    names = mapping or {name: i for i, name in enumerate(large.names or [])}
-    names = {fold(name): number for name, number in names.items()} | names
-    found: list[int] = []
-    for i, label in enumerate(labels):
-        number = label.item() if getattr(label, "ndim", None) == 0 else label  # an entry of NumPy, torch or JAX
-        if isinstance(number, str):
-            number = names.get(number, names.get(fold(number)))
-        if not isinstance(number, int | float) or number not in classes:
-            raise ValueError(f"references[{i}] is {label!r}, which is none of large_model's {len(classes)} classes")
-        found.append(int(number))
-    return np.array(found)
-
-
-def as_list(name: str, values: Any) -> list[Any]:
-    """A list, NumPy array, torch tensor, or a column of pandas, Arrow or datasets as a list."""
-    for method in ("to_pylist", "tolist"):
-        values = getattr(values, method)() if hasattr(values, method) else values
-    if isinstance(values, str | bytes | dict | set) or not hasattr(values, "__iter__"):
-        raise ValueError(f"{name} needs a list with one entry per text, got {type(values).__name__}")
-    return list(values)
 
 
 def by_asking(texts: Sequence[Text], subjects: list[Subject], order: np.ndarray, options: Any) -> Results:
@@ -190,15 +209,17 @@ def by_asking(texts: Sequence[Text], subjects: list[Subject], order: np.ndarray,
         )
         for index in order
         for subject in subjects
+        if subject.indices is None or int(index) in subject.indices
     )
 
 
 def by_gradients(texts: Sequence[Text], subjects: list[Subject], order: np.ndarray, options: Any) -> Results:
     """Explanations from inside the models, a few texts at a time; every run gives the same."""
     for at in range(0, len(order), GRADIENT_PIECE):
-        piece = [int(index) for index in order[at : at + GRADIENT_PIECE]]
-        some = [texts[index] for index in piece]
+        part = [int(index) for index in order[at : at + GRADIENT_PIECE]]
         for subject in subjects:
+            piece = [index for index in part if subject.indices is None or index in subject.indices]
+            some = [texts[index] for index in piece]
             predictor = subject.predictor
             assert isinstance(predictor, ModelPredictor)
             if new := [text for text in dict.fromkeys(some) if text not in subject.known]:
@@ -220,8 +241,3 @@ def distinct_words(method: str, text: Text) -> int:
     """
     words = re.compile(r"\w+" if method == "lime" else r"\S+")
     return len({word for part in ((text,) if isinstance(text, str) else text) for word in words.findall(part)})
-
-
-def example_seed(seed: int, index: int) -> int:
-    """A seed of its own for every example, the same whatever is explained beside it."""
-    return int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
