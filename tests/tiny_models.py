@@ -11,8 +11,8 @@ WORDS += ["and", "but", "plot", "acting", "story", "cat", "sleeps"]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
-def tokenizer(length: int = 64) -> PreTrainedTokenizerFast:
-    vocabulary = {word: i for i, word in enumerate([*SPECIAL, *WORDS])}
+def tokenizer(length: int = 64, words: list[str] = WORDS) -> PreTrainedTokenizerFast:
+    vocabulary = {word: i for i, word in enumerate([*SPECIAL, *words])}
     made = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     made.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))

@@ -2,9 +2,9 @@
 """One way to talk to a model: texts in, probabilities (and embeddings) out, whatever the model is.
 
 `as_predictor` makes a `Predictor` from a callable, a transformers pipeline, a model with its tokenizer, a local path, a
-Hub id, or a language model with its prompt. It owns all that makes inference fast and safe: equal texts are asked once, texts of like length go together
-in batches cut by tokens, a batch is halved when memory runs out, and what comes back is checked. `match_labels` puts
-the classes of two models in one order.
+Hub id, or a language model with its prompt. It owns all that makes inference fast and safe: equal texts are asked once,
+texts of like length go together in batches cut by tokens, a batch is halved when memory runs out, and what comes back
+is checked. `match_labels` puts the classes of two models in one order.
 """
 
 import copy

@@ -17,13 +17,14 @@ import numpy as np
 from .alignment import compare, describe, finish, read_attributions, sure
 from .alignment_plots import plot
 from .array_metric import ArrayMetric, Options, Rows, check_choice, check_integer, check_number, read_options
+from .causal_lm import CausalPredictor
 from .explainers import Explanation, explain
 from .explaining import METHODS, Explained, Interrupted, distinct_words, explain_both, explain_each
 from .predictor import Predictor, check_class_numbers
 from .references import as_list
 from .side_by_side import Job
 
-BEHIND_EXPLAINING = (explain, Predictor, Job)  # the loader copies only the files that are imported here
+BEHIND_EXPLAINING = (explain, Predictor, CausalPredictor, Job)  # the loader copies only files that are imported here
 
 _DESCRIPTION = """
 Explains the predictions of a compressed model and of its large counterpart on the same texts, and compares the words

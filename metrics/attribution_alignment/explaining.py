@@ -104,6 +104,7 @@ def explain_each(
     large, *others = predictors.values()
     for predictor in others:
         match_labels(large, predictor, options.labels)
+    check_method(options.method, predictors.values())
     wanted = {name: frozenset(range(len(texts)) if indices is None else indices[name]) for name in models}
     labels = gold_labels(references, len(texts)) if options.explain == "gold" else None
     subjects: list[Subject] = []
@@ -141,11 +142,16 @@ def open_models(model: Any, large_model: Any, options: Any) -> tuple[Predictor, 
     settings = {"device": options.device, "dtype": options.dtype, "trust_remote_code": options.trust_remote_code}
     small, large = as_predictor(model, "model", **settings), as_predictor(large_model, "large_model", **settings)
     match_labels(large, small, options.labels)
-    if options.method == "integrated_gradients":
-        for predictor in (small, large):
-            if not isinstance(predictor, ModelPredictor):
-                raise ValueError(f"integrated_gradients needs transformers models, and {predictor.name} is a function")
+    check_method(options.method, [small, large])
     return small, large
+
+
+def check_method(method: str, predictors: Iterable[Predictor]) -> None:
+    for predictor in predictors:
+        if method == "integrated_gradients" and type(predictor) is not ModelPredictor:
+            kind = "a language model with a prompt" if isinstance(predictor, ModelPredictor) else "a function"
+            needs = "transformers models that are classifiers"
+            raise ValueError(f"integrated_gradients needs {needs}, and {predictor.name} is {kind}")
 
 
 @dataclass

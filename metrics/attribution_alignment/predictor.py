@@ -1,10 +1,10 @@
 # Shared file: the original is metrics/attribution_alignment/predictor.py, and scripts/copy_shared.py writes the copies.
 """One way to talk to a model: texts in, probabilities (and embeddings) out, whatever the model is.
 
-`as_predictor` makes a `Predictor` from a callable, a transformers pipeline, a model with its tokenizer, a local path or
-a Hub id. It owns all that makes inference fast and safe: equal texts are asked once, texts of like length go together
-in batches cut by tokens, a batch is halved when memory runs out, and what comes back is checked. `match_labels` puts
-the classes of two models in one order.
+`as_predictor` makes a `Predictor` from a callable, a transformers pipeline, a model with its tokenizer, a local path, a
+Hub id, or a language model with its prompt. It owns all that makes inference fast and safe: equal texts are asked once,
+texts of like length go together in batches cut by tokens, a batch is halved when memory runs out, and what comes back
+is checked. `match_labels` puts the classes of two models in one order.
 """
 
 import copy
@@ -115,36 +115,48 @@ class FunctionPredictor(Predictor):
 class ModelPredictor(Predictor):
     """A transformers model with its tokenizer."""
 
+    poolings: tuple[str, ...] = ("mean", "cls")
+
     def __init__(
         self,
         model: Any,
         tokenizer: Any,
         name: str,
-        pooling: str = "mean",
+        pooling: str | None = None,
         layer: int = -1,
         tokens: int | None = None,
     ):
         super().__init__(name)
-        if pooling not in ("mean", "cls"):
-            raise ValueError(f"pooling must be 'mean' or 'cls', got {pooling!r}")
-        if not hasattr(model, "config") or not hasattr(model, "device") or not hasattr(tokenizer, "pad_token_id"):
-            kinds = f"{type(model).__name__} and {type(tokenizer).__name__}"
-            raise ValueError(f"{name} needs a transformers model with its tokenizer, got {kinds}")
-        if tokenizer.pad_token_id is None:
-            raise ValueError(f"{name}'s tokenizer has no padding token: set tokenizer.pad_token, to its eos_token say")
-        self.model, self.tokenizer, self.pooling, self.layer = model, tokenizer, pooling, layer
+        if pooling not in (None, *self.poolings):
+            raise ValueError(f"pooling must be {' or '.join(map(repr, self.poolings))}, got {pooling!r}")
+        self.pooling = pooling or self.poolings[0]
+        self.model, self.tokenizer, self.layer = model, tokenizer, layer
+        self.padding = self.padding_token()
         self.tokens = tokens or TOKENS.get(model.device.type, TOKENS["cpu"])
         self.start = START.get(model.device.type, START["cpu"])
         self.length = longest_input(model, tokenizer)
         self.names = class_names(model.config)
 
+    def padding_token(self) -> int:
+        if self.tokenizer.pad_token_id is None:
+            how = "set tokenizer.pad_token, to its eos_token say"
+            raise ValueError(f"{self.name}'s tokenizer has no padding token: {how}")
+        return int(self.tokenizer.pad_token_id)
+
     def _answer(
         self, texts: list[Text], probabilities: bool, embeddings: bool, bar: Any
     ) -> tuple[np.ndarray, np.ndarray]:
-        encoded = self.encode(texts)
+        rows, pooled = self._pass(self.encode(texts), probabilities, embeddings, bar)
+        empty = np.empty(0)
+        return np.stack(rows) if probabilities else empty, np.stack(pooled) if embeddings else empty
+
+    def _pass(
+        self, encoded: dict[str, list[list[int]]], probabilities: bool, embeddings: bool, bar: Any
+    ) -> tuple[list[Any], list[Any]]:
+        """What the model says of every row of tokens, and its embedding, in batches of like length."""
         lengths = np.array([len(ids) for ids in encoded["input_ids"]])
-        rows: list[Any] = [None] * len(texts)
-        pooled: list[Any] = [None] * len(texts)
+        rows: list[Any] = [None] * len(lengths)
+        pooled: list[Any] = [None] * len(lengths)
         with self.in_evaluation():
             for batch in batches(lengths, lambda: self.tokens, self.start):
                 for part, (probability, embedding) in self._run(encoded, batch, probabilities, embeddings):
@@ -152,8 +164,7 @@ class ModelPredictor(Predictor):
                         rows[index] = probability[i] if probabilities else None
                         pooled[index] = embedding[i] if embeddings else None
                 bar.update(len(batch))
-        empty = np.empty(0)
-        return np.stack(rows) if probabilities else empty, np.stack(pooled) if embeddings else empty
+        return rows, pooled
 
     @contextmanager
     def in_evaluation(self) -> Iterator[None]:
@@ -213,7 +224,7 @@ class ModelPredictor(Predictor):
 
         inputs = {key: [values[i] for i in batch] for key, values in encoded.items()}
         length = max(map(len, inputs["input_ids"]))
-        padding = {"input_ids": self.tokenizer.pad_token_id}
+        padding = {"input_ids": self.padding}
         tensors = {
             key: torch.tensor([row + [padding.get(key, 0)] * (length - len(row)) for row in values])
             for key, values in inputs.items()
@@ -269,49 +280,76 @@ def numbers(given: Any) -> Any:
 # From whatever the user has to a predictor.
 
 
-def as_predictor(model: Any, name: str, **settings: Any) -> Predictor:
-    """A predictor from a callable, a pipeline, (model, tokenizer), a local path or a Hub id.
+def as_predictor(
+    model: Any, name: str, device: Any = None, dtype: Any = None, trust_remote_code: bool = False, **settings: Any
+) -> Predictor:
+    """A predictor from a callable, a pipeline, (model, tokenizer), a local path, a Hub id, or a dict with a prompt.
 
-    `name` is what messages call it. Settings of transformers models: device, dtype, pooling ("mean" or "cls"), layer,
-    tokens (of a batch), trust_remote_code.
+    `name` is what messages call it; a dict is a language model with its prompt (see causal_lm.py). Settings of
+    transformers models: pooling ("mean" or "cls"), layer, tokens (of a batch).
     """
     if isinstance(model, Predictor):
         return model
-    if isinstance(model, str | os.PathLike):
-        return load_checkpoint(os.fspath(model), name, **settings)
-    if isinstance(model, tuple | list):
-        if len(model) != 2 or not callable(getattr(model[0], "forward", None)) or not callable(model[1]):
-            raise ValueError(f"{name} needs (model, tokenizer) when it is a tuple")
-        return wrap(model[0], model[1], name, **settings)
-    if callable(getattr(getattr(model, "model", None), "forward", None)) and getattr(model, "tokenizer", None):
-        return wrap(model.model, model.tokenizer, name, **settings)  # a pipeline
-    if callable(getattr(model, "forward", None)):
-        raise ValueError(f"{name} is a model without its tokenizer: give the tuple (model, tokenizer)")
+    if isinstance(model, dict):
+        from .causal_lm import as_causal_predictor
+
+        return as_causal_predictor(model, name, device, dtype, trust_remote_code, **settings)
+    opened = open_network(model, name, device, dtype, trust_remote_code)
+    if opened is not None:
+        return ModelPredictor(*opened, name, **settings)
     if not callable(model):
-        kinds = "a callable, a pipeline, (model, tokenizer), a local path or a Hub id"
+        kinds = "a callable, a pipeline, (model, tokenizer), a local path, a Hub id, or a dict with a prompt"
         raise ValueError(f"{name} must be {kinds}, got {type(model).__name__}")
     return FunctionPredictor(model, name)
 
 
-def wrap(model: Any, tokenizer: Any, name: str, device: Any = None, dtype: Any = None, **settings: Any) -> Predictor:
+def open_network(
+    model: Any, name: str, device: Any, dtype: Any, trust_remote_code: bool, task: str = "SequenceClassification"
+) -> tuple[Any, Any] | None:
+    """A transformers model and its tokenizer from (model, tokenizer), a pipeline or a checkpoint; None for another."""
+    if isinstance(model, str | os.PathLike):
+        return load_checkpoint(os.fspath(model), name, device, dtype, trust_remote_code, task)
+    if isinstance(model, tuple | list):
+        if len(model) != 2 or not callable(getattr(model[0], "forward", None)) or not callable(model[1]):
+            raise ValueError(f"{name} needs (model, tokenizer) when it is a tuple")
+        return moved(model[0], model[1], name, device, dtype)
+    if callable(getattr(getattr(model, "model", None), "forward", None)) and getattr(model, "tokenizer", None):
+        return moved(model.model, model.tokenizer, name, device, dtype)  # a pipeline
+    if callable(getattr(model, "forward", None)):
+        raise ValueError(f"{name} is a model without its tokenizer: give the tuple (model, tokenizer)")
+    return None
+
+
+def moved(model: Any, tokenizer: Any, name: str, device: Any, dtype: Any) -> tuple[Any, Any]:
     """A model that the user handed over: never changed, so that another device or dtype is for a copy of it."""
-    settings.pop("trust_remote_code", None)
-    predictor = ModelPredictor(model, tokenizer, name, **settings)
+    if not hasattr(model, "config") or not hasattr(model, "device") or not hasattr(tokenizer, "pad_token_id"):
+        kinds = f"{type(model).__name__} and {type(tokenizer).__name__}"
+        raise ValueError(f"{name} needs a transformers model with its tokenizer, got {kinds}")
     device = model.device if device is None else as_device(device)
     dtype = model.dtype if dtype is None else as_dtype(dtype)
     if (device, dtype) == (model.device, model.dtype):
-        return predictor
-    return ModelPredictor(copy.deepcopy(model).to(device=device, dtype=dtype), tokenizer, name, **settings)
+        return model, tokenizer
+    return copy.deepcopy(model).to(device=device, dtype=dtype), tokenizer
+
+
+HEADS = {  # how the names of architectures end that have what a task needs
+    "SequenceClassification": ("ForSequenceClassification",),
+    "CausalLM": ("ForCausalLM", "LMHeadModel"),
+    "QuestionAnswering": ("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
+}
 
 
 def load_checkpoint(
-    path: str, name: str, device: Any = None, dtype: Any = None, trust_remote_code: bool = False, **settings: Any
-) -> Predictor:
-    """A checkpoint from disk or from the Hub: safetensors only, and no code of its own unless that is asked for."""
+    path: str, name: str, device: Any, dtype: Any, trust_remote_code: bool, task: str
+) -> tuple[Any, Any]:
+    """A checkpoint from disk or from the Hub: safetensors only, and no code of its own unless that is asked for.
+
+    One without a head for classification is loaded as an encoder, which has embeddings; another task needs its head.
+    """
     if looks_local(path) and not Path(path).expanduser().is_dir():
         raise ValueError(f"{name}: there is no folder {path}")
     import torch
-    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+    import transformers
     from transformers.utils import logging
 
     where = as_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -320,19 +358,21 @@ def load_checkpoint(
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(source, **remote)
-        has_head = any(kind.endswith("ForSequenceClassification") for kind in config.architectures or [])
-        kind = AutoModelForSequenceClassification if has_head else AutoModel
+        config = transformers.AutoConfig.from_pretrained(source, **remote)
+        has_head = any(kind.endswith(HEADS[task]) for kind in config.architectures or [])
+        if not has_head and task != "SequenceClassification":
+            raise ValueError(f"its architectures are {config.architectures}, expected one that ends in {HEADS[task]}")
+        auto = getattr(transformers, f"AutoModelFor{task}" if has_head else "AutoModel")
         weights = {"use_safetensors": True, "dtype": "auto" if dtype is None else as_dtype(dtype)}
-        model = kind.from_pretrained(source, **weights, **remote)
-        tokenizer = AutoTokenizer.from_pretrained(source, **remote)
+        model = auto.from_pretrained(source, **weights, **remote)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **remote)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{name}: {path} is no checkpoint with safetensors that could be loaded: {reason}") from error
     finally:
         if bars:
             logging.enable_progress_bar()
-    return ModelPredictor(model.to(where), tokenizer, name, **settings)
+    return model.to(where), tokenizer
 
 
 def looks_local(path: str) -> bool:

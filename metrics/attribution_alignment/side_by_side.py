@@ -1,4 +1,4 @@
-# Shared file: the original is metrics/attribution_alignment/side_by_side.py, and scripts/copy_shared.py writes the copies.
+# Shared file: the original is metrics/attribution_alignment/side_by_side.py, and scripts/copy_shared.py copies it.
 """Side by side: many programs that ask a model small questions one after another, run so that it sees full batches.
 
 Explainers and attacks are sequential: ask, think, ask again. Each runs here in a greenlet of its own, written as if it
