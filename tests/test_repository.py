@@ -42,11 +42,14 @@ def test_nothing_of_ours_is_installed():
 
 def test_every_dependency_is_pinned():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
-    needed = {re.split(r"[<>=\[]", line)[0].lower().replace("-", "_") for group in groups for line in group}
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
-    pins = dict(re.fullmatch(r"([\w.-]+)==([\w.]+)", line).groups() for line in lines)
-    assert needed - {"trust_equivalence"} <= {name.lower().replace("-", "_") for name in pins}
+    extras = project["optional-dependencies"]
+    apart = [project["dependencies"], extras.pop("textattack"), extras["train"]]
+    together = [project["dependencies"], *extras.values()]
+    for groups, file in ((together, "constraints.txt"), (apart, "constraints-textattack.txt")):
+        needed = {re.split(r"[<>=\[]", line)[0].lower().replace("-", "_") for group in groups for line in group}
+        lines = [line for line in (ROOT / file).read_text().splitlines() if not line.startswith("#")]
+        pins = dict(re.fullmatch(r"([\w.-]+)==([\w.]+)", line).groups() for line in lines)
+        assert needed - {"trust_equivalence"} <= {name.lower().replace("-", "_") for name in pins}, file
 
 
 # Shared files.
@@ -89,14 +92,17 @@ def test_a_copy_without_an_original_is_named(tmp_path):
 # The README.
 
 
-@pytest.mark.parametrize(("name", "part"), [("main", "scripts/compare.py"), ("tests", "pytest")])
+CI_LINES = [("main", "scripts/compare.py"), ("tests", "pytest"), ("textattack", "pytest tests/textattack")]
+
+
+@pytest.mark.parametrize(("name", "part"), CI_LINES)
 def test_ci_runs_the_lines_of_the_readme(name, part):
     done = run("bash", str(ROOT / ".ci" / "run"), "--show", name, cwd=ROOT)
     line = done.stdout.removesuffix("\n")
     assert part in line
     assert "\n" not in line
     assert f"<!-- ci: {name} -->\n```bash\n{line}\n```\n" in README
-    assert README.count("<!-- ci: ") == 2
+    assert README.count("<!-- ci: ") == len(CI_LINES)
 
 
 def test_examples_in_the_readme_run(monkeypatch):

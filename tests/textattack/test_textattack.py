@@ -1,0 +1,233 @@
+"""TextAttack behind our predictor: the same adversarial texts as by itself, and a sentence where there are none.
+
+Runs in an environment of its own (see README.md); there is nothing here that could be skipped.
+"""
+
+import random
+import sys
+from collections import OrderedDict
+from functools import partial
+from pathlib import Path
+
+import evaluate
+import numpy as np
+import pytest
+import requests
+import textattack
+import torch
+from textattack import attack_recipes, constraints, goal_functions, search_methods, transformations
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from tiny_models import WORDS, classifier, tokenizer  # noqa: E402
+
+metric = evaluate.load(str(ROOT / "metrics" / "attack_divergence"))
+package = type(metric).__module__.rpartition(".")[0]
+bridge, engine, predictors = (
+    sys.modules[f"{package}.{name}"] for name in ("textattack_bridge", "side_by_side", "predictor")
+)
+textattack_program = bridge.textattack_program
+
+
+def genetic(wrapper):
+    """A search that draws random numbers between its questions, and keeps a state while it waits for the answers."""
+    return textattack.Attack(
+        goal_functions.UntargetedClassification(wrapper),
+        [constraints.pre_transformation.RepeatModification()],
+        transformations.WordSwapRandomCharacterSubstitution(),
+        search_methods.AlzantotGeneticAlgorithm(pop_size=4, max_iters=3, post_crossover_check=False),
+    )
+
+
+ATTACKS = {
+    "deepwordbug": ("textattack:DeepWordBugGao2018", attack_recipes.DeepWordBugGao2018.build),
+    "pruthi": (attack_recipes.Pruthi2019, attack_recipes.Pruthi2019.build),
+    "genetic": (genetic, genetic),
+}
+attacks = pytest.mark.parametrize("name", ATTACKS)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return classifier(seed=3), tokenizer()
+
+
+@pytest.fixture(scope="module")
+def texts():
+    rng = np.random.default_rng(0)
+    return [" ".join(rng.choice(WORDS, size)) for size in rng.integers(1, 12, 24)]
+
+
+@pytest.fixture(scope="module")
+def pairs(texts):
+    return list(zip(texts[::2], texts[1::2], strict=True))
+
+
+def labels_of(network, texts):
+    """What the model says of each text, so that it is right; but every fifth time something else."""
+    labels = predictors.as_predictor(network, "model")(texts).argmax(axis=1)
+    return [int(label) if i % 5 else 1 - int(label) for i, label in enumerate(labels)]
+
+
+def ours(program, network, texts, labels, order=None):
+    """Outcomes of the texts, attacked side by side, each with its place as its seed."""
+    predictor = predictors.as_predictor(network, "model")
+    jobs = [
+        engine.Job(i, predictor, partial(program.run, text=texts[i], label=labels[i], rng=None), seed=i)
+        for i in (range(len(texts)) if order is None else order)
+    ]
+    found = dict(engine.side_by_side(jobs))
+    assert not [result for result in found.values() if isinstance(result, engine.Failure)]
+    return [found[i] for i in sorted(found)]
+
+
+def theirs(attack, texts, labels):
+    """TextAttack by itself, example by example, each with its place as its seed."""
+    found = []
+    for i, (text, label) in enumerate(zip(texts, labels, strict=True)):
+        random.seed(i)
+        np.random.seed(i)  # noqa: NPY002 - what TextAttack draws from
+        torch.manual_seed(i)
+        example = text if isinstance(text, str) else OrderedDict(zip(bridge.COLUMNS, text, strict=True))
+        found.append(attack.attack(example, label))
+    return found
+
+
+def statuses(results):
+    kinds = {"SkippedAttackResult": "skipped", "SuccessfulAttackResult": "broken", "FailedAttackResult": "withstood"}
+    return [kinds[type(result).__name__] for result in results]
+
+
+def assert_same(outcomes, results):
+    assert [outcome.status for outcome in outcomes] == statuses(results)
+    assert {"skipped", "broken", "withstood"} <= {outcome.status for outcome in outcomes}  # or it would prove little
+    for outcome, result in zip(outcomes, results, strict=True):
+        if outcome.status == "broken":
+            assert outcome.adversarial == result.perturbed_result.attacked_text.tokenizer_input
+            assert outcome.adversarial_scores == pytest.approx(result.perturbed_result.raw_output, abs=1e-5)  # float32
+        else:
+            assert outcome.adversarial == outcome.text
+        assert outcome.queries <= max(1, result.num_queries)  # which counts what is asked again
+
+
+@attacks
+def test_finds_what_textattack_finds_example_by_example(name, network, texts):
+    attack, build = ATTACKS[name]
+    labels = labels_of(network, texts)
+    own = build(textattack.models.wrappers.HuggingFaceModelWrapper(*network))
+    assert_same(ours(textattack_program(attack), network, texts, labels), theirs(own, texts, labels))
+
+
+@pytest.mark.parametrize("field", [0, 1])
+def test_of_a_pair_only_the_field_changes_and_as_textattack_changes_it(field, network, pairs):
+    labels = labels_of(network, pairs)
+    columns = list(bridge.COLUMNS)
+    own = genetic(textattack.models.wrappers.HuggingFaceModelWrapper(*network))
+    own.pre_transformation_constraints.append(
+        constraints.pre_transformation.InputColumnModification(columns, {columns[1 - field]})
+    )
+    outcomes = ours(textattack_program(genetic, field=field), network, pairs, labels)
+    assert_same(outcomes, theirs(own, pairs, labels))
+    assert all(outcome.adversarial[1 - field] == outcome.text[1 - field] for outcome in outcomes)
+
+
+@attacks
+def test_no_outcome_depends_on_what_is_attacked_beside_it(name, texts):
+    def model(texts):
+        """Exactly the same of a text whatever else is asked, as a network is only to within rounding."""
+        share = np.array([sum(map(ord, text)) % 64 / 64 for text in texts])
+        return np.stack([share, 1 - share], axis=1)
+
+    program = textattack_program(ATTACKS[name][0])
+    labels = labels_of(model, texts)
+    together = ours(program, model, texts, labels)
+    assert ours(program, model, texts, labels, order=reversed(range(len(texts)))) == together
+    assert [ours(program, model, texts, labels, order=[i]) for i in (3, 7)] == [[together[3]], [together[7]]]
+
+
+def test_what_fools_the_model_fools_it_when_asked_again(network, texts):
+    labels = labels_of(network, texts)
+    outcomes = ours(textattack_program("textattack:DeepWordBugGao2018"), network, texts, labels)
+    again = predictors.as_predictor(network, "model")([outcome.adversarial for outcome in outcomes])
+    for outcome, row in zip(outcomes, again, strict=True):
+        assert outcome.adversarial_scores == pytest.approx(row, abs=1e-6)  # in a batch of another size
+        assert (outcome.status == "withstood") == (row.argmax() == outcome.label)
+
+
+def test_max_queries_is_the_budget(network, texts):
+    labels = labels_of(network, texts)
+    free = ours(textattack_program("textattack:DeepWordBugGao2018"), network, texts, labels)
+    assert max(outcome.queries for outcome in free) > 9
+    few = ours(textattack_program("textattack:DeepWordBugGao2018", max_queries=9), network, texts, labels)
+    assert max(outcome.queries for outcome in few) == 9
+    own = attack_recipes.DeepWordBugGao2018.build(textattack.models.wrappers.HuggingFaceModelWrapper(*network))
+    own.goal_function.query_budget = 9
+    assert [outcome.status for outcome in few] == statuses(theirs(own, texts, labels))
+
+
+def test_a_text_in_which_nothing_may_change_withstands(network):
+    program = textattack_program("textattack:DeepWordBugGao2018")
+    texts = ["...", "the was not", "film"]
+    outcomes = ours(program, network, texts, predictors.as_predictor(network, "model")(texts).argmax(axis=1).tolist())
+    assert [outcome.changeable for outcome in outcomes] == [False, False, True]
+    assert [(outcome.status, outcome.queries) for outcome in outcomes[:2]] == [("withstood", 1), ("withstood", 1)]
+
+
+# Where there is no attack.
+
+
+def untargeted(search):
+    def build(wrapper):
+        goal = goal_functions.UntargetedClassification(wrapper)
+        return textattack.Attack(goal, [], transformations.WordSwapRandomCharacterDeletion(), search)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("attack", "sentence"),
+    [
+        ("textattack:TextFoolr", r"attack 'textattack:TextFoolr' is none of .* DeepWordBugGao2018, .*Jin2019"),
+        ("textattack:AttackRecipe", "is none of TextAttack's recipes"),
+        ("textattack:InputReductionFeng2018", "has the goal InputReduction, which is not to make a classifier wrong"),
+        ("textattack:MorpheusTan2020", "has the goal MinimizeBleu, which is not to make a classifier wrong"),
+        ("textattack:HotFlipEbrahimi2017", "attack textattack:HotFlipEbrahimi2017 cannot be built"),
+        (untargeted(search_methods.GreedyWordSwapWIR("gradient")), "needs the model's gradients"),
+        (lambda wrapper: wrapper, "must build a textattack.Attack, got Asked"),
+        (lambda wrapper: wrapper.tokenizer, "the model is only asked for probabilities and has no tokenizer"),
+        (3, "attack must be 'textattack:NAME', a recipe class, or a function"),
+    ],
+)
+def test_what_is_no_attack_is_said_in_a_sentence(attack, sentence):
+    with pytest.raises(ValueError, match=sentence) as raised:
+        textattack_program(attack)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*arguments, **options):
+        raise requests.exceptions.ConnectionError("no route to host")
+
+    monkeypatch.setattr(requests, "get", refuse)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_download_that_fails_is_said_in_a_sentence_each_time():
+    for _ in range(2):  # the second one would find the file lock of the first, if that were still held
+        with pytest.raises(ValueError, match=r"^attack textattack:TextFoolerJin2019 cannot be built: ") as raised:
+            textattack_program("textattack:TextFoolerJin2019")
+        assert "ConnectionError: no route to host (what TextAttack has to download" in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+
+def test_a_failure_in_the_middle_is_said_in_a_sentence():
+    class Broken(search_methods.GreedyWordSwapWIR):
+        def perform_search(self, initial_result):
+            raise OSError("a word list\n is missing")
+
+    program = textattack_program(untargeted(Broken()))
+    right = predictors.as_predictor(lambda texts: np.tile([0.25, 0.75], (len(texts), 1)), "model")
+    [(_, failure)] = engine.side_by_side([engine.Job(0, right, partial(program.run, text="a", label=1, rng=None), 0)])
+    assert "attack build failed: OSError: a word list is missing (what" in str(failure.error)
