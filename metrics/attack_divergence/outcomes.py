@@ -1,9 +1,7 @@
 """What became of one example under attack: the form in which attacks are made, kept, handed in and compared."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -34,6 +32,64 @@ class Outcome:
         return asdict(self)
 
 
+class Questions:
+    """What one attack asks of the model: a callable from texts to rows that counts, and ends where `most` is reached.
+
+    Where the texts are more than may still be asked, only the rows of the first ones come back. `of` asks a helper (an
+    encoder, a masked language model) beside the model; that is not counted.
+    """
+
+    def __init__(self, ask: Ask, model: Any):
+        self.ask, self.model = ask, model
+        self.most: int | None = None
+        self.asked: set[Text] = set()
+        self.none = np.empty(0)
+
+    @property
+    def count(self) -> int:
+        return len(self.asked)
+
+    def __call__(self, texts: Sequence[Text]) -> np.ndarray:
+        if self.most is not None and self.count + len(texts) > self.most:
+            texts = self.first(texts, self.most)
+            if not texts:
+                return self.none
+        self.asked.update(texts)
+        rows = self.ask([(self.model, text) for text in texts])
+        self.none = rows[:0]
+        return rows
+
+    def first(self, texts: Sequence[Text], most: int) -> list[Text]:
+        distinct = self.asked.copy()
+        for place, text in enumerate(texts):
+            distinct.add(text)
+            if len(distinct) > most:
+                return list(texts[:place])
+        return list(texts)
+
+    def of(self, helper: Callable[[list[Any]], Any], questions: Sequence[Any]) -> Any:
+        return self.ask([(helper, question) for question in questions])
+
+
+def answer(questions: list[tuple[Any, Any]]) -> list[Any]:
+    """The answers to (whom, what), in their order; everybody is asked once about all that is theirs.
+
+    >>> lengths, loud = (lambda some: [len(text) for text in some]), (lambda some: [text.upper() for text in some])
+    >>> answer([(lengths, "good"), (loud, "good"), (lengths, "film!")])
+    [4, 'GOOD', 5]
+    """
+    asked: dict[Any, tuple[list[Any], list[int]]] = {}
+    for place, (whom, what) in enumerate(questions):
+        whats, places = asked.setdefault(whom, ([], []))
+        whats.append(what)
+        places.append(place)
+    answers: list[Any] = [None] * len(questions)
+    for whom, (whats, places) in asked.items():
+        for place, row in zip(places, whom(whats), strict=True):
+            answers[place] = row
+    return answers
+
+
 @dataclass(frozen=True)
 class Program:
     """An attack as a program that only talks to the model: `run(ask, text, label, rng)` gives an `Outcome`.
@@ -43,7 +99,7 @@ class Program:
     seeded for each example as well.
     """
 
-    run: Callable[[Ask, Text, int, np.random.Generator], Outcome]
+    run: Callable[[Questions, Text, int, np.random.Generator], Outcome]
     global_random: bool = False
 
 
@@ -65,4 +121,77 @@ def outcome(
     status = "skipped" if scores.argmax() != label else "broken" if found else "withstood"
     adversarial, adversarial_scores, changed = found or (text, scores, 0)
     rows = scores.tolist(), adversarial_scores.tolist()
-    return Outcome(label, text, adversarial, *rows, status, queries, changed, changeable)
+    return Outcome(int(label), text, adversarial, *rows, status, queries, changed, changeable)
+
+
+# Attacks that were made elsewhere.
+
+
+def read_outcomes(name: str, values: Any) -> list[Outcome]:
+    """One outcome per example, from dicts; only status, queries and changed_words are needed for the figures.
+
+    >>> read_outcomes("predictions", [{"status": "broken", "queries": 12, "changed_words": 1}])[0].transfers
+    """
+    if values is None:
+        raise ValueError(f"{name} is missing")
+    for method in ("to_pylist", "tolist"):
+        values = getattr(values, method)() if hasattr(values, method) else values
+    if isinstance(values, str | bytes | dict) or not hasattr(values, "__len__"):
+        raise ValueError(f"{name} needs one outcome (a dict) per example, got {type(values).__name__}")
+    if len(values) == 0:
+        raise ValueError(f"{name} is empty")
+    return [read_outcome(f"{name}, example {i}:", entry) for i, entry in enumerate(values)]
+
+
+def read_outcome(where: str, given: Any) -> Outcome:
+    if isinstance(given, Outcome):
+        return given
+    if not isinstance(given, dict):
+        raise ValueError(f"{where} expected a dict with status, queries and changed_words, got {given!r}")
+    fields = {key: value for key, value in given.items() if value is not None}  # Arrow gives every row all keys
+    if unknown := fields.keys() - Outcome.__dataclass_fields__.keys():
+        raise ValueError(f"{where} unknown key {min(unknown)!r}; the keys are {', '.join(Outcome.__dataclass_fields__)}")
+    if missing := [key for key in ("status", "queries", "changed_words") if key not in fields]:
+        raise ValueError(f"{where} {missing[0]} is missing")
+    if fields["status"] not in STATUSES:
+        raise ValueError(f"{where} status must be {' or '.join(map(repr, STATUSES))}, got {fields['status']!r}")
+    for key, least in (("queries", 0), ("changed_words", 0), ("label", 0)):
+        if key in fields and (not is_whole(fields[key]) or fields[key] < least):
+            raise ValueError(f"{where} {key} must be a whole number of at least {least}, got {fields[key]!r}")
+    for key in ("changeable", "transfers"):
+        if key in fields and fields[key] not in (True, False):
+            raise ValueError(f"{where} {key} must be True or False, got {fields[key]!r}")
+    for key in ("text", "adversarial"):
+        if key in fields:
+            fields[key] = read_text(f"{where} {key}", fields[key])
+    for key in ("scores", "adversarial_scores"):
+        if key in fields:
+            fields[key] = read_scores(f"{where} {key}", fields[key])
+    if fields["status"] == "broken" and "text" in fields and fields["text"] == fields.get("adversarial"):
+        raise ValueError(f"{where} status is 'broken' but the adversarial text equals the text")
+    numbers = {key: int(fields[key]) for key in ("queries", "changed_words", "label") if key in fields}
+    truths = {key: bool(fields[key]) for key in ("changeable", "transfers") if key in fields}
+    empty = dict.fromkeys(("label", "text", "adversarial", "scores", "adversarial_scores"))
+    return Outcome(**{**empty, **fields, **numbers, **truths})
+
+
+def is_whole(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float | np.integer | np.floating) and value == int(value)
+
+
+def read_text(where: str, value: Any) -> Text:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(part, str) for part in value):
+        return value[0], value[1]
+    raise ValueError(f"{where} must be a string or a pair of strings, got {value!r}")
+
+
+def read_scores(where: str, value: Any) -> list[float]:
+    try:
+        scores = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        scores = np.empty((0, 0))
+    if scores.ndim != 1 or len(scores) < 2 or not np.isfinite(scores).all():
+        raise ValueError(f"{where} must be the probabilities of two or more classes, got {value!r}")
+    return scores.tolist()

@@ -335,6 +335,7 @@ def moved(model: Any, tokenizer: Any, name: str, device: Any, dtype: Any) -> tup
 HEADS = {  # how the names of architectures end that have what a task needs
     "SequenceClassification": ("ForSequenceClassification",),
     "CausalLM": ("ForCausalLM", "LMHeadModel"),
+    "MaskedLM": ("ForMaskedLM", "ForPreTraining"),
     "QuestionAnswering": ("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
 }
 
