@@ -21,10 +21,12 @@ from .causal_lm import CausalPredictor
 from .explainers import Explanation, explain
 from .explaining import METHODS, Explained, Interrupted, distinct_words, explain_both, explain_each
 from .predictor import Predictor, check_class_numbers
+from .question_answering import QuestionAnswerer
 from .references import as_list
 from .side_by_side import Job
 
 BEHIND_EXPLAINING = (explain, Predictor, CausalPredictor, Job)  # the loader copies only files that are imported here
+BESIDE = QuestionAnswerer  # for who asks models questions and compares the answers: it needs the predictor beside it
 
 _DESCRIPTION = """
 Explains the predictions of a compressed model and of its large counterpart on the same texts, and compares the words
