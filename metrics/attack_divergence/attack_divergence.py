@@ -21,6 +21,7 @@ from .attacking import FIELDS, Interrupted, attack_each, check_attack, is_of_tex
 from .causal_lm import as_causal_predictor
 from .constraints import Constraint, EditDistance, NoStopWord, NoWordTwice, ShareOfWords, Similarity
 from .drafts import Draft
+from .drawable import drawable
 from .edits import DeleteLetter, InsertLetter, KeyboardLetter, SimilarLetter, SubstituteLetter, SwapNeighbours, Typos
 from .falls import Row, columns, finish, summarize
 from .goals import Targeted, Untargeted
@@ -36,8 +37,15 @@ from .stop_words import STOP_WORDS
 from .textattack_bridge import textattack_program
 from .word_vectors import WordVectors, open_vectors
 
-BEHIND_ATTACKING = (as_causal_predictor, Draft, share_interval, side_by_side, STOP_WORDS, textattack_program)
-# (The loader copies only the files that are imported here.)
+BEHIND_ATTACKING = (
+    as_causal_predictor,
+    Draft,
+    drawable,
+    share_interval,
+    side_by_side,
+    STOP_WORDS,
+    textattack_program,
+)  # the loader copies only what is imported here
 
 TRANSFERS = 256  # pairs of outcomes that wait until their texts are shown to the other model together
 
@@ -306,10 +314,9 @@ class AttackDivergence(ArrayMetric):
 
     def _compute(self, rows: Rows, options: AttackOptions) -> dict[str, Any]:
         arrays = rows.whole()
-        small, large = ([read_outcome(name, row) for row in arrays[name]] for name in ("predictions", "large_predictions"))
         collected = Collected(options)
-        for index, pair in enumerate(zip(small, large, strict=True)):
-            collected.add(index, *pair)
+        for index, pair in enumerate(zip(arrays["predictions"], arrays["large_predictions"], strict=True)):
+            collected.add(index, *(read_outcome(f"example {index}:", outcome) for outcome in pair))
         return collected.result() or {}
 
     def plot(self, result: dict[str, Any], example: int | None = None) -> Any:
@@ -347,17 +354,17 @@ class Collected:
         """Show the texts that fooled one model to the other one, where that was right when clean."""
         for name, other in (("model", "large_model"), ("large_model", "model")):
             fooled = [
-                pair[name]
+                (pair[name], pair[name].adversarial or "")
                 for pair in self.waiting.values()
                 if pair[name].status == "broken" and pair[other].status != "skipped"
             ]
             if fooled:
                 try:
-                    rows = self.predictors[other]([outcome.adversarial for outcome in fooled])
+                    rows = self.predictors[other]([text for _, text in fooled])
                 except Exception as error:
                     message = f"{other} failed at the texts that fool {name} ({type(error).__name__}: {error})"
                     raise Interrupted(message) from error
-                for outcome, row in zip(fooled, rows, strict=True):
+                for (outcome, _), row in zip(fooled, rows, strict=True):
                     outcome.transfers = bool(row.argmax() != outcome.label)
         self.add_waiting()
 

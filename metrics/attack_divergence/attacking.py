@@ -129,9 +129,7 @@ def first_answers(predictors: Iterable[Predictor], text: Text) -> dict[tuple[Pre
             raise Interrupted(f"a model failed at the first question ({type(error).__name__}: {error})") from error
         first = first or predictor
         if predictor.classes != first.classes:
-            raise ValueError(
-                f"{predictor.name} has {predictor.classes} classes but {first.name} has {first.classes}"
-            )
+            raise ValueError(f"{predictor.name} has {predictor.classes} classes but {first.name} has {first.classes}")
     return known
 
 

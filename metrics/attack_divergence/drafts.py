@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 
 from .predictor import Text
 
@@ -30,7 +31,7 @@ class Draft:
         self.original_words = tuple(part[start:end] for start, end in self.spans)
         self.words = list(self.original_words)
         ends = [0, *(place for span in self.spans for place in span), len(part)]
-        self.pieces = [part[start:end] for start, end in zip(ends, ends[1:], strict=False)]  # gap, word, gap, ..., gap
+        self.pieces = [part[start:end] for start, end in pairwise(ends)]  # gap, word, gap, ..., gap
         self.changed: set[int] = set()
         self.changeable = False  # whether any change was possible so far
 
@@ -93,8 +94,8 @@ def letters(word: str) -> list[str]:
         return list(word)
     found: list[str] = []
     for character in word:
-        joined = unicodedata.category(character)[0] in "MC" or found[-1:] and found[-1][-1] == "\N{ZERO WIDTH JOINER}"
-        if found and joined:
+        mark = unicodedata.category(character)[0] in "MC"  # or a joiner, which is of category C
+        if found and (mark or found[-1].endswith("\N{ZERO WIDTH JOINER}")):
             found[-1] += character
         else:
             found.append(character)

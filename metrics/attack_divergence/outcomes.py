@@ -71,7 +71,7 @@ class Questions:
         return self.ask([(helper, question) for question in questions])
 
 
-def answer(questions: list[tuple[Any, Any]]) -> list[Any]:
+def answer(questions: list[Any]) -> Any:
     """The answers to (whom, what), in their order; everybody is asked once about all that is theirs.
 
     >>> lengths, loud = (lambda some: [len(text) for text in some]), (lambda some: [text.upper() for text in some])
@@ -150,7 +150,8 @@ def read_outcome(where: str, given: Any) -> Outcome:
         raise ValueError(f"{where} expected a dict with status, queries and changed_words, got {given!r}")
     fields = {key: value for key, value in given.items() if value is not None}  # Arrow gives every row all keys
     if unknown := fields.keys() - Outcome.__dataclass_fields__.keys():
-        raise ValueError(f"{where} unknown key {min(unknown)!r}; the keys are {', '.join(Outcome.__dataclass_fields__)}")
+        known = ", ".join(Outcome.__dataclass_fields__)
+        raise ValueError(f"{where} unknown key {min(unknown)!r}; the keys are {known}")
     if missing := [key for key in ("status", "queries", "changed_words") if key not in fields]:
         raise ValueError(f"{where} {missing[0]} is missing")
     if fields["status"] not in STATUSES:
@@ -176,7 +177,7 @@ def read_outcome(where: str, given: Any) -> Outcome:
 
 
 def is_whole(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, int | float | np.integer | np.floating) and value == int(value)
+    return isinstance(value, int | np.integer | float | np.floating) and not isinstance(value, bool) and value % 1 == 0
 
 
 def read_text(where: str, value: Any) -> Text:

@@ -89,7 +89,8 @@ class Attack:
         for constraint in self.constraints:
             if some:
                 allowed = constraint.allows(draft, index, some, texts, ask)
-                some, texts = ([one for one, may in zip(all_, allowed, strict=True) if may] for all_ in (some, texts))
+                some = [other for other, may in zip(some, allowed, strict=True) if may]
+                texts = [text for text, may in zip(texts, allowed, strict=True) if may]
         draft.changeable |= bool(some)
         return some, texts
 

@@ -1,4 +1,4 @@
-"""Which words mean nearly the same? The nearest by word vectors: from a file, a mapping, or a model's own embeddings."""
+"""Which words mean nearly the same? The nearest by word vectors: of a file, a mapping, or a model's own embeddings."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -101,7 +101,8 @@ def read_vectors(path: str) -> tuple[list[str], np.ndarray]:
                 except ValueError:
                     raise ValueError(f"word_vectors: line {number} of {path} is no word with numbers") from None
                 if words and len(vector) != len(next(iter(words.values()))):
-                    raise ValueError(f"word_vectors: line {number} of {path} has {len(vector)} numbers, unlike the first")
+                    many = f"{len(vector)} numbers, unlike the lines before"
+                    raise ValueError(f"word_vectors: line {number} of {path} has {many}")
                 if any(map(str.isalpha, word)):
                     words.setdefault(word, vector)
     except (OSError, UnicodeDecodeError) as error:

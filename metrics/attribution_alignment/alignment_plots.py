@@ -2,10 +2,11 @@
 
 import textwrap
 import unicodedata
-from functools import cache
 from typing import Any
 
 import numpy as np
+
+from .drawable import drawable
 
 COMPRESSED, LARGE, BOTH = "#D55E00", "#0072B2", "#5B3A6B"
 SHARED, GREY = "#E4DCE8", "#666666"
@@ -167,9 +168,6 @@ def example_heading(entry: dict[str, Any], index: int, k: int, runs: int, cut: b
     return "\n".join(lines), len(lines)
 
 
-# Words of any script on a figure.
-
-
 def shorten(word: str) -> str:
     """A word that fits its column: no line breaks, and the middle of long ones left out (wide characters count twice).
 
@@ -179,48 +177,3 @@ def shorten(word: str) -> str:
     word = " ".join(word.split())
     room = LONGEST_WORD - sum(unicodedata.east_asian_width(character) in "WF" for character in word[:LONGEST_WORD]) // 2
     return word if len(word) <= room else f"{word[: room // 2]}…{word[1 - room // 2 :]}"
-
-
-def drawable(text: str, spell: bool = True) -> tuple[str, list[str]]:
-    """The text and the fonts that have its characters; one that no installed font has is spelled out, or a box.
-
-    >>> drawable("naïve")
-    ('naïve', ['DejaVu Sans'])
-    """
-    families, drawn = ["DejaVu Sans"], []
-    for character in text:
-        family = "DejaVu Sans" if character == "\n" else font_with(character)
-        if family:
-            drawn.append(character)
-            families.append(family)
-        elif unicodedata.category(character) not in ("Cc", "Cf", "Mn", "Sk"):  # joiners and modifiers: no shape alone
-            drawn.append(spelled_out(character) if spell else "\N{WHITE SQUARE}")
-    return "".join(drawn), list(dict.fromkeys(families))
-
-
-def spelled_out(character: str) -> str:
-    """A symbol by its name, anything else by its number.
-
-    >>> spelled_out("🧠"), spelled_out("中")
-    (':brain:', 'U+4E2D')
-    """
-    symbol = unicodedata.category(character) == "So"
-    return f":{unicodedata.name(character).lower()}:" if symbol else f"U+{ord(character):04X}"
-
-
-@cache
-def font_with(character: str) -> str | None:
-    """The family of an installed font that has this character, matplotlib's own first."""
-    from matplotlib import font_manager
-
-    own = font_manager.findfont("DejaVu Sans")
-    installed = [(font.name, font.fname) for font in font_manager.fontManager.ttflist]
-    for family, path in [("DejaVu Sans", own), *installed]:
-        if "Emoji" in family or "Last Resort" in family:  # coloured pictures cannot be drawn; boxes say nothing
-            continue
-        try:
-            if font_manager.get_font(path).get_char_index(ord(character)):
-                return family
-        except (OSError, RuntimeError):  # a font file that cannot be read or scaled
-            continue
-    return None

@@ -18,6 +18,7 @@ from .alignment import compare, describe, finish, read_attributions, sure
 from .alignment_plots import plot
 from .array_metric import ArrayMetric, Options, Rows, check_choice, check_integer, check_number, read_options
 from .causal_lm import CausalPredictor
+from .drawable import drawable
 from .explainers import Explanation, explain
 from .explaining import METHODS, Explained, Interrupted, distinct_words, explain_both, explain_each
 from .predictor import Predictor, check_class_numbers
@@ -25,7 +26,7 @@ from .question_answering import QuestionAnswerer
 from .references import as_list
 from .side_by_side import Job
 
-BEHIND_EXPLAINING = (explain, Predictor, CausalPredictor, Job)  # the loader copies only files that are imported here
+BEHIND_EXPLAINING = (explain, Predictor, CausalPredictor, drawable, Job)  # the loader copies only what is imported here
 BESIDE = QuestionAnswerer  # for who asks models questions and compares the answers: it needs the predictor beside it
 
 _DESCRIPTION = """
