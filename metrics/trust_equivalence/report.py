@@ -1,0 +1,117 @@
+"""Where does a person read what an audit found? `write_report` puts it into a folder: page, tables, plots and data."""
+
+import io
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .report_html import Drawn, Plots, page
+from .report_markdown import markdown, model_card
+from .report_plots import summary_plot
+from .report_svg import inline_svg, svg_of
+from .report_tables import models_table, pairwise_tables
+from .report_words import DIMENSIONS, Audit, Pair, clean, judged
+from .schema import SCHEMA
+
+DOTS_PER_INCH = 160
+
+
+def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], Any]) -> list[Path]:
+    """Write report.html, report.json with its schema, report.md, a model card per compressed model, tables/ and plots/.
+
+    `plot(dimension, pair)` draws a pair's plot of a dimension. A plot that cannot be drawn is named on the page; the
+    rest is written. Every file appears whole or not at all. Returns the paths, the page first.
+
+    >>> import tempfile
+    >>> audit = {"schema": "trust_equivalence/1", "version": "0.1.0", "signature": "trust_equivalence:0.1.0|seed=0",
+    ...          "settings": {}, "models": {}, "pairs": [], "examples": {"explanations": [], "attacks": []},
+    ...          "data": {"name": "x", "examples": 0, "ood_examples": 0, "classes": [], "fingerprint": ""},
+    ...          "failures": [], "run": {"started": "", "seconds": 0.0, "processes": 1, "versions": {}}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in write_report(audit, folder, plot=None)]
+    ['report.html', 'report.json', 'report.schema.json', 'report.md',
+     'pairwise.tex', 'models.tex', 'summary.svg', 'summary.png']
+    """
+    folder = Path(folder)
+    plots: Plots = {}
+    files: list[Path] = []
+
+    def write(name: str, content: str | bytes) -> None:
+        files.append(write_whole(folder / name, content))
+
+    write("report.json", json.dumps(audit, indent=1, allow_nan=False))
+    write("report.schema.json", json.dumps(SCHEMA, indent=1))
+    write("report.md", markdown(audit))
+    cards = [pair["compressed"] for pair in judged(audit)]
+    for pair, name in zip(judged(audit), file_names(cards), strict=True):
+        write("model_card.md" if len(cards) == 1 else f"model_card.{name}.md", model_card(audit, pair))
+    write("tables/pairwise.tex", pairwise_tables(audit))
+    write("tables/models.tex", models_table(audit))
+    for name, content in pictures(summary_plot(audit)).items():
+        write(f"plots/summary.{name}", content)
+    for place, (pair, short) in enumerate(zip(audit["pairs"], pair_names(audit), strict=True)):
+        for dimension in [name for name, entry in pair["dimensions"].items() if entry["status"] == "done"]:
+            try:
+                drawn = pictures(plot(dimension, pair))
+                inlined = inline_svg(drawn["svg"].decode(), f"p{place}-{dimension}-", spoken(dimension, pair))
+            except Exception as error:  # hours of audit must not be lost for a picture
+                plots[pair["name"], dimension] = Drawn("", f"{type(error).__name__}: {error}")
+                continue
+            if pair["role"] != "other":  # the page would grow with the square of the models; the files are there
+                plots[pair["name"], dimension] = Drawn(inlined)
+            for name, content in drawn.items():
+                write(f"plots/{dimension}.{short}.{name}", content)
+    return [write_whole(folder / "report.html", page(audit, plots)), *files]
+
+
+def spoken(dimension: str, pair: Pair) -> str:
+    """What a plot shows, for those who do not see it."""
+    names = f"{clean(pair['compressed'])} against {clean(pair['large'])}"
+    return f"{DIMENSIONS[dimension].question} {names}. {clean(pair['dimensions'][dimension]['sentence'])}"
+
+
+def pictures(figure: Any) -> dict[str, bytes]:
+    """The figure as SVG and as PNG."""
+    svg, png = svg_of(figure).encode(), io.BytesIO()
+    figure.set_layout_engine("none")  # it was laid out for the first; the second is to look the same
+    figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    return {"svg": svg, "png": png.getvalue()}
+
+
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write beside the file first and then rename: a file of that name is always a whole one."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise ValueError(f"the report could not be written: {path}: {error.strerror}") from error
+    return path
+
+
+def pair_names(audit: Audit) -> list[str]:
+    return file_names([f"{pair['compressed']}--{pair['large']}" for pair in audit["pairs"]])
+
+
+def file_names(names: list[str]) -> list[str]:
+    """Names that every file system takes, different ones where the names differ.
+
+    >>> file_names(["bert/base", "bert base", "../..", "tiny"])
+    ['bert-base', 'bert-base-2', 'unnamed', 'tiny']
+    """
+    taken: list[str] = []
+    for name in names:
+        stem = candidate = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:60] or "unnamed"
+        more = 1
+        while candidate.lower() in map(str.lower, taken):  # some file systems take A and a for one
+            more += 1
+            candidate = f"{stem}-{more}"
+        taken.append(candidate)
+    return taken

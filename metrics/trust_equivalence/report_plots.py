@@ -1,0 +1,125 @@
+"""How far is each compressed model from the large one, beside the margin and the twin? One figure of all dimensions."""
+
+from functools import cache
+from typing import Any
+
+from .report_words import (
+    DIMENSIONS,
+    SIGNS,
+    Audit,
+    Pair,
+    clean,
+    figure_name,
+    in_margins,
+    models_of,
+    number,
+    reach,
+    status,
+)
+
+COLORS = {"equivalent": "#0F6B4F", "different": "#A3223F", "inconclusive": "#8A6A00", "reference": "#5E5A55"}
+MARKERS = {"equivalent": "o", "different": "X", "inconclusive": "D", "reference": "."}
+ZONE, FLOOR, GREY = "#E3F1EB", "#BBBBBB", "#666666"
+LONGEST_NAME = 60
+
+
+def summary_plot(audit: Audit) -> Any:
+    """For every pair and dimension the divergence with its interval, counted in margins; a matplotlib Figure.
+
+    Left of the line at 1 lies what the margin allows. 0 is the twin's own divergence, where there is a twin.
+    """
+    from matplotlib.figure import Figure
+
+    pairs = [pair for pair in audit["pairs"] if pair["role"] != "twin"] or audit["pairs"]
+    most = max((len(pair["dimensions"]) for pair in pairs), default=1)
+    columns = 1 if len(pairs) < 3 else 2
+    rows = -(-max(1, len(pairs)) // columns)
+    size = (9.0 if columns == 1 else 15.0, 0.9 + rows * (0.75 + 0.42 * most))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for panel, pair in zip(panels, pairs, strict=False):
+        draw_pair(panel, pair, reach(audit), twin=bool(models_of(audit, "twin")))
+    for panel in list(panels):
+        panel.set_axis_off()
+    beyond = "beyond the twin's, " if models_of(audit, "twin") else ""
+    figure.supxlabel(f"divergence {beyond}in margins", fontsize=9)
+    handles, labels = legend()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
+    return figure
+
+
+def draw_pair(panel: Any, pair: Pair, ends: tuple[float, float], twin: bool) -> None:
+    """A row a dimension: the mark and its interval; the grey band is how sure the twin's own figure is."""
+    panel.axvspan(ends[0], 1, color=ZONE, zorder=0)
+    panel.axvline(0, color=GREY, linewidth=1, linestyle="--", zorder=1)
+    panel.axvline(1, color=GREY, linewidth=1, zorder=1)
+    entries = list(pair["dimensions"].items())
+    for row, (_, entry) in enumerate(entries):
+        span, found = in_margins(entry), status(entry)
+        words = found if entry["status"] != "done" or found == "reference" else f"{SIGNS[found]} {found}"
+        if span is None:
+            panel.text(0.06, row, clean(entry["reason"])[:90], va="center", fontsize=8, color=GREY, parse_math=False)
+        else:
+            if span.floor:
+                panel.hlines(row, *(within(end, ends) for end in span.floor), color=FLOOR, linewidth=9, zorder=1)
+            low, middle, high = (within(x, ends) for x in (span.low, span.middle, span.high))
+            panel.hlines(row, low, high, color=COLORS[found], linewidth=2.2)
+            for end, shown, arrow in ((span.low, low, "<"), (span.high, high, ">")):
+                if end != shown:
+                    panel.plot(shown, row, arrow, color=COLORS[found], markersize=6)
+            if middle == span.middle:
+                panel.plot(middle, row, MARKERS[found], color=COLORS[found], markersize=8, markeredgecolor="white")
+            words += f"\n{figure_name(entry['headline'])} {number(entry['value'], entry['kind'])}"
+        panel.text(1.015, row, words, transform=panel.get_yaxis_transform(), va="center", fontsize=8.5)
+    panel.set_yticks(range(len(entries)), [DIMENSIONS[name].question for name, _ in entries])
+    panel.set(xlim=ends, ylim=(len(entries) - 0.4, -0.6))
+    ticks = range(2, int(ends[1]) + 1)
+    panel.set_xticks([0, 1, *ticks], ["twin" if twin else "0", "margin", *map(str, ticks)])
+    panel.tick_params(axis="both", length=0)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    names = [drawable(shorten(clean(pair[key]))) for key in ("compressed", "large")]
+    panel.set_title(f"{names[0]} against {names[1]}", loc="left", fontsize=11, fontweight="bold", parse_math=False)
+
+
+def within(value: float, ends: tuple[float, float]) -> float:
+    return min(max(value, ends[0]), ends[1])
+
+
+def legend() -> tuple[list[Any], list[str]]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    verdicts = ("equivalent", "different", "inconclusive")
+    marks: list[Any] = [
+        Line2D([], [], color=COLORS[v], marker=MARKERS[v], linewidth=2.2, markersize=7) for v in verdicts
+    ]
+    return [*marks, Patch(color=ZONE), Patch(color=FLOOR)], [
+        *verdicts,
+        "inside the margin",
+        "interval of the twin's own",
+    ]
+
+
+def shorten(name: str) -> str:
+    """
+    >>> shorten("a" * 100)
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…aaaaaaaaaaaaaaaaaaaaaaaaaaaaa'
+    """
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[1 - half :]}"
+
+
+def drawable(text: str) -> str:
+    """Characters that the font does not have become boxes, without a warning for each.
+
+    >>> drawable("naïve 模型")
+    'naïve □□'
+    """
+    return "".join(character if ord(character) in characters() else "\N{WHITE SQUARE}" for character in text)
+
+
+@cache
+def characters() -> frozenset[int]:
+    from matplotlib import font_manager
+
+    return frozenset(font_manager.get_font(font_manager.findfont("DejaVu Sans")).get_charmap())
