@@ -101,6 +101,11 @@ EXAMPLES = {
         Example(embedding_inputs, {"k": [1, 10]}, many=1_500),
         Example(embedding_inputs, {"k": [3], "queries": 50}, many=1_500),
     ],
+    "trust_equivalence": [
+        Example(probability_inputs),
+        Example(label_inputs),
+        Example(logit_inputs, {"from_logits": True, "dimensions": ["calibration_gap"]}),
+    ],
     "attribution_alignment": [Example(attribution_inputs, {"k": [1, 3]}, many=1_500)],
     "ood_divergence": [
         Example(ood_inputs),

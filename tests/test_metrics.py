@@ -123,8 +123,17 @@ def test_examples_in_the_card_run(name, monkeypatch):
 @examples
 def test_every_key_is_documented(name, example):
     for where, text in (("docstring", load(name).inputs_description), ("card", card(name))):
-        missing = [key for key in expected(name, example) if not is_documented(key, text)]
+        missing = [key for key in expected(name, example) if not is_documented(*documented_in(key, where, text))]
         assert not missing, f"not named in the {where}: {missing}"
+
+
+def documented_in(key, where, text):
+    """A composite's key METRIC/figure is explained where that metric's figures are."""
+    metric, slash, figure = key.partition("/")
+    if not slash:
+        return key, text
+    assert "/figure" in text
+    return figure, card(metric) if where == "card" else load(metric).inputs_description
 
 
 def card(name):
@@ -180,6 +189,7 @@ def test_folder_works_when_copied_alone(name, tmp_path):
     )
     arguments = [str(folder), str(tmp_path / "arguments.json")]
     environment = os.environ | {"HF_HOME": str(tmp_path / "cache")}
+    environment["TRUST_EQUIVALENCE_METRICS"] = str(ROOT / "metrics")  # where a composite finds the others
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=elsewhere, env=environment, capture_output=True, text=True
     )

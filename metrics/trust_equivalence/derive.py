@@ -1,0 +1,54 @@
+"""What would this model be, pruned or quantized? Copies of a model that are made when it is loaded, not trained."""
+
+import copy
+from typing import Any
+
+
+def pruned(model: Any, share: float) -> Any:
+    """A copy whose encoder lacks that share of its linear weights, the smallest of all its layers together.
+
+    >>> import torch
+    >>> layer = torch.nn.Linear(4, 1)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[1.0, -4.0, 3.0, -2.0]]))
+    >>> pruned(torch.nn.Sequential(layer), 0.5)[0].weight.tolist()
+    [[0.0, -4.0, 3.0, -0.0]]
+    """
+    import torch
+    from torch.nn.utils import prune
+
+    if not 0 < share < 1:
+        raise ValueError(f"share must lie between 0 and 1, got {share}")
+    made = copy.deepcopy(model)
+    encoder = getattr(made, "base_model", made)  # without the classification head
+    weights = [(module, "weight") for module in encoder.modules() if isinstance(module, torch.nn.Linear)]
+    if not weights:
+        raise ValueError(f"{type(model).__name__} has no linear layers that could be pruned")
+    prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=share)
+    for module, name in weights:
+        prune.remove(module, name)
+    return made
+
+
+def quantized(model: Any) -> Any:
+    """A copy whose linear weights are rounded to 8 bits, each row on a grid of its own, and kept as ordinary numbers.
+
+    These are the very numbers that torchao's int8 weights stand for (its symmetric grid: 127.5 steps to the largest
+    weight of the row, -128 to 127), so that the copy says what an int8 model says; it is no smaller and no faster.
+
+    >>> import torch
+    >>> layer = torch.nn.Linear(3, 1)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[0.001, 0.5, -1.275]]))
+    >>> [round(value, 4) for value in quantized(layer).weight[0].tolist()]
+    [0.0, 0.5, -1.28]
+    """
+    import torch
+
+    made = copy.deepcopy(model)
+    weights = [module.weight for module in made.modules() if isinstance(module, torch.nn.Linear)]
+    if not weights:
+        raise ValueError(f"{type(model).__name__} has no linear layers that could be quantized")
+    with torch.no_grad():
+        for weight in weights:
+            scale = (weight.abs().amax(dim=1, keepdim=True) / 127.5).clamp(min=torch.finfo(weight.dtype).eps)
+            weight.copy_((weight * (1 / scale)).round().clamp(-128, 127) * scale)
+    return made

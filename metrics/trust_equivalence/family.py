@@ -1,0 +1,31 @@
+"""The family that ships with the project: small sentiment models, and texts written for this project."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from .siblings import home
+
+MEMBERS = {"distilled": "distilled", "tiny": "tiny"}
+
+
+def bundled_family() -> dict[str, Any]:
+    """Models, texts and labels, as `compute` takes them."""
+    place = home()
+    folder = place / "trust_equivalence" / "family" if place else None
+    if folder is None or not folder.is_dir():
+        raise ValueError("the bundled family is not here: it lies in the project's clone, in this metric's folder")
+    reviews, other = rows_of(folder / "reviews.csv"), rows_of(folder / "other.csv")
+    return {
+        "large": str(folder / "large"),
+        "twin": str(folder / "twin"),
+        "compressed": {name: str(folder / place) for name, place in MEMBERS.items()} | {"quantized": "quantized"},
+        "texts": [row["text"] for row in reviews],
+        "references": [row["label"] for row in reviews],
+        "ood_texts": [row["text"] for row in other],
+    }
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

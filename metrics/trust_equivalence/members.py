@@ -1,0 +1,162 @@
+"""Who is in the family? Models opened only when there is something to ask them, and known by what they are made of."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .derive import pruned, quantized
+from .predictor import ModelPredictor, Predictor, Text, as_predictor, looks_local, match_labels
+from .store import Store, digest
+
+DERIVED: dict[str, Callable[..., Any]] = {"pruned": partial(pruned, share=0.3), "quantized": quantized}
+
+
+@dataclass
+class Member:
+    """One model of the family. `source` is what the user gave; `large` is the model whose order of classes counts."""
+
+    name: str
+    role: str  # large, twin or compressed
+    source: Any
+    settings: dict[str, Any]
+    labels: dict[str, int] | None
+    texts: Sequence[Text]
+    large: "Member | None" = None
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        made = self._derive() if self.derived else as_predictor(self.source, self.name, **self.settings)
+        if self.large is not None:
+            match_labels(self.large.predictor, made, self.labels)
+        elif self.labels is not None:
+            match_labels(made, made, self.labels)
+        made.quiet = True
+        return made
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short name of all that decides the model's answers, without asking it where it lies on disk."""
+        asked = {key: str(value) for key, value in self.settings.items() if key in ("dtype", "pooling", "layer")}
+        return digest(self._content(), asked, self.labels)
+
+    @property
+    def derived(self) -> bool:
+        """Made from the large model when it is opened, by pruning or quantizing it."""
+        return isinstance(self.source, str) and self.source in DERIVED and not Path(self.source).exists()
+
+    @property
+    def shown(self) -> str:
+        """What the reader of a report is told about where the model is from."""
+        if self.derived:
+            return f"{self.source} from {self.large.name if self.large else 'the large model'}"
+        if isinstance(self.source, str | os.PathLike):
+            return os.fspath(self.source)
+        return type(self.source[0] if isinstance(self.source, tuple | list) else self.source).__name__
+
+    def about(self, store: Store) -> dict[str, Any]:
+        """Classes, parameters and size; kept, so that an audit that has nothing left to ask opens no model."""
+        context = digest("about", self.fingerprint)
+        kept = store.known(context).get("about")
+        if kept is None:
+            kept = json.dumps(self._describe()).encode()
+            store.put(context, "about", kept)
+        return json.loads(kept)
+
+    def _describe(self) -> dict[str, Any]:
+        predictor = self.predictor
+        classes = predictor(self.texts[:1]).shape[1]
+        found: dict[str, Any] = {"classes": classes, "names": predictor.names, "parameters": None, "megabytes": None}
+        if isinstance(predictor, ModelPredictor):
+            tensors = {p.data_ptr(): p for p in predictor.model.parameters()}.values()
+            size = sum(p.numel() * p.element_size() for p in tensors)
+            found |= {"parameters": sum(p.numel() for p in tensors), "megabytes": round(size / 1e6, 3)}
+            found["embeddings"] = True
+        return found
+
+    def _derive(self) -> Predictor:
+        assert self.large is not None
+        opened = self.large.predictor
+        if not isinstance(opened, ModelPredictor):
+            raise ValueError(f"{self.name}: only a transformers model can be {self.source}, and large is a function")
+        return as_predictor((DERIVED[self.source](opened.model), opened.tokenizer), self.name, **self.settings)
+
+    def _content(self) -> str:
+        if self.derived:
+            assert self.large is not None
+            return digest(self.source, self.large._content())
+        if isinstance(self.source, str | os.PathLike) and is_folder(os.fspath(self.source)):
+            return of_folder(Path(self.source).expanduser())
+        if isinstance(self.predictor, ModelPredictor):
+            return of_model(self.predictor)
+        answers = np.round(self.predictor(self.texts), 6)  # of a function there is nothing else to go by
+        return digest(self.name, hashlib.sha256(answers.tobytes()).hexdigest())
+
+
+def is_folder(source: str) -> bool:
+    return looks_local(source) or Path(source).expanduser().is_dir()
+
+
+def of_folder(folder: Path) -> str:
+    """Of a checkpoint on disk: its weights, its configuration and its tokenizer, byte for byte."""
+    total = hashlib.sha256()
+    if folder.is_dir():
+        for path in sorted(
+            path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".txt", ".model")
+        ):
+            total.update(path.name.encode())
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+    return total.hexdigest()
+
+
+def of_model(predictor: ModelPredictor) -> str:
+    """Of a model in memory: its weights as they are now, and how it cuts and names things."""
+    import torch
+
+    total = hashlib.sha256(str(predictor.names).encode())
+    for name, tensor in predictor.model.state_dict().items():
+        total.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    total.update(json.dumps(predictor.tokenizer.get_vocab(), sort_keys=True).encode())
+    return total.hexdigest()
+
+
+def open_family(
+    large: Any,
+    compressed: dict[str, Any],
+    twin: Any,
+    texts: Sequence[Text],
+    settings: dict[str, Any],
+    labels: dict[str, int] | None,
+) -> list[Member]:
+    """Large, twin if there is one, and the compressed ones in the order given; no model twice under two names."""
+    family = [Member("large", "large", large, settings, labels, texts)]
+    others = [("twin", "twin", twin)] if twin is not None else []
+    others += [(name, "compressed", source) for name, source in compressed.items()]
+    for name, role, source in others:
+        family.append(Member(name, role, source, settings, labels, texts, large=family[0]))
+    for i, member in enumerate(family):
+        for other in family[:i]:
+            if member.source is other.source or member.fingerprint == other.fingerprint:
+                raise ValueError(f"{other.name} and {member.name} are the same model: give each model once")
+    return family
+
+
+def check_names(compressed: Any) -> dict[str, Any]:
+    """The compressed models by name; one alone may come without."""
+    if compressed is None:
+        raise ValueError("compressed is missing: a dict from a name to a model, such as {'distil': path}")
+    found = compressed if isinstance(compressed, dict) else {"compressed": compressed}
+    if not found:
+        raise ValueError("compressed is empty: give at least one model to compare with the large one")
+    for name in found:
+        if not isinstance(name, str) or not name.strip() or name in ("large", "twin"):
+            raise ValueError(f"compressed needs names other than 'large' and 'twin', got {name!r}")
+    return found

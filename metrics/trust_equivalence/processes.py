@@ -1,0 +1,44 @@
+"""Who does which part? One process alone, or several under `accelerate launch`, each with a device of its own."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Processes:
+    """This process among all of them.
+
+    >>> Processes().deal(["a", "b", "c"]), Processes().together(lambda: 1)
+    (['a', 'b', 'c'], [1])
+    """
+
+    def __init__(self) -> None:
+        self.rank, self.count, self.device = 0, 1, None
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            from accelerate import PartialState
+
+            state = PartialState()
+            self.rank, self.count, self.device = state.process_index, state.num_processes, state.device
+
+    def deal(self, items: Sequence[T]) -> list[T]:
+        """This process's share of the items."""
+        return list(items[self.rank :: self.count])
+
+    def together(self, work: Callable[[], T]) -> list[T]:
+        """Every process does its work, and each gets the results of all; an error of one is an error of all."""
+        if self.count == 1:
+            return [work()]
+        from accelerate.utils import gather_object
+
+        done: tuple[T | None, Exception | None]
+        try:
+            done = work(), None
+        except Exception as error:
+            done = None, ValueError(str(error)) if not isinstance(error, ValueError) else error
+        results: list[Any] = gather_object([done])
+        for _, failure in results:
+            if failure is not None:
+                raise failure
+        return [result for result, _ in results]

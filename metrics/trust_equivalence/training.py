@@ -1,0 +1,85 @@
+"""Does the small model come nearer while it is trained? The two ways into a `Trainer`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .auditing import audit_family, work_once
+from .members import open_family
+from .processes import Processes
+from .store import Store
+from .work import Desk, silent
+
+
+def compute_metrics_for(
+    compute: Callable[..., Any], large_predictions: Any, options: dict[str, Any]
+) -> Callable[[Any], Any]:
+    """For `Trainer(compute_metrics=...)`: the array dimensions of every evaluation."""
+
+    def compute_metrics(evaluation: Any) -> Any:
+        return compute(
+            predictions=evaluation.predictions,
+            references=evaluation.label_ids,
+            large_predictions=large_predictions,
+            **options,
+        )
+
+    return compute_metrics
+
+
+def callback_for(large: Any, texts: Sequence[Any], references: Any, ood_texts: Any, every: int, options: Any) -> Any:
+    """For `Trainer(callbacks=[...])`: the dimensions that ask the model itself, on a sample, every so many steps.
+
+    What the large model says is worked out once. The figures go into `state.log_history`; a callback that was told its
+    trainer (`callback.trainer = trainer`) logs through it, so that every reporter gets them.
+    """
+    from transformers import TrainerCallback
+
+    class AuditCallback(TrainerCallback):
+        trainer: Any = None
+
+        def __init__(self) -> None:
+            self.kept: dict[str, dict[str, bytes]] | None = None
+            self.large: Any = None
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step % every == 0:
+                self.look(state, kwargs["model"], kwargs.get("processing_class") or kwargs.get("tokenizer"))
+
+        def look(self, state: Any, model: Any, tokenizer: Any) -> None:
+            if tokenizer is None:
+                raise ValueError("the callback needs the model's tokenizer: give Trainer(processing_class=tokenizer)")
+            figures = self.figures((getattr(model, "module", model), tokenizer))
+            if figures is None:
+                return
+            if self.trainer is not None:
+                self.trainer.log(figures)
+            else:
+                state.log_history.append({**figures, "epoch": state.epoch, "step": state.global_step})
+
+        def figures(self, model: Any) -> dict[str, float] | None:
+            settings = options.opening
+            family = open_family(self.large or large, {"model": model}, None, texts, settings, options.labels)
+            self.large = family[0].predictor  # opened once
+            store, processes = Store(None), Processes()
+            desk = Desk(family[:1], list(texts), store, processes, silent)
+            if self.kept is None:
+                work_once(desk, references, ood_texts, options)
+                self.kept = store.memory
+            store = Store(None)
+            store.memory = {context: dict(pieces) for context, pieces in self.kept.items()}
+            audit = audit_family(
+                Desk(family, list(texts), store, processes, silent), references, ood_texts, "", options
+            )
+            return headlines(audit) if audit is not None else None
+
+    return AuditCallback()
+
+
+def headlines(audit: dict[str, Any]) -> dict[str, float]:
+    """One figure a dimension, with its interval, under names that a logger groups."""
+    found: dict[str, float] = {}
+    for name, entry in audit["pairs"][0]["dimensions"].items():
+        if entry["status"] == "done":
+            key = f"{name}/{entry['headline']}"
+            found |= {key: entry["value"], f"{key}_low": entry["low"], f"{key}_high": entry["high"]}
+    return found
