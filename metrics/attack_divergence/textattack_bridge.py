@@ -14,15 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from .outcomes import Outcome, Program, outcome
+from .outcomes import Outcome, Program, Questions, outcome
 from .predictor import Text
-from .side_by_side import Ask
 
 PREFIX = "textattack:"
 HINT = "what TextAttack has to download needs a network once"
 COLUMNS = ("text 1", "text 2")  # of a pair; no recipe has a rule of its own for columns of these names
 
-ASK: ContextVar[Ask] = ContextVar("ask")  # the question of the example at work: every greenlet has one of its own
+ASK: ContextVar[Questions] = ContextVar("ask")  # the question of the example at work: every greenlet has one of its own
 
 
 def textattack_program(attack: Any, field: int = 1, max_queries: int | None = None) -> Program:
@@ -38,18 +37,12 @@ def textattack_program(attack: Any, field: int = 1, max_queries: int | None = No
     name = attack if isinstance(attack, str) else getattr(attack, "__name__", type(attack).__name__)
     built = build(attack, name)
 
-    def run(ask: Ask, text: Text, label: int, rng: np.random.Generator) -> Outcome:
+    def run(ask: Questions, text: Text, label: int, rng: np.random.Generator) -> Outcome:
         """Attack one text. TextAttack draws from the global generators, which are the job's own, and not from `rng`."""
-        asked: set[Text] = set()
-
-        def counted(texts: list[Text]) -> np.ndarray:
-            asked.update(texts)
-            return ask(texts)
-
-        [scores] = counted([text])
+        [scores] = ask([text])
         if scores.argmax() != label:
-            return outcome(text, label, scores, queries=1)
-        ASK.set(counted)
+            return outcome(text, label, scores, ask.count)
+        ASK.set(ask)
         mine = own_copy(built, max_queries, field if isinstance(text, tuple) else None)
         try:
             result = mine.attack(as_attacked_text(text), label)
@@ -61,10 +54,10 @@ def textattack_program(attack: Any, field: int = 1, max_queries: int | None = No
             adversarial = changed.tokenizer_input
             if isinstance(text, tuple) and adversarial[1 - field] != text[1 - field]:
                 raise ValueError(f"attack {name} changed the other text of a pair too, which attack_field rules out")
-            [adversarial_scores] = counted([adversarial])
+            [adversarial_scores] = ask([adversarial])
             broken = adversarial_scores.argmax() != label  # whatever the attack's own goal was
             found = (adversarial, adversarial_scores, differing_words(original, changed)) if broken else None
-            return outcome(text, label, scores, len(asked), found, changeable)
+            return outcome(text, label, scores, ask.count, found, changeable)
         raise ValueError(f"attack {name} failed: {reason} ({HINT})")
 
     return Program(run, global_random=True)

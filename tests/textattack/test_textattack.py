@@ -6,8 +6,8 @@ Runs in an environment of its own (see README.md); there is nothing here that co
 import random
 import sys
 from collections import OrderedDict
-from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import evaluate
 import numpy as np
@@ -24,10 +24,9 @@ from tiny_models import WORDS, classifier, tokenizer  # noqa: E402
 
 metric = evaluate.load(str(ROOT / "metrics" / "attack_divergence"))
 package = type(metric).__module__.rpartition(".")[0]
-bridge, engine, predictors = (
-    sys.modules[f"{package}.{name}"] for name in ("textattack_bridge", "side_by_side", "predictor")
+bridge, predictors, references = (
+    sys.modules[f"{package}.{name}"] for name in ("textattack_bridge", "predictor", "references")
 )
-textattack_program = bridge.textattack_program
 
 
 def genetic(wrapper):
@@ -70,25 +69,21 @@ def labels_of(network, texts):
     return [int(label) if i % 5 else 1 - int(label) for i, label in enumerate(labels)]
 
 
-def ours(program, network, texts, labels, order=None):
-    """Outcomes of the texts, attacked side by side, each with its place as its seed."""
-    predictor = predictors.as_predictor(network, "model")
-    jobs = [
-        engine.Job(i, predictor, partial(program.run, text=texts[i], label=labels[i], rng=None), seed=i)
-        for i in (range(len(texts)) if order is None else order)
-    ]
-    found = dict(engine.side_by_side(jobs))
-    assert not [result for result in found.values() if isinstance(result, engine.Failure)]
-    return [found[i] for i in sorted(found)]
+def ours(attack, model, texts, labels, some=None, **options):
+    """Outcomes of the texts, or of some of them, attacked side by side."""
+    indices = None if some is None else {"model": some}
+    outcomes = metric.attack(texts, labels, {"model": model}, indices, attack=attack, **options)
+    return [SimpleNamespace(**entry) for _, _, entry in sorted(outcomes, key=lambda found: found[0])]
 
 
 def theirs(attack, texts, labels):
-    """TextAttack by itself, example by example, each with its place as its seed."""
+    """TextAttack by itself, example by example, each with the seed that it has in the metric."""
     found = []
     for i, (text, label) in enumerate(zip(texts, labels, strict=True)):
-        random.seed(i)
-        np.random.seed(i)  # noqa: NPY002 - what TextAttack draws from
-        torch.manual_seed(i)
+        seed = references.example_seed(0, i)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - what TextAttack draws from
+        torch.manual_seed(seed)
         example = text if isinstance(text, str) else OrderedDict(zip(bridge.COLUMNS, text, strict=True))
         found.append(attack.attack(example, label))
     return found
@@ -116,20 +111,25 @@ def test_finds_what_textattack_finds_example_by_example(name, network, texts):
     attack, build = ATTACKS[name]
     labels = labels_of(network, texts)
     own = build(textattack.models.wrappers.HuggingFaceModelWrapper(*network))
-    assert_same(ours(textattack_program(attack), network, texts, labels), theirs(own, texts, labels))
+    assert_same(ours(attack, network, texts, labels), theirs(own, texts, labels))
 
 
-@pytest.mark.parametrize("field", [0, 1])
-def test_of_a_pair_only_the_field_changes_and_as_textattack_changes_it(field, network, pairs):
+@pytest.mark.parametrize(("name", "field"), [("first", 0), ("second", 1)])
+def test_of_a_pair_only_the_field_changes_and_as_textattack_changes_it(name, field, network, pairs):
     labels = labels_of(network, pairs)
     columns = list(bridge.COLUMNS)
     own = genetic(textattack.models.wrappers.HuggingFaceModelWrapper(*network))
     own.pre_transformation_constraints.append(
         constraints.pre_transformation.InputColumnModification(columns, {columns[1 - field]})
     )
-    outcomes = ours(textattack_program(genetic, field=field), network, pairs, labels)
+    outcomes = ours(genetic, network, pairs, labels, attack_field=name)
     assert_same(outcomes, theirs(own, pairs, labels))
     assert all(outcome.adversarial[1 - field] == outcome.text[1 - field] for outcome in outcomes)
+
+
+def classifier_of_length(texts):
+    share = np.array([len(text) % 8 / 8 for text in texts])
+    return np.stack([share, 1 - share], axis=1)
 
 
 @attacks
@@ -139,16 +139,36 @@ def test_no_outcome_depends_on_what_is_attacked_beside_it(name, texts):
         share = np.array([sum(map(ord, text)) % 64 / 64 for text in texts])
         return np.stack([share, 1 - share], axis=1)
 
-    program = textattack_program(ATTACKS[name][0])
-    labels = labels_of(model, texts)
-    together = ours(program, model, texts, labels)
-    assert ours(program, model, texts, labels, order=reversed(range(len(texts)))) == together
-    assert [ours(program, model, texts, labels, order=[i]) for i in (3, 7)] == [[together[3]], [together[7]]]
+    attack, labels = ATTACKS[name][0], labels_of(model, texts)
+    together = ours(attack, model, texts, labels)
+    assert [ours(attack, model, texts, labels, [i]) for i in (3, 7)] == [[together[3]], [together[7]]]
+    two = metric.attack(texts, labels, {"other": classifier_of_length, "model": model}, attack=attack)
+    assert sorted(i for i, name, entry in two if name == "model" and vars(together[i]) == entry) == [*range(len(texts))]
+
+
+def test_the_metric_compares_two_models_under_an_attack_of_textattack(network, texts):
+    labels, attack = labels_of(network, texts), attack_recipes.DeepWordBugGao2018
+    small = classifier(seed=5), tokenizer()
+    result = metric.compute(
+        texts=texts, references=labels, model=small, large_model=network, attack=attack, details=True
+    )
+    outcomes = ours(attack, network, texts, labels)
+    assert result["large_success_rate"] == share(outcomes, "broken") / (1 - share(outcomes, "skipped"))
+    predictor = predictors.as_predictor(small, "model")
+    clean, changed = (predictor(some).argmax(axis=1) for some in (texts, [one.adversarial for one in outcomes]))
+    fooled = [now != one.label for one, was, now in zip(outcomes, clean, changed, strict=True)
+              if one.status == "broken" and was == one.label]  # fmt: skip
+    assert result["transfer_from_large"] == np.mean(fooled)
+    assert "|attack=DeepWordBugGao2018|" in result["details"]["signature"]
+
+
+def share(outcomes, status):
+    return sum(outcome.status == status for outcome in outcomes) / len(outcomes)
 
 
 def test_what_fools_the_model_fools_it_when_asked_again(network, texts):
     labels = labels_of(network, texts)
-    outcomes = ours(textattack_program("textattack:DeepWordBugGao2018"), network, texts, labels)
+    outcomes = ours("textattack:DeepWordBugGao2018", network, texts, labels)
     again = predictors.as_predictor(network, "model")([outcome.adversarial for outcome in outcomes])
     for outcome, row in zip(outcomes, again, strict=True):
         assert outcome.adversarial_scores == pytest.approx(row, abs=1e-6)  # in a batch of another size
@@ -157,9 +177,9 @@ def test_what_fools_the_model_fools_it_when_asked_again(network, texts):
 
 def test_max_queries_is_the_budget(network, texts):
     labels = labels_of(network, texts)
-    free = ours(textattack_program("textattack:DeepWordBugGao2018"), network, texts, labels)
+    free = ours("textattack:DeepWordBugGao2018", network, texts, labels)
     assert max(outcome.queries for outcome in free) > 9
-    few = ours(textattack_program("textattack:DeepWordBugGao2018", max_queries=9), network, texts, labels)
+    few = ours("textattack:DeepWordBugGao2018", network, texts, labels, max_queries=9)
     assert max(outcome.queries for outcome in few) == 9
     own = attack_recipes.DeepWordBugGao2018.build(textattack.models.wrappers.HuggingFaceModelWrapper(*network))
     own.goal_function.query_budget = 9
@@ -167,14 +187,18 @@ def test_max_queries_is_the_budget(network, texts):
 
 
 def test_a_text_in_which_nothing_may_change_withstands(network):
-    program = textattack_program("textattack:DeepWordBugGao2018")
     texts = ["...", "the was not", "film"]
-    outcomes = ours(program, network, texts, predictors.as_predictor(network, "model")(texts).argmax(axis=1).tolist())
+    labels = predictors.as_predictor(network, "model")(texts).argmax(axis=1)
+    outcomes = ours("textattack:DeepWordBugGao2018", network, texts, labels)
     assert [outcome.changeable for outcome in outcomes] == [False, False, True]
     assert [(outcome.status, outcome.queries) for outcome in outcomes[:2]] == [("withstood", 1), ("withstood", 1)]
 
 
 # Where there is no attack.
+
+
+def right(texts):
+    return np.tile([0.25, 0.75], (len(texts), 1))
 
 
 def untargeted(search):
@@ -196,12 +220,11 @@ def untargeted(search):
         (untargeted(search_methods.GreedyWordSwapWIR("gradient")), "needs the model's gradients"),
         (lambda wrapper: wrapper, "must build a textattack.Attack, got Asked"),
         (lambda wrapper: wrapper.tokenizer, "the model is only asked for probabilities and has no tokenizer"),
-        (3, "attack must be 'textattack:NAME', a recipe class, or a function"),
     ],
 )
 def test_what_is_no_attack_is_said_in_a_sentence(attack, sentence):
     with pytest.raises(ValueError, match=sentence) as raised:
-        textattack_program(attack)
+        ours(attack, right, ["a"], [1])
     assert "\n" not in str(raised.value)
 
 
@@ -217,7 +240,7 @@ def no_network(monkeypatch):
 def test_a_download_that_fails_is_said_in_a_sentence_each_time():
     for _ in range(2):  # the second one would find the file lock of the first, if that were still held
         with pytest.raises(ValueError, match=r"^attack textattack:TextFoolerJin2019 cannot be built: ") as raised:
-            textattack_program("textattack:TextFoolerJin2019")
+            ours("textattack:TextFoolerJin2019", right, ["a"], [1])
         assert "ConnectionError: no route to host (what TextAttack has to download" in str(raised.value)
         assert "\n" not in str(raised.value)
 
@@ -227,7 +250,6 @@ def test_a_failure_in_the_middle_is_said_in_a_sentence():
         def perform_search(self, initial_result):
             raise OSError("a word list\n is missing")
 
-    program = textattack_program(untargeted(Broken()))
-    right = predictors.as_predictor(lambda texts: np.tile([0.25, 0.75], (len(texts), 1)), "model")
-    [(_, failure)] = engine.side_by_side([engine.Job(0, right, partial(program.run, text="a", label=1, rng=None), 0)])
-    assert "attack build failed: OSError: a word list is missing (what" in str(failure.error)
+    sentence = r"texts\[0\] could not .* \(ValueError: attack build failed: OSError: a word list is missing \(what"
+    with pytest.raises(ValueError, match=sentence):
+        ours(untargeted(Broken()), right, ["a"], [1])
