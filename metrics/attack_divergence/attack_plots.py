@@ -42,7 +42,8 @@ def plot_falls(result: dict[str, Any]) -> Any:
 
     entries = result["details"]["per_example"]
     figure = Figure(figsize=(10, 4.6), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+    panels: Any = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+    left, right = panels
     draw_curves(left.subplots(), result, entries)
     top, bottom = right.subplots(2, 1, height_ratios=(1, 1))
     draw_sets(top, entries)

@@ -1,7 +1,7 @@
 """How a word may be misspelt: letters swapped, deleted, inserted, or replaced by others that look or lie near.
 
-Each is a callable: a word and a random generator in, the possible replacements out; here one at a random place, or none
-where the word is too short.
+A transformation is a callable: a word and a random generator in, the possible replacements out; here one at a random
+place, or none where the word is too short. What has to know the text, or to ask somebody, is an `InContext` instead.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from .drafts import in_case_of, letters
+from .drafts import Draft, in_case_of, letters
+from .outcomes import Questions
 
 Choice = TypeVar("Choice")
 
@@ -40,6 +41,23 @@ def key_neighbours() -> dict[str, str]:
 
 
 NEAR_KEYS = key_neighbours()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a helper found for one word: a list that does not pass for a row of numbers on its way."""
+
+    words: list[str]
+
+
+class InContext:
+    """A transformation that asks a helper: about all words of a text at once to `prepare`, then about each word."""
+
+    def prepare(self, draft: Draft, indices: Sequence[int], ask: Questions) -> None:
+        raise NotImplementedError
+
+    def replacements(self, draft: Draft, index: int, ask: Questions) -> list[str]:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .drafts import Draft, in_case_of
+from .edits import Found, InContext
 from .outcomes import Questions
 from .predictor import START, TOKENS, batches, longest_input, open_network
 from .word_vectors import whole_words
@@ -16,7 +17,7 @@ Place = tuple[str, tuple[int, int]]  # a text, and where in it a word begins and
 LIKELIEST = 64  # words that are kept of each place; fewer are used, since the word itself is among them
 
 
-class MaskedWords:
+class MaskedWords(InContext):
     """The `most` likely words in the place of a word of the original text, likeliest first, as a transformation.
 
     The model is a path, a Hub id, (model, tokenizer), or a callable that takes a list of (text, (start, end)) and gives
@@ -28,13 +29,12 @@ class MaskedWords:
         self.model = model if isinstance(model, Substitutes) else Substitutes(model)
 
     def prepare(self, draft: Draft, indices: Sequence[int], ask: Questions) -> None:
-        """Ask about all words of a text at once."""
         ask.of(self.model, [self.place(draft, index) for index in indices])
 
-    def in_context(self, draft: Draft, index: int, ask: Questions) -> list[str]:
+    def replacements(self, draft: Draft, index: int, ask: Questions) -> list[str]:
         (found,) = ask.of(self.model, [self.place(draft, index)])
         word = draft.original_words[index]
-        return [in_case_of(word, other) for other in found if other.lower() != word.lower()][: self.most]
+        return [in_case_of(word, other) for other in found.words if other.lower() != word.lower()][: self.most]
 
     def place(self, draft: Draft, index: int) -> Place:
         return draft.part(draft.original), draft.spans[index]
@@ -51,7 +51,7 @@ class Substitutes:
             kinds = "a path, a Hub id, (model, tokenizer) or a callable"
             raise ValueError(f"masked_model must be {kinds}, got {type(given).__name__}")
 
-    def __call__(self, places: Sequence[Place]) -> list[np.ndarray]:
+    def __call__(self, places: Sequence[Place]) -> list[Found]:
         distinct = list(dict.fromkeys(places))
         try:
             found = list(self.substitutes(distinct))
@@ -60,10 +60,7 @@ class Substitutes:
         good = all(isinstance(words, list | tuple) and all(isinstance(word, str) for word in words) for words in found)
         if len(found) != len(distinct) or not good:
             raise ValueError(f"masked_model must return a list of words for each of {len(distinct)} places")
-        answers = {}
-        for place, words in zip(distinct, found, strict=True):
-            answers[place] = np.empty((), dtype=object)
-            answers[place][()] = list(words)
+        answers = {place: Found(list(words)) for place, words in zip(distinct, found, strict=True)}
         return [answers[place] for place in places]
 
 

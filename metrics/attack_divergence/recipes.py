@@ -10,6 +10,7 @@ from .constraints import Constraint, EditDistance, NoStopWord, NoWordTwice, Shar
 from .drafts import Draft
 from .edits import (
     DeleteLetter,
+    InContext,
     InsertLetter,
     KeyboardLetter,
     SimilarLetter,
@@ -24,7 +25,7 @@ from .predictor import Text
 from .search import GreedyByImportance, NoSearch
 from .word_vectors import WordVectors
 
-Transformation = Callable[[str, np.random.Generator], list[str]] | MaskedWords
+Transformation = Callable[[str, np.random.Generator], list[str]] | InContext
 Search = GreedyByImportance | NoSearch
 
 
@@ -65,10 +66,8 @@ class Attack:
     def prepare(self, draft: Draft, indices: Sequence[int], ask: Questions) -> None:
         """What the transformations can look up for all words of a text at once."""
         for transformation in self.transformations:
-            if isinstance(transformation, MaskedWords) and indices:
+            if isinstance(transformation, InContext) and indices:
                 transformation.prepare(draft, indices, ask)
-            elif isinstance(transformation, WordVectors):
-                transformation.prepare(draft.words[index] for index in indices)
 
     def candidates(
         self, draft: Draft, index: int, ask: Questions, rng: np.random.Generator
@@ -77,8 +76,8 @@ class Attack:
         word = draft.words[index]
         words: dict[str, None] = {}
         for transformation in self.transformations:
-            if isinstance(transformation, MaskedWords):
-                words |= dict.fromkeys(transformation.in_context(draft, index, ask))
+            if isinstance(transformation, InContext):
+                words |= dict.fromkeys(transformation.replacements(draft, index, ask))
             else:
                 words |= dict.fromkeys(transformation(word, rng))
         words.pop(word, None)

@@ -1,23 +1,26 @@
 """Which words mean nearly the same? The nearest by word vectors: of a file, a mapping, or a model's own embeddings."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from .drafts import in_case_of
+from .drafts import Draft, in_case_of
+from .edits import Found, InContext
+from .outcomes import Questions
 from .predictor import ModelPredictor, Predictor
 
-PIECE = 64  # words whose neighbours are looked for at a time
+PIECE = 128  # words whose neighbours are looked for at a time
+SPARE = 5  # neighbours that are found beyond those wanted: the word itself, and other forms of it, are among them
 
 
-class WordVectors:
+class WordVectors(InContext):
     """The `nearest` words of a word by the cosine of their vectors, as a transformation.
 
     >>> vectors = WordVectors(["good", "great", "dull"], np.array([[1.0, 0.1], [1.0, 0.0], [0.1, 1.0]]), nearest=1)
-    >>> vectors("Good", np.random.default_rng(0))
-    ['Great']
+    >>> vectors(["good", "dull"])
+    [Found(words=['great']), Found(words=['good'])]
     """
 
     def __init__(self, words: list[str], vectors: np.ndarray, nearest: int = 5, source: str = "given"):
@@ -25,38 +28,41 @@ class WordVectors:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         self.vectors = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
         self.places = {word: i for i, word in enumerate(words)}
-        self.found: dict[str, list[str]] = {}
+        self.found: dict[str | None, Found] = {None: Found([])}
 
     def __len__(self) -> int:
         return len(self.words)
 
-    def __call__(self, word: str, rng: np.random.Generator) -> list[str]:
-        key = self.key(word)
-        if key is None:
-            return []
-        if key not in self.found:
-            self.prepare([word])
-        return [in_case_of(word, other) for other in self.found[key]]
+    def prepare(self, draft: Draft, indices: Sequence[int], ask: Questions) -> None:
+        ask.of(self, [self.key(draft.original_words[index]) for index in indices])
+
+    def replacements(self, draft: Draft, index: int, ask: Questions) -> list[str]:
+        word = draft.original_words[index]
+        (found,) = ask.of(self, [self.key(word)])
+        return [in_case_of(word, other) for other in found.words]
 
     def key(self, word: str) -> str | None:
-        """The word as the vectors have it: as it is, or else in small letters."""
+        """The word as the vectors have it: as it is, or else in small letters; None where it has no vector."""
         return next((form for form in (word, word.lower()) if form in self.places), None)
 
-    def prepare(self, words: Iterable[str]) -> None:
-        """Look up the neighbours of several words, which is faster than one by one."""
-        new = [key for key in dict.fromkeys(map(self.key, words)) if key is not None and key not in self.found]
-        count = min(self.nearest + 5, len(self))
+    def __call__(self, keys: Sequence[str | None]) -> list[Found]:
+        """The neighbours of several words at once."""
+        new = [key for key in dict.fromkeys(keys) if key not in self.found]
         for at in range(0, len(new), PIECE):
-            piece = new[at : at + PIECE]
-            own = self.vectors[[self.places[word] for word in piece]]
-            near = np.argpartition(-(own @ self.vectors.T), count - 1, axis=1)[:, :count]
-            for word, vector, places in zip(piece, own.astype(np.float64), near, strict=True):
-                # Ordered again one by one, in float64: the order must not depend on what was looked up beside it.
-                places.sort()
-                cosines = (self.vectors[places].astype(np.float64) * vector).sum(axis=1)
-                order = places[np.argsort(-cosines.round(9), kind="stable")]
-                others = dict.fromkeys(self.words[i] for i in order if self.words[i].lower() != word.lower())
-                self.found[word] = list(others)[: self.nearest]
+            self.look_up([key for key in new[at : at + PIECE] if key is not None])
+        return [self.found[key] for key in keys]
+
+    def look_up(self, words: list[str]) -> None:
+        own = self.vectors[[self.places[word] for word in words]]
+        cosines = own @ self.vectors.T
+        count = min(self.nearest + SPARE, len(self))
+        for word, vector, row in zip(words, own.astype(np.float64), cosines, strict=True):
+            places = np.sort(np.argpartition(row, -count)[-count:])
+            # Ordered again by themselves, in float64: the order must not depend on what was looked up beside them.
+            near = (self.vectors[places].astype(np.float64) * vector).sum(axis=1).round(9)
+            order = places[np.argsort(-near, kind="stable")]
+            others = dict.fromkeys(self.words[i] for i in order if self.words[i].lower() != word.lower())
+            self.found[word] = Found(list(others)[: self.nearest])
 
 
 def open_vectors(given: Any, large: Predictor | None = None) -> WordVectors | None:
