@@ -5,7 +5,7 @@ Runs in an environment of its own (see README.md); there is nothing here that co
 
 import random
 import sys
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -153,17 +153,14 @@ def test_the_metric_compares_two_models_under_an_attack_of_textattack(network, t
         texts=texts, references=labels, model=small, large_model=network, attack=attack, details=True
     )
     outcomes = ours(attack, network, texts, labels)
-    assert result["large_success_rate"] == share(outcomes, "broken") / (1 - share(outcomes, "skipped"))
+    counts = Counter(outcome.status for outcome in outcomes)
+    assert result["large_success_rate"] == counts["broken"] / (counts["broken"] + counts["withstood"])
     predictor = predictors.as_predictor(small, "model")
     clean, changed = (predictor(some).argmax(axis=1) for some in (texts, [one.adversarial for one in outcomes]))
     fooled = [now != one.label for one, was, now in zip(outcomes, clean, changed, strict=True)
               if one.status == "broken" and was == one.label]  # fmt: skip
     assert result["transfer_from_large"] == np.mean(fooled)
     assert "|attack=DeepWordBugGao2018|" in result["details"]["signature"]
-
-
-def share(outcomes, status):
-    return sum(outcome.status == status for outcome in outcomes) / len(outcomes)
 
 
 def test_what_fools_the_model_fools_it_when_asked_again(network, texts):
