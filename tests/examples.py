@@ -82,6 +82,23 @@ def attribution_inputs(n: int) -> Inputs:
     return columns
 
 
+def outcome_inputs(n: int) -> Inputs:
+    rng = np.random.default_rng(n)
+    columns = {}
+    for name in ("predictions", "large_predictions"):
+        columns[name] = np.empty(n, dtype=object)
+        for i in range(n):
+            status = ["skipped", "broken", "broken", "withstood"][rng.integers(4)]
+            columns[name][i] = {
+                "status": status,
+                "queries": 1 if status == "skipped" else int(rng.integers(2, 99)),
+                "changed_words": int(rng.integers(1, 9)) if status == "broken" else 0,
+                "changeable": bool(status != "withstood" or rng.random() < 0.9),
+                "transfers": bool(rng.random() < 0.5) if status == "broken" else None,
+            }
+    return columns
+
+
 def probabilities(n: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng([n, seed])
     return rng.multinomial(64, rng.dirichlet([0.5, 0.5, 0.5], size=n)) / 64
@@ -107,6 +124,7 @@ EXAMPLES = {
         Example(logit_inputs, {"from_logits": True, "dimensions": ["calibration_gap"]}),
     ],
     "attribution_alignment": [Example(attribution_inputs, {"k": [1, 3]}, many=1_500)],
+    "attack_divergence": [Example(outcome_inputs, many=1_500)],
     "ood_divergence": [
         Example(ood_inputs),
         Example(ood_logit_inputs, {"score": "energy", "from_logits": True}),

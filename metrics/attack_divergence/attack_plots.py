@@ -45,7 +45,7 @@ def plot_falls(result: dict[str, Any]) -> Any:
     panels: Any = figure.subfigures(1, 2, width_ratios=(1.15, 1))
     left, right = panels
     draw_curves(left.subplots(), result, entries)
-    top, bottom = right.subplots(2, 1, height_ratios=(1, 1))
+    top, bottom = right.subplots(2, 1, height_ratios=(1, 2.2))
     draw_sets(top, entries)
     draw_overlap(bottom, result)
     attack = result["details"]["attack"]
@@ -91,7 +91,7 @@ def draw_sets(axis: Any, entries: list[dict[str, Any]]) -> None:
     axis.set(yticks=[], xlim=(0, max(start, 1)))
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_title(f"who broke, of the {len(both):,} that both had right", loc="left", fontsize=10)
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2, frameon=False, fontsize=9)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.3, -0.35), ncols=2, frameon=False, fontsize=9, columnspacing=1)
     axis.spines[["top", "right", "left"]].set_visible(False)
 
 
@@ -107,14 +107,12 @@ def draw_overlap(axis: Any, result: dict[str, Any]) -> None:
         if f"{key}_low" in result:
             axis.hlines(y, result[f"{key}_low"], result[f"{key}_high"], color="black", linewidth=2)
         axis.plot(result[key], y, marker, color=color, markersize=8, clip_on=False)
-        axis.annotate(
-            f"{result[key]:.2f}", (result[key], y), (0, 7), textcoords="offset points", ha="center", fontsize=9
-        )
+        axis.text(1.06, y, f"{result[key]:.2f}", va="center", fontsize=10)
     chance = result["expected_broken_jaccard"]
-    axis.plot([chance, chance], [-0.3, 0.3], ":", color=GREY, linewidth=2)
-    axis.annotate(f"chance {chance:.2f}", (chance, 0.3), (0, -9), textcoords="offset points", ha="center", fontsize=8,
-                  color=GREY)  # fmt: skip
-    axis.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -0.75), yticks=range(len(rows)))
+    axis.plot([chance, chance], [-0.42, 0.42], ":", color=GREY, linewidth=2)
+    side = "left" if chance < 0.15 else "right" if chance > 0.85 else "center"
+    axis.text(chance, -0.45, f"chance {chance:.2f}", ha=side, va="bottom", fontsize=9, color=GREY)
+    axis.set(xlim=(-0.02, 1.02), ylim=(len(rows) - 0.4, -0.95), yticks=range(len(rows)))
     axis.set_yticklabels([label for label, *_ in rows], fontsize=9)
     axis.tick_params(axis="y", length=0)
     axis.spines[["top", "right", "left"]].set_visible(False)
