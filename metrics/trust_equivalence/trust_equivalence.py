@@ -8,6 +8,7 @@ import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
@@ -25,7 +26,7 @@ from .predictor import Predictor, check_class_numbers, check_texts
 from .processes import Processes
 from .references import as_list
 from .report import write_report
-from .report_examples import explanation
+from .report_examples import changes, explanation, marked_words, says_of
 from .report_html import page
 from .report_markdown import markdown
 from .report_page import TEMPLATE
@@ -33,7 +34,7 @@ from .report_plots import summary_plot
 from .report_style import STYLE
 from .report_svg import inline_svg
 from .report_tables import verdict_table
-from .report_words import answer
+from .report_words import DIMENSIONS, SIGNS, answer, figure_name, number, status
 from .schema import SCHEMA
 from .sentences import sentence
 from .siblings import metric_named
@@ -43,7 +44,7 @@ from .verdicts import CODES
 from .work import Desk, bars
 
 BEHIND_THE_AUDIT = (as_causal_predictor, pruned, share_interval, sentence, Predictor)
-BEHIND_THE_REPORT = (explanation, page, markdown, TEMPLATE, STYLE, inline_svg, answer, SCHEMA)
+BEHIND_THE_REPORT = (explanation, page, markdown, TEMPLATE, STYLE, inline_svg, SCHEMA)
 # (The loader copies only the files that are imported here.)
 
 _DESCRIPTION = """
@@ -227,6 +228,17 @@ def as_plain(value: Any) -> Any:
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class TrustEquivalence(ArrayMetric):
     options = AuditOptions
+    words = SimpleNamespace(  # how the report says and shows it, for other pages
+        dimensions=DIMENSIONS,
+        signs=SIGNS,
+        answer=answer,
+        changes=changes,
+        figure_name=figure_name,
+        marked_words=marked_words,
+        number=number,
+        says_of=says_of,
+        status=status,
+    )
 
     def _info(self) -> evaluate.MetricInfo:
         label = datasets.Value("int64")
@@ -311,6 +323,20 @@ class TrustEquivalence(ArrayMetric):
     def bundled(self) -> dict[str, Any]:
         """The family that ships with the project, with its texts, as `compute` takes them."""
         return bundled_family()
+
+    def open(self, large: Any, compressed: Any = None, twin: Any = None, **kwargs: Any) -> dict[str, Predictor]:
+        """The models by name, opened once for many questions: callables from texts to rows of probabilities.
+
+        The classes of all are in the large model's order. `compute` and the other metrics take them as models.
+
+        >>> models = TrustEquivalence().open(lambda texts: [[0.25, 0.75] for text in texts])
+        >>> models["large"](["a good film"]).tolist()
+        [[0.25, 0.75]]
+        """
+        options = read_options(self.options, kwargs)
+        names = {} if compressed is None else check_names(compressed)
+        family = open_family(large, names, twin, ["a text"], options.opening, options.labels)
+        return {member.name: member.predictor for member in family}
 
     def for_trainer(self, large_predictions: Any, from_logits: bool = True, **kwargs: Any) -> Callable[[Any], Any]:
         """For `Trainer(compute_metrics=...)`: the array dimensions, from the large model's logits on the same rows."""
