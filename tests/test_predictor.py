@@ -1,6 +1,7 @@
 """The predictor: every kind of model becomes the same callable, and the same figures come out however it is batched."""
 
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -441,4 +442,5 @@ def test_no_progress_bar_reaches_a_pipe(folder):
         f"s.loader.exec_module(p); p.as_predictor({str(folder)!r}, 'model')(['a', 'b'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout + done.stderr == ""
+    assert done.stdout == ""
+    assert not re.search(r"%\||asking|text/s", done.stderr)  # packages that transformers loads may warn there

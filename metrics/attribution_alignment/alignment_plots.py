@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .drawable import drawable
+from .image_plots import plot_image
 
 COMPRESSED, LARGE, BOTH = "#D55E00", "#0072B2", "#5B3A6B"
 SHARED, GREY = "#E4DCE8", "#666666"
@@ -16,7 +17,7 @@ MOST_ROWS = 30
 
 
 def plot(result: dict[str, Any], example: int | None = None) -> Any:
-    """The spread over examples beside chance and ceiling, or the words of one example; a matplotlib Figure.
+    """The spread over examples beside chance and ceiling, or one example's words or patches; a matplotlib Figure.
 
     >>> plot({"jaccard_at_10": 0.5})
     Traceback (most recent call last):
@@ -29,7 +30,8 @@ def plot(result: dict[str, Any], example: int | None = None) -> Any:
     count = len(result["details"]["per_example"])
     if isinstance(example, bool) or not isinstance(example, int | np.integer) or not 0 <= example < count:
         raise ValueError(f"example must be a whole number from 0 to {count - 1}, got {example!r}")
-    return plot_example(result["details"], int(example))
+    draw = plot_image if result["details"].get("unit") == "patch" else plot_example
+    return draw(result["details"], int(example))
 
 
 # The spread over examples.
@@ -39,7 +41,7 @@ def plot_spread(result: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
 
     details = result["details"]
-    sizes, examples = details["k"], details["per_example"]
+    sizes, examples, unit = details["k"], details["per_example"], details.get("unit", "word")
     figure = Figure(figsize=(9, 1.6 + 1.7 * len(sizes)), layout="constrained")
     panels = figure.subplots(len(sizes), 1, sharex=True, squeeze=False)[:, 0]
     for axis, k in zip(panels, sizes, strict=True):
@@ -51,6 +53,10 @@ def plot_spread(result: dict[str, Any]) -> Any:
         chance = result[f"expected_{key}"]
         axis.axvline(chance, color=GREY, linestyle=":", linewidth=2, label="two random sets (chance)")
         lines = [f"mean {result[key]:.3f}", f"chance {chance:.3f}"]
+        if f"max_{key}" in result:
+            most = result[f"max_{key}"]
+            axis.axvline(most, color=GREY, linestyle="--", linewidth=2, label="the most that the patches' sizes allow")
+            lines.append(f"most possible {most:.3f}")
         if f"{key}_low" in result:
             low, high = result[f"{key}_low"], result[f"{key}_high"]
             axis.hlines(height, low, high, color="black", linewidth=2.5)
@@ -67,9 +73,11 @@ def plot_spread(result: dict[str, Any]) -> Any:
         axis.set_yticks([tick for tick in axis.get_yticks() if tick <= 100])
         axis.set(ylim=(0, 1.2 * height), xlim=(-0.03, 1.03), ylabel="% of examples")
         axis.text(1.02, 0.5, "\n".join(lines), transform=axis.transAxes, va="center")
-        axis.set_title(f"the {k} most important words" if k > 1 else "the most important word", loc="left", fontsize=10)
+        many = f"{k} most important {'patches' if unit == 'patch' else 'words'}"
+        axis.set_title(f"the {many}" if k > 1 else f"the most important {unit}", loc="left", fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
-    panels[-1].set_xlabel("overlap of an example's most important words in the two models (Jaccard)")
+    what = "pixels of an image's most important patches" if unit == "patch" else "an example's most important words"
+    panels[-1].set_xlabel(f"overlap of {what} in the two models (Jaccard)")
     figure.suptitle(f"Same reasons? {len(examples):,} {'example' if len(examples) == 1 else 'examples'}", fontsize=11)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure

@@ -21,12 +21,16 @@ from .causal_lm import CausalPredictor
 from .drawable import drawable
 from .explainers import Explanation, explain
 from .explaining import METHODS, Explained, Interrupted, distinct_words, explain_both, explain_each
+from .image_alignment import ImageFigures, ImageOptions, explain_images
+from .image_plots import plot_image
+from .images import ImageModel
 from .predictor import Predictor, check_class_numbers
 from .question_answering import QuestionAnswerer
 from .references import as_list
 from .side_by_side import Job
 
-BEHIND_EXPLAINING = (explain, Predictor, CausalPredictor, drawable, Job)  # the loader copies only what is imported here
+# The loader copies only what is imported here.
+BEHIND_EXPLAINING = (explain, Predictor, CausalPredictor, drawable, Job, ImageModel, plot_image)
 BESIDE = QuestionAnswerer  # for who asks models questions and compares the answers: it needs the predictor beside it
 
 _DESCRIPTION = """
@@ -173,9 +177,14 @@ class AttributionAlignment(ArrayMetric):
         texts: Any = None,
         model: Any = None,
         large_model: Any = None,
+        images: Any = None,
         **kwargs: Any,
     ) -> dict[str, Any] | None:
-        """Compare explanations that are given, or explain both models on the texts and compare."""
+        """Compare explanations that are given, or explain both models on the texts or images and compare."""
+        if images is not None:
+            if texts is not None or predictions is not None or kwargs.get("large_predictions") is not None:
+                raise ValueError("give images, or texts, or explanations (predictions, large_predictions), one of them")
+            return self._compare_images(images, references, model, large_model, read_options(ImageOptions, kwargs))
         models = {"texts": texts, "model": model, "large_model": large_model}
         if all(value is None for value in models.values()):
             return super().compute(predictions=predictions, references=references, **kwargs)
@@ -236,6 +245,22 @@ class AttributionAlignment(ArrayMetric):
             raise ValueError(f"texts have no word that {options.method} could explain")
         return self._sign(collected.result(len(collected.rows)), options)
 
+    def _compare_images(
+        self, images: Any, references: Any, model: Any, large_model: Any, options: ImageOptions
+    ) -> dict[str, Any]:
+        if model is None or large_model is None:
+            raise ValueError(f"{'model' if model is None else 'large_model'} is missing: images take both models")
+        self.partial = None
+        figures = ImageFigures(options)
+        try:
+            with closing(explain_images(images, references, model, large_model, options)) as examples:
+                for explained in examples:
+                    figures.add(explained)
+        except Interrupted as interrupted:
+            self.partial = interrupted.partial = figures.result() if figures.rows else None
+            raise
+        return self._sign(figures.result(), options)
+
     def _rows(self, name: str, values: Any) -> np.ndarray:
         """Explanations that were made elsewhere, as dicts of weights in order of importance."""
         for method in ("to_pylist", "tolist"):
@@ -253,7 +278,7 @@ class AttributionAlignment(ArrayMetric):
         return collected.result(len(collected.rows))
 
     def plot(self, result: dict[str, Any], example: int | None = None) -> Any:
-        """The Jaccard's spread over examples, or the words of one example; a matplotlib Figure."""
+        """The Jaccard's spread over examples, or the words or patches of one example; a matplotlib Figure."""
         return plot(result, example)
 
 

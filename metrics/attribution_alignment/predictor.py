@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -166,17 +166,8 @@ class ModelPredictor(Predictor):
                 bar.update(len(batch))
         return rows, pooled
 
-    @contextmanager
-    def in_evaluation(self) -> Iterator[None]:
-        """The model without dropout; afterwards as it was, since it may be in the middle of its training."""
-        training = [module for module in self.model.modules() if module.training]
-        for module in training:
-            module.training = False
-        try:
-            yield
-        finally:
-            for module in training:
-                module.training = True
+    def in_evaluation(self) -> AbstractContextManager[None]:
+        return in_evaluation(self.model)
 
     def encode(self, texts: list[Text]) -> dict[str, list[list[int]]]:
         """Token ids, cut to what the model can read; how many had to be cut is counted."""
@@ -259,6 +250,19 @@ class ModelPredictor(Predictor):
             raise ValueError(f"layer must be from {-count} to {count - 1} for {self.name}, got {self.layer}") from None
 
 
+@contextmanager
+def in_evaluation(model: Any) -> Iterator[None]:
+    """The model without dropout; afterwards as it was, since it may be in the middle of its training."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
 def class_probabilities(logits: Any) -> Any:
     """Softmax over the classes; a single logit is a sigmoid's, and its two classes have 1 - p and p."""
     import torch
@@ -312,28 +316,30 @@ def open_network(
     if isinstance(model, tuple | list):
         if len(model) != 2 or not callable(getattr(model[0], "forward", None)) or not callable(model[1]):
             raise ValueError(f"{name} needs (model, tokenizer) when it is a tuple")
-        return moved(model[0], model[1], name, device, dtype)
+        return placed(model[0], model[1], name, device, dtype), model[1]
     if callable(getattr(getattr(model, "model", None), "forward", None)) and getattr(model, "tokenizer", None):
-        return moved(model.model, model.tokenizer, name, device, dtype)  # a pipeline
+        return placed(model.model, model.tokenizer, name, device, dtype), model.tokenizer  # a pipeline
     if callable(getattr(model, "forward", None)):
         raise ValueError(f"{name} is a model without its tokenizer: give the tuple (model, tokenizer)")
     return None
 
 
-def moved(model: Any, tokenizer: Any, name: str, device: Any, dtype: Any) -> tuple[Any, Any]:
+def placed(model: Any, reader: Any, name: str, device: Any, dtype: Any, reads: str = "tokenizer") -> Any:
     """A model that the user handed over: never changed, so that another device or dtype is for a copy of it."""
-    if not hasattr(model, "config") or not hasattr(model, "device") or not hasattr(tokenizer, "pad_token_id"):
-        kinds = f"{type(model).__name__} and {type(tokenizer).__name__}"
-        raise ValueError(f"{name} needs a transformers model with its tokenizer, got {kinds}")
+    known = hasattr(reader, "pad_token_id") == (reads == "tokenizer")
+    if not hasattr(model, "config") or not hasattr(model, "device") or not known:
+        kinds = f"{type(model).__name__} and {type(reader).__name__}"
+        raise ValueError(f"{name} needs a transformers model with its {reads}, got {kinds}")
     device = model.device if device is None else as_device(device)
     dtype = model.dtype if dtype is None else as_dtype(dtype)
     if (device, dtype) == (model.device, model.dtype):
-        return model, tokenizer
-    return copy.deepcopy(model).to(device=device, dtype=dtype), tokenizer
+        return model
+    return copy.deepcopy(model).to(device=device, dtype=dtype)
 
 
 HEADS = {  # how the names of architectures end that have what a task needs
     "SequenceClassification": ("ForSequenceClassification",),
+    "ImageClassification": ("ForImageClassification",),
     "CausalLM": ("ForCausalLM", "LMHeadModel"),
     "MaskedLM": ("ForMaskedLM", "ForPreTraining"),
     "QuestionAnswering": ("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
@@ -343,9 +349,10 @@ HEADS = {  # how the names of architectures end that have what a task needs
 def load_checkpoint(
     path: str, name: str, device: Any, dtype: Any, trust_remote_code: bool, task: str
 ) -> tuple[Any, Any]:
-    """A checkpoint from disk or from the Hub: safetensors only, and no code of its own unless that is asked for.
+    """A checkpoint from disk or from the Hub, with its tokenizer, or for images its image processor.
 
-    One without a head for classification is loaded as an encoder, which has embeddings; another task needs its head.
+    Safetensors only, and no code of its own unless that is asked for. One without a head for classification is loaded
+    as an encoder, which has embeddings; another task needs its head.
     """
     if looks_local(path) and not Path(path).expanduser().is_dir():
         raise ValueError(f"{name}: there is no folder {path}")
@@ -366,14 +373,15 @@ def load_checkpoint(
         auto = getattr(transformers, f"AutoModelFor{task}" if has_head else "AutoModel")
         weights = {"use_safetensors": True, "dtype": "auto" if dtype is None else as_dtype(dtype)}
         model = auto.from_pretrained(source, **weights, **remote)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **remote)
+        reader = transformers.AutoImageProcessor if task == "ImageClassification" else transformers.AutoTokenizer
+        read = reader.from_pretrained(source, **remote)
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{name}: {path} is no checkpoint with safetensors that could be loaded: {reason}") from error
     finally:
         if bars:
             logging.enable_progress_bar()
-    return model.to(where), tokenizer
+    return model.to(where), read
 
 
 def looks_local(path: str) -> bool:
@@ -551,9 +559,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "out of memory" in str(error).lower() or "can't allocate memory" in str(error)
 
 
-def progress_bar(total: int, what: str, quiet: bool = False) -> Any:
+def progress_bar(total: int, what: str, quiet: bool = False, unit: str = "text") -> Any:
     """A bar on a terminal for what takes longer than a few seconds; nothing in files, tests and helper processes."""
     from tqdm import tqdm
 
     quiet = quiet or multiprocessing.parent_process() is not None or os.environ.get("RANK", "0") != "0"
-    return tqdm(total=total, desc=what, unit="text", delay=3, leave=False, disable=True if quiet else None)
+    return tqdm(total=total, desc=what, unit=unit, delay=3, leave=False, disable=True if quiet else None)
