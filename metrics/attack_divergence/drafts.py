@@ -50,12 +50,14 @@ class Draft:
         return [self.whole(before + word + after) for word in replacements]
 
     def without(self, indices: Iterable[int]) -> list[Text]:
-        """The text as it is now, without each of the words; of two blanks around one word, one goes with it."""
+        """The text as it is now, without each of the words; a blank beside it goes with it."""
         texts = []
         for index in indices:
             before, after = "".join(self.pieces[: 2 * index + 1]), "".join(self.pieces[2 * index + 2 :])
             if after[:1].isspace() and (not before or before[-1].isspace()):
                 after = after[1:]
+            elif not after:
+                before = before.rstrip()
             texts.append(self.whole(before + after))
         return texts
 

@@ -24,9 +24,9 @@ class MaskedWords(InContext):
     a list of words for each.
     """
 
-    def __init__(self, model: Any, most: int = 48):
+    def __init__(self, model: Any, most: int = 48, **settings: Any):
         self.most = most
-        self.model = model if isinstance(model, Substitutes) else Substitutes(model)
+        self.model = Substitutes(model, **settings)
 
     def prepare(self, draft: Draft, indices: Sequence[int], ask: Questions) -> None:
         ask.of(self.model, [self.place(draft, index) for index in indices])
