@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+import transformers
 
 alignment = evaluate.load("metrics/attribution_alignment")
 package = type(alignment).__module__.rpartition(".")[0]
@@ -21,8 +21,12 @@ UNEVEN = {"negative": "bad", "positive": "very very good", "mixed": "not bad"}
 TEXTS = ["the film was very good", "awful", "the plot is dull but the acting is great", "awful", "a cat sleeps"]
 PAIRS = [("the cat sleeps", "a cat is awful"), ("a film", "the movie was not very good"), ("good", "bad")]
 GOOD, BAD = ["good", "great", "fine"], ["bad", "awful", "dull"]
-KINDS = {"gpt2": (GPT2Config, GPT2LMHeadModel), "llama": (LlamaConfig, LlamaForCausalLM)}
-KINDS["mistral"] = (MistralConfig, MistralForCausalLM)  # looks back no further than a window
+KINDS = {
+    "gpt2": (transformers.GPT2Config, transformers.GPT2LMHeadModel),
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+    "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),  # looks back no further than a window
+    "bloom": (transformers.BloomConfig, transformers.BloomForCausalLM),  # is told no positions
+}
 
 
 def tokenizer(length=64):
@@ -33,7 +37,8 @@ def tokenizer(length=64):
 def network(kind="gpt2", seed=0, width=32, spread=0.2):
     torch.manual_seed(seed)
     config, model = KINDS[kind]
-    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 2 * width}
+    layers, heads = ("n_layer", "n_head") if kind == "bloom" else ("num_hidden_layers", "num_attention_heads")
+    sizes = {layers: 2, heads: 2, "intermediate_size": 2 * width}
     sizes |= {"max_position_embeddings": 64, "hidden_size": width, "initializer_range": spread}
     sizes |= {"num_key_value_heads": 2, "sliding_window": 8} if kind == "mistral" else {}
     sizes |= {"bos_token_id": 2, "eos_token_id": 3}
@@ -66,11 +71,23 @@ def plain_loop(model, texts, prompt, verbalizers, mean=False):
 def test_probabilities_are_those_of_a_plain_loop(kind, length):
     model = network(kind)
     expected = plain_loop(model, TEXTS, PROMPT, UNEVEN, mean=length == "mean")
-    assert np.ptp(expected, axis=0).max() > 0.01  # the texts matter
+    assert np.ptp(expected, axis=0).max() > 1e-3  # the texts matter
     for tokens in (1, 30, 1000):
         predict = predictor.as_predictor(given(model, length=length), "model", tokens=tokens)
         assert predict(TEXTS) == pytest.approx(expected, abs=1e-5)  # float32
         assert np.log(predict(TEXTS)) == pytest.approx(np.log(expected), abs=1e-4)  # the improbable labels, too
+
+
+def test_a_model_without_a_cache_takes_verbalizers_of_one_token():
+    torch.manual_seed(0)
+    vocabulary = len(tiny_models.SPECIAL) + len(WORDS)
+    config = transformers.MambaConfig(vocab_size=vocabulary, hidden_size=32, num_hidden_layers=2, state_size=8)
+    model = transformers.MambaForCausalLM(config).eval()
+    short = {"negative": "bad", "positive": "good"}
+    predict = predictor.as_predictor(given(model, verbalizers=short), "model")
+    assert predict(TEXTS) == pytest.approx(plain_loop(model, TEXTS, PROMPT, short), abs=1e-5)
+    with pytest.raises(ValueError, match="model keeps nothing of a prompt: give every label a verbalizer of one token"):
+        predictor.as_predictor(given(model), "model")(TEXTS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

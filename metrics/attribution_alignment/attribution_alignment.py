@@ -1,8 +1,8 @@
 """Does the compressed model decide for the same reasons as the large one?
 
-An explainer (LIME, SHAP, occlusion, integrated gradients) says which words made a model predict what it did. This
-metric explains both models on the same texts and compares the words: how much the most important ones overlap, beside
-what chance gives and what the explainer's own noise allows.
+An explainer (LIME, SHAP, occlusion, integrated gradients) says which words, or which parts of an image, made a model
+predict what it did. This metric explains both models on the same texts or images and compares: how much of what is most
+important overlaps, beside what chance gives and what the explainer's own noise allows.
 """
 
 import dataclasses
@@ -34,9 +34,9 @@ BEHIND_EXPLAINING = (explain, Predictor, CausalPredictor, drawable, Job, ImageMo
 BESIDE = QuestionAnswerer  # for who asks models questions and compares the answers: it needs the predictor beside it
 
 _DESCRIPTION = """
-Explains the predictions of a compressed model and of its large counterpart on the same texts, and compares the words
-that matter to each: Jaccard overlap of the K most important words with its interval, chance level and the ceiling that
-the explainer's own noise allows.
+Explains the predictions of a compressed model and of its large counterpart on the same texts or images, and compares
+the words or patches that matter to each: Jaccard overlap of the K most important ones with its interval, chance level
+and the ceiling that the explainer's own noise, or the patches' sizes, allow.
 """
 
 _CITATION = """
@@ -52,23 +52,33 @@ Args:
     texts: the texts to explain, strings or pairs of strings; with model, large_model and, for "gold", references.
     references: the gold labels: class numbers, or class names: those of labels, or else the large model's.
     model, large_model: the compressed and the large model: a callable (list of texts in, rows of probabilities out),
-        a transformers pipeline, (model, tokenizer), a local path or a Hub id.
+        a transformers pipeline, (model, tokenizer), a local path, a Hub id; or, for a language model, a dict with
+        model, prompt (with {text} and {text_pair}) and verbalizers (what it says for each label).
+    images: instead of texts, images to explain: PIL images or arrays of height x width (x 3), whole numbers from 0 to
+        255 or fractions from 0 to 1. A model is then a callable (list of arrays in, rows of scores out), a pipeline,
+        (model, image processor), a local path or a Hub id. Images take the options below that have a * and those that
+        are for images alone.
     predictions, large_predictions: instead of all these, explanations made elsewhere: per example a list of
         (word, weight) pairs or a dict word -> weight, of the compressed and of the large model.
-    k: how many of the most important words are compared, a number or a list of numbers; the first one is the headline.
-    method: "lime", "shap", "occlusion" or "integrated_gradients".
-    explain: the class that is explained: "gold" (the reference), "large" (what the large model predicts) or "own"
+    k *: how many of the most important words or patches are compared, a number or a list of numbers; the first one is
+        the headline.
+    method *: "lime" (default), "shap", "occlusion" (default for images) or "integrated_gradients"; images take the two
+        last.
+    patch, large_patch: images: the side of the patches in pixels (default: those of each model).
+    both_right: images: take only those that both models get right (default: True).
+    explain *: the class that is explained: "gold" (the reference), "large" (what the large model predicts) or "own"
         (what each model predicts).
     runs: explain so many times with different seeds, to see the explainer's own noise.
     samples: perturbed texts per explanation (default: lime 1000, shap 500; the other methods take none).
     features: how many words an explanation keeps (default: lime 20 or the largest k if that is more, others all).
     target_width: take examples in random order and stop when the interval of the headline is this narrow.
-    labels: a dict from class name to class number, where the two models name their classes differently.
-    device, dtype: where and in which type transformers models run; a model that was handed over is copied for another.
-    trust_remote_code: allow a checkpoint to run code of its own.
-    confidence_level: level of the intervals, between 0 and 1; None for no intervals.
-    seed: of the perturbations; run r uses seed + r.
-    details: add the key `details` with every example's words and weights, which `plot` draws.
+    labels *: a dict from class name to class number, where the two models name their classes differently.
+    device, dtype *: where and in which type transformers models run; a model that was handed over is copied for
+        another.
+    trust_remote_code *: allow a checkpoint to run code of its own.
+    confidence_level *: level of the intervals, between 0 and 1; None for no intervals.
+    seed *: of the perturbations; run r uses seed + r. For images: of the draws behind the chance level.
+    details *: add the key `details` with every example's words or patches and weights, which `plot` draws.
 Returns:
     For each K in k:
     jaccard_at_K (0 to 1): overlap of the two models' K most important words, mean over examples and runs; with
@@ -85,6 +95,10 @@ Returns:
     examples_used: how many examples the figures are of.
     With models also truncated_texts and large_truncated_texts: how many of the questions (texts and their
     perturbations, each once per example) were longer than the model can read.
+    For images: jaccard_at_K with its interval, of the pixels of each model's K most important patches;
+        expected_jaccard_at_K; max_jaccard_at_K (0 to 1): the most that patches of these sizes can share;
+        short_examples_at_K; map_correlation (-1 to 1): Spearman's of the two models' weights over the pixels;
+        examples_used.
 Examples:
 
     >>> import evaluate
@@ -108,6 +122,18 @@ Examples:
     ...                            large_model=positive({"good": 2, "awful": -2}), method="occlusion", k=1)
     >>> result["jaccard_at_1"]
     0.5
+
+    With images: here two functions that look at the brightness of one corner, the large one of a smaller part of it.
+
+    >>> def corner(side):
+    ...     def model(images):
+    ...         return [[0, image[:side, :side].mean()] for image in images]
+    ...     return model
+    >>> image = np.eye(8)
+    >>> result = alignment.compute(images=[image], references=[1], model=corner(4), large_model=corner(2), k=1,
+    ...                            method="occlusion", patch=4, large_patch=2)
+    >>> result["jaccard_at_1"], result["max_jaccard_at_1"]
+    (0.25, 0.25)
 """
 
 @dataclasses.dataclass(frozen=True)

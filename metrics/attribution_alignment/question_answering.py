@@ -257,9 +257,9 @@ def best_spans(
 def squad_scores(answers: Sequence[dict[str, Any]], rows: Sequence[Row]) -> dict[str, float]:
     """Exact match and F1 in percent, as SQuAD 2.0 defines them: of each question, the best over its gold answers.
 
-    >>> rows = [{"id": "1", "question": "Who?", "context": "Ann Lee did.", "answers": {"text": ["Ann Lee"]}}]
+    >>> rows = [{"id": "1", "question": "Who?", "context": "Ann Lee Cole.", "answers": {"text": ["Ann Lee Cole"]}}]
     >>> squad_scores([{"id": "1", "prediction_text": "the Ann"}], rows)
-    {'exact': 0.0, 'f1': 66.66666666666667}
+    {'exact': 0.0, 'f1': 50.0}
     """
     given = {answer["id"]: normalized(answer["prediction_text"]) for answer in answers}
     gold = {row["id"]: [n for text in row["answers"]["text"] if (n := normalized(text))] or [[]] for row in rows}

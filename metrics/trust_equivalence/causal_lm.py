@@ -169,6 +169,8 @@ class CausalPredictor(ModelPredictor):
         import torch
 
         first = torch.log_softmax(output.logits[:, -1].float(), dim=-1)
+        if self.longest > 1 and getattr(output, "past_key_values", None) is None:
+            raise ValueError(f"{self.name} keeps nothing of a prompt: give every label a verbalizer of one token")
         columns = []
         for tokens in self.verbalizers:
             column = first[:, tokens[0]]
