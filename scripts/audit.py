@@ -22,9 +22,9 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = ROOT / "metrics"
-PLAIN = ("method", "samples", "runs", "explain", "explained", "attack", "attacked", "max_queries", "queries", "n_bins")
-PLAIN += ("binning", "score", "pairs", "device", "dtype", "tokens", "confidence_level", "seed", "trust_remote_code")
-PLAIN += ("k", "neighbors", "dimensions")
+PLAIN: tuple[str, ...] = ("dimensions", "pairs", "k", "method", "samples", "runs", "explain", "explained", "attack")
+PLAIN += ("attacked", "max_queries", "neighbors", "queries", "n_bins", "binning", "score", "device", "dtype", "tokens")
+PLAIN += ("trust_remote_code", "confidence_level", "seed")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -119,6 +119,8 @@ def sampled(given: dict[str, Any], limit: int | None, seed: int) -> dict[str, An
     """At most `limit` examples, drawn at random: data sets are often sorted."""
     if limit is None:
         return given
+    if limit < 1:
+        raise ValueError(f"--limit must be 1 or more, got {limit}")
     for together in (("texts", "references"), ("ood_texts",)):
         if given.get(together[0]) is not None and len(given[together[0]]) > limit:
             kept = sorted(np.random.default_rng(seed).permutation(len(given[together[0]]))[:limit].tolist())
@@ -233,7 +235,8 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     out.add_argument("--resume", action="store_true", help="go on with the audit in that folder")
     options = parser.parse_args(argv)
-    options.margins, options.labels = dict(options.margins), {name: int(value) for name, value in options.labels}
+    options.margins = dict(options.margins)
+    options.labels = {name: int(value) if value.is_integer() else value for name, value in options.labels}
     return options
 
 

@@ -53,7 +53,8 @@ def attack_each(
     failed: list[tuple[int, str, Exception]] = []
     finished = 0
     quiet = {name: predictor.quiet for name, predictor in predictors.items()}
-    with progress_bar(total, f"attacking with {options.attack_name}") as bar, closing(side_by_side(jobs)) as results:
+    shown = progress_bar(total, f"attacking with {options.attack_name}", all(quiet.values()))
+    with shown as bar, closing(side_by_side(jobs)) as results:
         try:
             for predictor in predictors.values():
                 predictor.quiet = True

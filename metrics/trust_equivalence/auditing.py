@@ -1,11 +1,15 @@
 """From a family and a data set to the audit: the work once per model, every pair compared, every verdict."""
 
+import hashlib
+import os
 import sys
 import time
+import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +22,15 @@ from .predictor import Text
 from .references import gold, gold_labels
 from .sentences import sentence
 from .siblings import metric_named
-from .store import digest
+from .store import NoRoom, digest
 from .work import Desk, Work, clean_answers, each_example, transfers
 from .work import sentence as in_words
 
 SCHEMA = "trust_equivalence/1"
 SHOWN = 3  # examples of explanations and of attacks for each pair
+
+RUN = uuid.uuid4().hex
+OBJECTS: dict[int, Any] = {}
 
 Pair = tuple[str, str]  # the compressed model's name (or whichever comes later in the family), the large one's
 Audit = dict[str, Any]
@@ -126,12 +133,20 @@ def not_possible(desk: Desk, about: dict[str, Any], ood_texts: list[Text] | None
         least = DIMENSIONS[name].least if name != "representation_overlap" else max(options.neighbors) + 2
         if len(desk.texts) < least:
             reasons[name] = f"it needs at least {least} examples, got {len(desk.texts)}"
+    blank = next((i for i, text in enumerate(desk.texts) if is_blank(text)), None)
+    for name in ("attribution_alignment", "attack_divergence"):
+        if name in options.asked and blank is not None:
+            reasons.setdefault(name, f"texts[{blank}] is empty or blank")
     if "ood_divergence" in options.asked and not ood_texts:
         reasons["ood_divergence"] = "it needs texts of another kind: give ood_texts"
     without = [name for name, one in about.items() if not one.get("embeddings")]
     if "representation_overlap" in options.asked and without:
         reasons.setdefault("representation_overlap", f"{without[0]} is a function and has no embeddings")
     return reasons
+
+
+def is_blank(text: Text) -> bool:
+    return not all(part.strip() for part in ((text,) if isinstance(text, str) else text))
 
 
 # The work: what every model says.
@@ -141,13 +156,22 @@ def do_work(
     desk: Desk, work: Work, ood_texts: list[Text] | None, pairs: list[Pair], wanted: list[str], options: Any
 ) -> None:
     embeddings = "representation_overlap" in wanted
-    for name, (rows, pooled) in clean_answers(desk, desk.texts, embeddings, "clean answers").items():
-        work.probabilities[name] = rows
+    bar = desk.progress("clean answers", len(desk.texts) * len(desk.members))
+    for member in desk.members:
+        work.probabilities[member.name], pooled = clean_answers(desk, member, desk.texts, embeddings, bar)
         if pooled is not None:
-            work.embeddings[name] = pooled
+            work.embeddings[member.name] = pooled
+    bar.close()
     if "ood_divergence" in wanted and ood_texts:
-        for name, (rows, _) in clean_answers(desk, ood_texts, False, "strange texts").items():
-            work.ood[name] = rows
+        bar = desk.progress("strange texts", len(ood_texts) * len(desk.members))
+        for member in desk.members:
+            try:
+                work.ood[member.name], _ = clean_answers(desk, member, ood_texts, False, bar)
+            except NoRoom:
+                raise
+            except ValueError as error:
+                work.failures["ood_divergence", member.name] = in_words(error)
+        bar.close()
     order = np.random.default_rng(options.seed).permutation(len(desk.texts)).tolist()
     if "attribution_alignment" in wanted:
         explain(desk, work, sorted(order[: options.explained]), options)
@@ -186,21 +210,26 @@ def attack(desk: Desk, work: Work, indices: list[int], pairs: list[Pair], option
     def run(models: dict[str, Any], todo: dict[str, list[int]]) -> Iterable[tuple[int, str, Any]]:
         return metric.attack(desk.texts, work.gold.tolist(), models, indices=todo, labels=options.labels, **settings)
 
-    known = [{name: plain(value) for name, value in settings.items()}, VERSION]
+    known = [{name: known_as(value) for name, value in settings.items()}, VERSION]
     work.attacked = indices
     work.outcomes, reasons = each_example(desk, "attacks", indices, work.gold, known, run)
     work.failures |= {("attack_divergence", name): reason for name, reason in reasons.items()}
     whole = {name: found for name, found in work.outcomes.items() if name not in reasons}
     both_ways = [way for a, b in pairs if a in whole and b in whole for way in ((a, b), (b, a))]
-    try:
-        work.transfers = transfers(desk, whole, both_ways, work.gold)
-    except Exception as error:
-        work.failures |= {("attack_divergence", name): in_words(error) for name in whole}
+    work.transfers, reasons = transfers(desk, whole, both_ways, work.gold)
+    work.failures |= {("attack_divergence", name): reason for name, reason in reasons.items()}
 
 
-def plain(value: Any) -> str:
-    """A setting as a text that is the same in every run."""
-    return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else str(value)
+def known_as(value: Any) -> Any:
+    """A setting as what decides it: a file by what it holds; an object, which may be another next time, by this run."""
+    if isinstance(value, str | os.PathLike) and Path(value).expanduser().exists():
+        place = Path(value).expanduser()
+        files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+        return [[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    OBJECTS[id(value)] = value  # kept alive, so that no other object gets its number
+    return f"{type(value).__name__} {id(value)} of {RUN}"
 
 
 # The pairs: what the metrics make of it.
@@ -216,11 +245,13 @@ def compare(desk: Desk, work: Work, pair: Pair, skipped: dict[str, str], options
             entries[name] = {"status": "skipped", "reason": skipped[name]}
             continue
         try:
-            for model in dict.fromkeys((*pair, *(("twin",) if twin else ()))):
+            for model in pair:
                 if reason := work.failures.get((name, model)):
                     raise ValueError(reason)
+            floor = twin[name] if twin else None
+            if floor and floor["status"] == "failed":
+                raise ValueError(f"the floor is missing, since it failed for the twin: {floor['reason']}")
             metric = metric_named(name, options.metrics)
-            floor = twin[name] if twin and twin[name]["status"] == "done" else None
             entry = entry_of(name, metric, work, small, large, options, floor, judged=role == "compressed")
             entries[name] = entry | {"sentence": sentence(name, entry, small, large)}
         except Exception as error:

@@ -19,6 +19,7 @@ ORDER = (
     "attack_divergence",
 )
 Entry = dict[str, Any]
+Columns = tuple[np.ndarray, np.ndarray]  # which examples, and a row of numbers for each
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Dimension:
     margin: float  # of the excess over the twin
     alone: float  # of the divergence itself, where there is no twin
     measure: Callable[..., Entry]  # (metric, work, small, large, options, level) -> figures, with details
-    columns: Callable[..., dict[int, tuple[float, ...]]] | None  # what a pair's sums are made of, for the paired excess
+    columns: Callable[..., Columns] | None  # what a pair's sums are made of, for the paired excess
 
 
 def entry_of(
@@ -43,13 +44,12 @@ def entry_of(
     dimension = DIMENSIONS[name]
     figures = dimension.measure(metric, work, small, large, options, options.confidence_level)
     details = figures.pop("details")
-    key = dimension.headline.format(k=options.k[0], neighbors=options.neighbors[0])
+    key = key_of(dimension.headline, options)
     value, interval = figures[key], (figures[f"{key}_low"], figures[f"{key}_high"])
     entry: Entry = {"status": "done", "reason": None, "headline": key, "kind": dimension.kind}
     entry |= {"value": value, "low": interval[0], "high": interval[1]}
     for what, source in (("expected", dimension.expected), ("most", dimension.most)):
-        found = source and figures[source.format(k=options.k[0], neighbors=options.neighbors[0])]
-        entry[what] = found if source else None
+        entry[what] = figures[key_of(source, options)] if source else None
     for end, place in (("", "value"), ("_low", "low"), ("_high", "high")):
         entry[f"floor{end}"] = twin[place] if twin else None
     examples = count_of(name, work, figures)
@@ -57,7 +57,7 @@ def entry_of(
     if twin is None:
         divergence, ends = (of_overlap if dimension.kind == "overlap" else of_gap)(value, interval)
     else:
-        divergence, ends = excess_over_twin(name, metric, work, small, large, options)
+        divergence, ends = excess_over_twin(name, metric, work, (small, details), (large, twin["details"]), options)
     judgement = judge(divergence, ends, margin, examples)
     entry |= {"divergence": divergence, "divergence_low": ends[0], "divergence_high": ends[1], "margin": margin}
     entry |= {"verdict": judgement.verdict if judged else None, "examples": examples}
@@ -66,31 +66,36 @@ def entry_of(
 
 
 def excess_over_twin(
-    name: str, metric: Any, work: Work, small: str, large: str, options: Any
+    name: str, metric: Any, work: Work, own: tuple[str, Entry], twins: tuple[str, Entry], options: Any
 ) -> tuple[float, Interval]:
-    """By how much large and compressed diverge more than large and twin do."""
+    """By how much large and compressed diverge more than large and twin do; `own` and `twins` are the models' names
+    (compressed, large) with the details of that pair and of large and twin."""
     dimension = DIMENSIONS[name]
+    (small, details), (large, twin_details) = own, twins
     level = options.confidence_level
-    if dimension.columns is not None:
-        own, twins = (dimension.columns(metric, work, other, large, options) for other in (small, "twin"))
-        shared = sorted(own.keys() & twins.keys())
-        sums_of = np.array([[*own[i], *twins[i]] for i in shared], dtype=np.float64)
-        width = sums_of.shape[1] // 2
-        figure, alike, unlike = FIGURES[dimension.kind]
+    if dimension.columns is None:
+        key = key_of(dimension.headline, options)
+        sides = []
+        for other in (small, "twin"):
+            figures = dimension.measure(metric, work, other, large, options, joint_level(level))
+            turn = of_overlap if dimension.kind == "overlap" else of_gap
+            sides.append(turn(figures[key], (figures[f"{key}_low"], figures[f"{key}_high"])))
+        return apart(*sides)
+    examples, rows = dimension.columns(work, details, small, large, options)
+    twin_examples, twin_rows = dimension.columns(work, twin_details, "twin", large, options)
+    _, here, there = np.intersect1d(examples, twin_examples, assume_unique=True, return_indices=True)
+    both = np.concatenate([rows[here], twin_rows[there]], axis=1)
+    figure, alike, unlike = FIGURES[dimension.kind]
 
-        def excess(sums: np.ndarray) -> np.ndarray:
-            return figure(sums[..., :width]) - figure(sums[..., width:])
+    def excess(sums: np.ndarray) -> np.ndarray:
+        return figure(sums[..., : len(alike)]) - figure(sums[..., len(alike) :])
 
-        return paired(
-            sums_of, np.array([[*alike, *unlike], [*unlike, *alike]], dtype=np.float64), excess, level, options.seed
-        )
-    key = dimension.headline.format(k=options.k[0], neighbors=options.neighbors[0])
-    sides = []
-    for other in (small, "twin"):
-        figures = dimension.measure(metric, work, other, large, options, joint_level(level))
-        turn = of_overlap if dimension.kind == "overlap" else of_gap
-        sides.append(turn(figures[key], (figures[f"{key}_low"], figures[f"{key}_high"])))
-    return apart(*sides)
+    unsure = np.array([[*alike, *unlike], [*unlike, *alike]], dtype=np.float64)
+    return paired(both, unsure, excess, level, options.seed)
+
+
+def key_of(figure: str, options: Any) -> str:
+    return figure.format(k=options.k[0], neighbors=options.neighbors[0])
 
 
 def missing_overlap(sums: np.ndarray) -> np.ndarray:
@@ -187,31 +192,31 @@ def common(options: Any, level: float) -> Entry:
     return {"confidence_level": level, "seed": options.seed, "details": True}
 
 
-# What a pair's sums are made of, an entry an example.
+# What a pair's sums are made of: which examples, and their rows.
 
 
-def error_columns(metric: Any, work: Work, small: str, large: str, options: Any) -> dict[int, tuple[float, ...]]:
+def error_columns(work: Work, details: Entry, small: str, large: str, options: Any) -> Columns:
     wrong, large_wrong = (work.probabilities[name].argmax(axis=1) != work.gold for name in (small, large))
-    return dict(enumerate(zip((wrong & large_wrong).tolist(), (wrong | large_wrong).tolist(), strict=True)))
+    return as_columns(range(len(wrong)), wrong & large_wrong, wrong | large_wrong)
 
 
-def neighbor_columns(metric: Any, work: Work, small: str, large: str, options: Any) -> dict[int, tuple[float, ...]]:
-    details = representation(metric, work, small, large, options, options.confidence_level)["details"]
+def neighbor_columns(work: Work, details: Entry, small: str, large: str, options: Any) -> Columns:
     shares = details[f"neighbor_jaccard_at_{options.neighbors[0]}"]
-    return {i: (share, 1.0) for i, share in zip(details["queries"], shares, strict=True)}
+    return as_columns(details["queries"], shares, np.ones(len(shares)))
 
 
-def reason_columns(metric: Any, work: Work, small: str, large: str, options: Any) -> dict[int, tuple[float, ...]]:
-    details = reasons(metric, work, small, large, options, options.confidence_level)["details"]
-    return {one["index"]: (one[f"jaccard_at_{options.k[0]}"], 1.0) for one in details["per_example"]}
+def reason_columns(work: Work, details: Entry, small: str, large: str, options: Any) -> Columns:
+    shares = [one[f"jaccard_at_{options.k[0]}"] for one in details["per_example"]]
+    return as_columns([one["index"] for one in details["per_example"]], shares, np.ones(len(shares)))
 
 
-def attack_columns(metric: Any, work: Work, small: str, large: str, options: Any) -> dict[int, tuple[float, ...]]:
-    status = [[work.outcomes[name][i]["status"] for i in work.attacked] for name in (small, large)]
-    return {
-        i: (own == "broken", own != "skipped", larges == "broken", larges != "skipped")
-        for i, own, larges in zip(work.attacked, *status, strict=True)
-    }
+def attack_columns(work: Work, details: Entry, small: str, large: str, options: Any) -> Columns:
+    own, larges = (np.array([work.outcomes[name][i]["status"] for i in work.attacked]) for name in (small, large))
+    return as_columns(work.attacked, own == "broken", own != "skipped", larges == "broken", larges != "skipped")
+
+
+def as_columns(examples: Any, *columns: Any) -> Columns:
+    return np.asarray(examples), np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
 
 
 DIMENSIONS = {

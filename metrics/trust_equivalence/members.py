@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from .predictor import ModelPredictor, Predictor, Text, as_predictor, looks_loca
 from .store import Store, digest
 
 DERIVED: dict[str, Callable[..., Any]] = {"pruned": partial(pruned, share=0.3), "quantized": quantized}
+PARTS = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".spm", ".vocab", ".py")
+ASKED = ("names", "pooling", "layer", "length", "parts", "verbalizers", "mean")  # of a predictor: what it asks
+PROBES = 256  # texts that a function is also asked about with every other word left out
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Member:
     labels: dict[str, int] | None
     texts: Sequence[Text]
     large: "Member | None" = None
+    said: dict[Text, np.ndarray] = field(default_factory=dict)  # what a function answered when it was made known
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -39,6 +43,17 @@ class Member:
             match_labels(made, made, self.labels)
         made.quiet = True
         return made
+
+    def answers(self, texts: list[Text], embeddings: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities, and embeddings where they are wanted; of a failure it says whose it was."""
+        if not embeddings and self.said and all(text in self.said for text in texts):
+            return np.stack([self.said[text] for text in texts]), np.empty((len(texts), 0))
+        try:
+            rows, pooled = self.predictor.both(texts, embeddings=embeddings)
+        except Exception as error:
+            text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise ValueError(f"{self.name} gave no answers to the texts ({text})") from error
+        return rows, pooled if embeddings else np.empty((len(texts), 0))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -62,7 +77,7 @@ class Member:
 
     def about(self, store: Store) -> dict[str, Any]:
         """Classes, parameters and size; kept, so that an audit that has nothing left to ask opens no model."""
-        context = digest("about", self.fingerprint)
+        context = digest("about", self.fingerprint, self.large and self.large.fingerprint)
         kept = store.known(context).get("about")
         if kept is None:
             kept = json.dumps(self._describe()).encode()
@@ -71,8 +86,11 @@ class Member:
 
     def _describe(self) -> dict[str, Any]:
         predictor = self.predictor
-        classes = predictor(self.texts[:1]).shape[1]
-        found: dict[str, Any] = {"classes": classes, "names": predictor.names, "parameters": None, "megabytes": None}
+        classes = self.answers(list(self.texts[:1]), embeddings=False)[0].shape[1]
+        names = predictor.names
+        if names is not None and predictor.order is not None:
+            names = [names[i] for i in predictor.order]
+        found: dict[str, Any] = {"classes": classes, "names": names, "parameters": None, "megabytes": None}
         if isinstance(predictor, ModelPredictor):
             tensors = {p.data_ptr(): p for p in predictor.model.parameters()}.values()
             size = sum(p.numel() * p.element_size() for p in tensors)
@@ -92,39 +110,63 @@ class Member:
             assert self.large is not None
             return digest(self.source, self.large._content())
         if isinstance(self.source, str | os.PathLike) and is_folder(os.fspath(self.source)):
-            return of_folder(Path(self.source).expanduser())
+            return of_folder(Path(self.source).expanduser(), self.name)
         if isinstance(self.predictor, ModelPredictor):
             return of_model(self.predictor)
-        answers = np.round(self.predictor(self.texts), 6)  # of a function there is nothing else to go by
-        return digest(self.name, hashlib.sha256(answers.tobytes()).hexdigest())
+        return self._of_function()
+
+    def _of_function(self) -> str:
+        """Of a function there is nothing to go by but what it says: of the texts, and of some with words left out."""
+        rows, _ = self.answers(list(self.texts), embeddings=False)
+        others, _ = self.answers([thinned(text) for text in self.texts[:PROBES]], embeddings=False)
+        self.said = dict(zip(self.texts, rows, strict=True))
+        said = [hashlib.sha256(np.round(some, 6).tobytes()).hexdigest() for some in (rows, others)]
+        return digest(self.name, said)
 
 
 def is_folder(source: str) -> bool:
     return looks_local(source) or Path(source).expanduser().is_dir()
 
 
-def of_folder(folder: Path) -> str:
+def of_folder(folder: Path, name: str) -> str:
     """Of a checkpoint on disk: its weights, its configuration and its tokenizer, byte for byte."""
+    if not folder.is_dir():
+        raise ValueError(f"{name}: there is no folder {folder}")
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"{name}: {folder} is no checkpoint: it has no config.json")
     total = hashlib.sha256()
-    if folder.is_dir():
-        for path in sorted(
-            path for path in folder.iterdir() if path.suffix in (".safetensors", ".json", ".txt", ".model")
-        ):
-            total.update(path.name.encode())
-            with path.open("rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
+    for path in sorted(path for path in folder.iterdir() if path.suffix in PARTS and path.is_file()):
+        total.update(path.name.encode())
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()
+
+
+def thinned(text: Text) -> Text:
+    """Every other word left out.
+
+    >>> thinned("a dull and long film"), thinned(("a film", "good"))
+    ('a and film', ('a', 'good'))
+    """
+    return " ".join(text.split()[::2]) if isinstance(text, str) else (str(thinned(text[0])), str(thinned(text[1])))
 
 
 def of_model(predictor: ModelPredictor) -> str:
     """Of a model in memory: its weights as they are now, and how it cuts and names things."""
     import torch
 
-    total = hashlib.sha256(str(predictor.names).encode())
+    asked = {name: value for name, value in vars(predictor).items() if name in ASKED}
+    config = {name: value for name, value in predictor.model.config.to_dict().items() if name != "_name_or_path"}
+    total = hashlib.sha256(json.dumps([asked, config], sort_keys=True, default=str).encode())
     for name, tensor in predictor.model.state_dict().items():
         total.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
         total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    total.update(json.dumps(predictor.tokenizer.get_vocab(), sort_keys=True).encode())
+    tokenizer = predictor.tokenizer
+    total.update(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode())
+    if hasattr(tokenizer, "backend_tokenizer"):
+        cuts = json.loads(tokenizer.backend_tokenizer.to_str())
+        parts = {name: value for name, value in cuts.items() if name not in ("truncation", "padding", "model")}
+        total.update(json.dumps(parts, sort_keys=True).encode())
     return total.hexdigest()
 
 

@@ -2,9 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+PATIENCE = timedelta(days=2)  # one process may have much longer texts to attack than another
 
 
 class Processes:
@@ -19,12 +22,20 @@ class Processes:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             from accelerate import PartialState
 
-            state = PartialState()
+            state = PartialState(timeout=PATIENCE)
             self.rank, self.count, self.device = state.process_index, state.num_processes, state.device
 
     def deal(self, items: Sequence[T]) -> list[T]:
         """This process's share of the items."""
         return list(items[self.rank :: self.count])
+
+    def agreed(self, value: T) -> T:
+        """The first process's value, in all of them: what is dealt out has to be the same list everywhere."""
+        if self.count == 1:
+            return value
+        from accelerate.utils import broadcast_object_list
+
+        return broadcast_object_list([value])[0]
 
     def together(self, work: Callable[[], T]) -> list[T]:
         """Every process does its work, and each gets the results of all; an error of one is an error of all."""
@@ -36,7 +47,8 @@ class Processes:
         try:
             done = work(), None
         except Exception as error:
-            done = None, ValueError(str(error)) if not isinstance(error, ValueError) else error
+            known = isinstance(error, ValueError)
+            done = None, error if known else ValueError(f"{type(error).__name__}: {error}")
         results: list[Any] = gather_object([done])
         for _, failure in results:
             if failure is not None:

@@ -4,119 +4,162 @@ Every piece has a key made of all that decides it (the model's weights, the text
 changed inputs can never meet old work; and a checksum, so that a damaged file is noticed, named and left aside.
 """
 
-import contextlib
 import hashlib
 import json
 import shutil
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 ROOM = 64 * 2**20  # bytes that have to be free at the start
 COLUMNS = "context TEXT, item TEXT, value BLOB, checksum INTEGER, PRIMARY KEY (context, item)"
 
+Memory = dict[str, dict[str, bytes]]
+
+
+class NoRoom(ValueError):
+    """Nothing more can be kept, so that going on would be in vain."""
+
 
 class Store:
-    """Pieces of work under `(context, item)`: in one SQLite file per process, or in memory where no folder is given.
+    """Pieces of work under `(context, item)`: in a folder (one SQLite file per process), in a dict, or nowhere.
 
-    >>> store = Store(None)
+    >>> store = Store({})
     >>> store.put("clean", "a", b"0.5")
     >>> store.known("clean"), store.known("attacks")
     ({'a': b'0.5'}, {})
     """
 
-    def __init__(self, folder: Path | None, rank: int = 0, notice: Any = print):
-        self.folder, self.notice = folder, notice
-        self.memory: dict[str, dict[str, bytes]] = {}
-        self.file: sqlite3.Connection | None = None
-        if folder is not None:
-            self.path = folder / f"work-{rank}.sqlite"
-            self.file = self._open(folder, self.path)
+    def __init__(self, place: Path | Memory | None, rank: int = 0, notice: Callable[[str], Any] = print):
+        self.notice = notice
+        self.noticed: set[str] = set()
+        self.folder = place if isinstance(place, Path) else None
+        self.memory = place if isinstance(place, dict) else None
+        self.files: dict[Path, sqlite3.Connection] = {}  # this process's own first
+        if self.folder is not None:
+            self.path = self.folder / f"work-{rank}.sqlite"
+            self.files[self.path] = self._open(self.folder, self.path)
 
     def put(self, context: str, item: str, value: bytes) -> None:
         """Keep a finished piece; it survives whatever happens to this process afterwards."""
-        if self.file is None:
+        if self.memory is not None:
             self.memory.setdefault(context, {})[item] = value
+        if self.folder is None:
             return
         try:
-            row = (context, item, value, zlib.crc32(value))
-            self.file.execute("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?)", row)
+            row = (context, item, value, checksum(context, item, value))
+            self.files[self.path].execute("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?)", row)
         except sqlite3.Error as error:
-            raise ValueError(f"{self.folder} takes no more work ({error}); what is finished is kept there") from None
+            raise NoRoom(f"{self.folder} takes no more work ({error}); what is finished is kept there") from None
 
     def known(self, context: str) -> dict[str, bytes]:
         """The finished pieces of a context, of all processes of this and earlier runs."""
-        if self.folder is None:
-            return dict(self.memory.get(context, {}))
-        found: dict[str, bytes] = {}
-        for path in sorted(self.folder.glob("work-*.sqlite")):
-            found |= dict(self._read(path, context))
-        return found
+        return dict(self.each(context))
+
+    def each(self, context: str) -> Iterator[tuple[str, bytes]]:
+        """The same, one piece at a time: together they may be large."""
+        if self.memory is not None:
+            yield from self.memory.get(context, {}).items()
+        if self.folder is not None:
+            for path in sorted(self.folder.glob("work-*.sqlite")):
+                yield from self._read(path, context)
 
     def close(self) -> None:
-        if self.file is not None:
-            self.file.close()
-        self.file = None
+        for file in self.files.values():
+            file.close()
+        self.files = {}
 
     def _open(self, folder: Path, path: Path) -> sqlite3.Connection:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(folder).free < ROOM:
-                raise ValueError(f"{folder} has less than {ROOM // 2**20} MB free: an audit keeps its work there")
-            return self._connect(path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise ValueError(f"{folder} cannot be written ({error})") from None
-            self._set_aside(path, str(error))
-            return self._connect(path)
+                raise NoRoom(f"{folder} has less than {ROOM // 2**20} MB free: an audit keeps its work there")
+            try:
+                return connect(path)
+            except Damaged as error:
+                self._set_aside(path, str(error))
+                return connect(path)
         except OSError as error:
-            raise ValueError(f"{folder} cannot be written ({error.strerror or error})") from None
-
-    def _connect(self, path: Path) -> sqlite3.Connection:
-        file = sqlite3.connect(path, isolation_level=None, timeout=60)
-        try:
-            file.execute("PRAGMA journal_mode=WAL")  # a killed process leaves whole rows, and readers never wait
-            file.execute("PRAGMA synchronous=NORMAL")
-            file.execute(f"CREATE TABLE IF NOT EXISTS work ({COLUMNS})")
-            if (state := file.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-                raise sqlite3.DatabaseError(state)
-        except sqlite3.Error:
-            file.close()
-            raise
-        return file
+            raise NoRoom(f"{folder} cannot be written ({error.strerror or error})") from None
+        except sqlite3.Error as error:
+            raise NoRoom(f"{folder} cannot be written ({error})") from None
 
     def _set_aside(self, path: Path, reason: str) -> None:
         place = path.with_suffix(".damaged")
-        with contextlib.suppress(OSError):
-            path.replace(place)
-            for part in ("-wal", "-shm"):
-                Path(f"{path}{part}").unlink(missing_ok=True)
-        self.notice(f"{path.name} is damaged ({reason}): set aside as {place.name}, its work is done again")
+        path.replace(place)
+        for part in ("-wal", "-shm"):
+            Path(f"{path}{part}").unlink(missing_ok=True)
+        self._notice(f"{path.name} is damaged ({reason}): set aside as {place.name}, its work is done again")
 
     def _read(self, path: Path, context: str) -> Iterator[tuple[str, bytes]]:
         damaged = 0
-        file = self.file if path == self.path else None
         try:
-            file = file or sqlite3.connect(path, timeout=60)
-            rows = file.execute("SELECT item, value, checksum FROM work WHERE context = ?", (context,)).fetchall()
-            if file is not self.file:
-                file.close()
-        except sqlite3.DatabaseError as error:
-            self.notice(f"{path.name} is damaged ({error}): its work is done again")
-            return
-        for item, value, checksum in rows:
-            if isinstance(value, bytes) and zlib.crc32(value) == checksum:
-                yield item, value
-            else:
-                damaged += 1
+            if path not in self.files:  # of another process, now or in an earlier run
+                self.files[path] = sqlite3.connect(path, timeout=60)
+            for item, value, total in self.files[path].execute(SELECT, (context,)):
+                if isinstance(value, bytes) and checksum(context, item, value) == total:
+                    yield item, value
+                else:
+                    damaged += 1
+        except sqlite3.Error as error:
+            if "no such table" not in str(error):  # a process that has only just begun
+                self._notice(f"{path.name} is damaged ({error}): what cannot be read is done again")
         if damaged:
-            self.notice(f"{path.name} has {damaged} damaged pieces: they are done again")
+            self._notice(f"{path.name} has {damaged} damaged pieces: they are done again")
+
+    def _notice(self, message: str) -> None:
+        if message not in self.noticed:
+            self.noticed.add(message)
+            self.notice(message)
+
+
+class Damaged(sqlite3.DatabaseError):
+    """A file that is no whole store."""
+
+
+SELECT = "SELECT item, value, checksum FROM work WHERE context = ?"
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """The file, made if it is not there and looked through if it is."""
+    file = sqlite3.connect(path, isolation_level=None, timeout=60)
+    try:
+        file.execute("PRAGMA journal_mode=WAL")  # a killed process leaves whole rows, and readers never wait
+        file.execute("PRAGMA synchronous=NORMAL")
+        if (state := file.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
+            raise Damaged(" ".join(state.split()))
+        file.execute(f"CREATE TABLE IF NOT EXISTS work ({COLUMNS}) WITHOUT ROWID")
+        columns = [row[1] for row in file.execute("PRAGMA table_info(work)")]
+        if columns != [column.split()[0] for column in COLUMNS.split(", ")[:4]]:
+            raise Damaged(f"its table has the columns {', '.join(columns)}")
+        return file
+    except sqlite3.OperationalError:
+        file.close()
+        raise
+    except sqlite3.DatabaseError as error:
+        file.close()
+        raise error if isinstance(error, Damaged) else Damaged(str(error)) from None
+
+
+def checksum(context: str, item: str, value: bytes) -> int:
+    return zlib.crc32(value, zlib.crc32(f"{context}/{item}".encode()))
 
 
 def has_work(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.glob("work-*.sqlite"))
+    """Whether a run has begun there: more is kept than what the models are."""
+    return folder.is_dir() and any(map(holds_work, folder.glob("work-*.sqlite")))
+
+
+def holds_work(path: Path) -> bool:
+    try:
+        file = connect(path)
+        found = file.execute("SELECT 1 FROM work WHERE item != 'about' LIMIT 1").fetchone()
+        file.close()
+    except sqlite3.Error:
+        return True
+    return found is not None
 
 
 def digest(*parts: Any) -> str:

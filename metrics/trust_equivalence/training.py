@@ -1,12 +1,12 @@
 """Does the small model come nearer while it is trained? The two ways into a `Trainer`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from .auditing import audit_family, work_once
-from .members import open_family
+from .members import Member
 from .processes import Processes
-from .store import Store
+from .store import Memory, Store
 from .work import Desk, silent
 
 
@@ -26,7 +26,7 @@ def compute_metrics_for(
     return compute_metrics
 
 
-def callback_for(large: Any, texts: Sequence[Any], references: Any, ood_texts: Any, every: int, options: Any) -> Any:
+def callback_for(large: Any, texts: list[Any], references: Any, ood_texts: Any, every: int, options: Any) -> Any:
     """For `Trainer(callbacks=[...])`: the dimensions that ask the model itself, on a sample, every so many steps.
 
     What the large model says is worked out once. The figures go into `state.log_history`; a callback that was told its
@@ -38,8 +38,8 @@ def callback_for(large: Any, texts: Sequence[Any], references: Any, ood_texts: A
         trainer: Any = None
 
         def __init__(self) -> None:
-            self.kept: dict[str, dict[str, bytes]] | None = None
-            self.large: Any = None
+            self.large = Member("large", "large", large, options.opening, options.labels, texts)
+            self.kept: Memory | None = None  # what it said
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if state.global_step % every == 0:
@@ -57,19 +57,16 @@ def callback_for(large: Any, texts: Sequence[Any], references: Any, ood_texts: A
                 state.log_history.append({**figures, "epoch": state.epoch, "step": state.global_step})
 
         def figures(self, model: Any) -> dict[str, float] | None:
-            settings = options.opening
-            family = open_family(self.large or large, {"model": model}, None, texts, settings, options.labels)
-            self.large = family[0].predictor  # opened once
-            store, processes = Store(None), Processes()
-            desk = Desk(family[:1], list(texts), store, processes, silent)
+            settings, processes = options.opening, Processes()
+            small = Member("model", "compressed", model, settings, options.labels, texts, large=self.large)
             if self.kept is None:
-                work_once(desk, references, ood_texts, options)
-                self.kept = store.memory
-            store = Store(None)
-            store.memory = {context: dict(pieces) for context, pieces in self.kept.items()}
-            audit = audit_family(
-                Desk(family, list(texts), store, processes, silent), references, ood_texts, "", options
-            )
+                self.kept = {}
+                work_once(
+                    Desk([self.large], texts, Store(self.kept), processes, silent), references, ood_texts, options
+                )
+            store = Store({context: dict(pieces) for context, pieces in self.kept.items()})
+            desk = Desk([self.large, small], texts, store, processes, silent)
+            audit = audit_family(desk, references, ood_texts, "", options)
             return headlines(audit) if audit is not None else None
 
     return AuditCallback()

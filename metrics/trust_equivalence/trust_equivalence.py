@@ -176,6 +176,8 @@ class AuditOptions(Options):
             )
         for name in self.asked:
             check_choice("dimensions", name, ORDER)
+        if not isinstance(self.margins, dict | None):
+            raise ValueError(f"margins must be a dict from dimension to number, got {self.margins!r}")
         for name, margin in (self.margins or {}).items():
             check_choice("margins", name, ORDER)
             check_number(f"margins[{name!r}]", margin, above=0, below=2)
@@ -213,16 +215,23 @@ def sizes(name: str, given: Any) -> list[int]:
     return [int(size) for size in found]
 
 
+def list_of_texts(name: str, values: Any) -> list[Any]:
+    found = as_list(name, values)
+    if not found:
+        raise ValueError(f"{name} is empty: give at least one text")
+    check_texts(name, found)
+    return found
+
+
 def as_plain(value: Any) -> Any:
+    """A setting as the signature and the report show it; an object by the name of its type."""
     if isinstance(value, dict):
         return {str(key): as_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_plain(item) for item in value]
-    return (
-        value
-        if isinstance(value, str | int | float | bool) or value is None
-        else getattr(value, "__name__", str(value))
-    )
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    return getattr(value, "__name__", None) or (type(value).__name__ if " at 0x" in repr(value) else str(value))
 
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
@@ -280,11 +289,8 @@ class TrustEquivalence(ArrayMetric):
         for name, value in (("large", large), ("texts", texts)):
             if value is None:
                 raise ValueError(f"{name} is missing: an audit takes large, compressed, texts and references")
-        some = as_list("texts", texts)
-        check_texts("texts", some)
-        strange = None if ood_texts is None else as_list("ood_texts", ood_texts)
-        if strange is not None:
-            check_texts("ood_texts", strange)
+        some = list_of_texts("texts", texts)
+        strange = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
         place = None if folder is None else Path(folder).expanduser()
         processes = Processes()
         if place is not None and not resume and any(processes.together(lambda: has_work(place))):
@@ -349,9 +355,8 @@ class TrustEquivalence(ArrayMetric):
         """For `Trainer(callbacks=[...])`: all dimensions on a sample of texts, every so many training steps."""
         check_integer("every", every, at_least=1)
         options = read_options(self.options, kwargs)
-        some = as_list("texts", texts)
-        check_texts("texts", some)
-        return callback_for(large, some, references, ood_texts, every, options)
+        strange = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
+        return callback_for(large, list_of_texts("texts", texts), references, strange, every, options)
 
     def report(self, result: dict[str, Any], folder: Any) -> list[Path]:
         """Write report.html, report.json, report.md, model_card.md, tables and plots; the paths of what was written."""

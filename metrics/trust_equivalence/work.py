@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from .array_metric import VERSION
 from .members import Member
 from .predictor import Text
 from .processes import Processes
-from .store import Store, digest
+from .store import NoRoom, Store, digest
 
 PIECE = 128  # texts whose clean answers are kept together
-GROUP = 8192  # texts that are asked at a time
+GROUP = 1024  # texts that are asked at a time: what a killed process loses at most
 
 Progress = Callable[[str, int], Any]  # what is done, and of how many pieces: a bar with `update` and `close`
 
@@ -55,42 +56,49 @@ class Desk:
         return digest(VERSION, self.members[0].fingerprint, self.members[0].labels)
 
 
-def clean_answers(desk: Desk, texts: Sequence[Text], embeddings: bool, what: str) -> dict[str, tuple[np.ndarray, Any]]:
-    """Every model's probabilities of the texts, and their embeddings where it has any and they are wanted."""
-    pieces = [list(texts[at : at + PIECE]) for at in range(0, len(texts), PIECE)]
-    items = [digest(piece) for piece in pieces]
-    found = {}
-    with_bar = desk.progress(what, len(texts) * len(desk.members))
-    for member in desk.members:
-        wanted = embeddings and bool(member.about(desk.store).get("embeddings"))
-        context = digest("clean", desk.family, member.fingerprint, wanted)
-        known = desk.store.known(context)
-        missing = [i for i, item in enumerate(items) if item not in known]
-        with_bar.update(sum(len(piece) for i, piece in enumerate(pieces) if i not in set(missing)))
+def clean_answers(
+    desk: Desk, member: Member, texts: Sequence[Text], embeddings: bool, bar: Any
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """A model's probabilities of the texts, and its embeddings where it has any and they are wanted."""
+    pieces = [texts[at : at + PIECE] for at in range(0, len(texts), PIECE)]
+    places: dict[str, list[int]] = {}  # equal pieces are asked once
+    for i, piece in enumerate(pieces):
+        places.setdefault(digest(piece), []).append(i)
+    wanted = embeddings and bool(member.about(desk.store).get("embeddings"))
+    context = digest("clean", desk.family, member.fingerprint, wanted)
+    tables: list[np.ndarray] = []  # filled piece by piece: there is no room for them twice
+    empty = dict(places)
 
-        def ask(
-            member: Member = member, wanted: bool = wanted, context: str = context, missing: list[int] = missing
-        ) -> dict[str, bytes]:
-            done = {}
-            for group in groups(desk.processes.deal(missing), GROUP // PIECE):
-                some = [text for i in group for text in pieces[i]]
-                rows, pooled = member.predictor.both(some, embeddings=wanted)
-                at = 0
-                for i in group:
-                    stop = at + len(pieces[i])
-                    done[items[i]] = packed(rows[at:stop], pooled[at:stop])
-                    desk.store.put(context, items[i], done[items[i]])
-                    with_bar.update(len(pieces[i]))
-                    at = stop
-            return done
+    def fill(item: str, value: bytes) -> None:
+        parts = unpacked(value)
+        if not tables:
+            tables.extend(np.empty((len(texts), part.shape[1]), dtype=part.dtype) for part in parts)
+        for i in empty.pop(item, ()):
+            for table, part in zip(tables, parts, strict=True):
+                table[i * PIECE : i * PIECE + len(part)] = part
+            bar.update(len(pieces[i]))
 
-        for done in desk.processes.together(ask):
-            known |= done
-        parts = [unpacked(known[item]) for item in items]
-        rows, pooled = (np.concatenate(some) for some in zip(*parts, strict=True))
-        found[member.name] = rows, pooled if wanted else None
-    with_bar.close()
-    return found
+    def ask(items: list[str]) -> list[tuple[str, bytes]]:
+        mine = desk.processes.deal(items)
+        some = [pieces[places[item][0]] for item in mine]
+        if not some:
+            return []
+        answers = member.answers([text for piece in some for text in piece], wanted)
+        cuts = np.cumsum([len(piece) for piece in some])[:-1]
+        done = []
+        for item, *parts in zip(mine, *(np.split(table, cuts) for table in answers), strict=True):
+            done.append((item, packed(*parts)))
+            desk.store.put(context, *done[-1])
+        return done
+
+    for item, value in desk.store.each(context):
+        fill(item, value)
+    for items in groups(desk.processes.agreed(list(empty)), GROUP // PIECE * desk.processes.count):
+        for done in desk.processes.together(partial(ask, items)):
+            for item, value in done:
+                fill(item, value)
+    rows, pooled = tables
+    return rows, pooled if wanted else None
 
 
 def each_example(
@@ -100,11 +108,10 @@ def each_example(
     labels: np.ndarray,
     settings: list[Any],
     run: Callable[[dict[str, Any], dict[str, list[int]]], Iterable[tuple[int, str, Any]]],
-    members: list[Member] | None = None,
 ) -> tuple[dict[str, dict[int, Any]], dict[str, str]]:
     """One result for every example and model: `run(models, indices of each)` gives those that are not kept yet, as
     they finish. Also why a model has not all of them, in a sentence."""
-    members = members or desk.members
+    members = desk.members
     items = {i: digest(i, desk.texts[i], int(labels[i])) for i in indices}
     contexts = {member.name: digest(what, desk.family, member.fingerprint, settings) for member in members}
     found: dict[str, dict[int, Any]] = {}
@@ -113,7 +120,7 @@ def each_example(
         found[member.name] = {i: json.loads(known[item]) for i, item in items.items() if item in known}
     bar = desk.progress(what, len(indices) * len(members))
     bar.update(sum(map(len, found.values())))
-    missing = [i for i in indices if any(i not in found[member.name] for member in members)]
+    missing = desk.processes.agreed([i for i in indices if any(i not in found[member.name] for member in members)])
 
     def work() -> tuple[dict[str, dict[int, Any]], dict[str, str]]:
         mine = desk.processes.deal(missing)
@@ -127,19 +134,25 @@ def each_example(
             if desk.members[0] not in some:
                 left["large"] = []
             for index, name, result in run(models, left):
-                done[name][index] = result
-                desk.store.put(contexts[name], items[index], json.dumps(result).encode())
+                kept = json.dumps(result).encode()
+                desk.store.put(contexts[name], items[index], kept)
+                done[name][index] = json.loads(kept)  # the same, whether it is fresh or kept
                 bar.update(1)
 
         busy = [member for member in members if todo[member.name]]
-        if busy:
-            try:
+        try:
+            if busy:
                 take(busy)
-            except Exception as error:  # one model's trouble is not the others': each that is not done goes on alone
-                reason = sentence(error)
-                for member in busy:
-                    if len(done[member.name]) < len(todo[member.name]):
-                        reasons |= attempt(take, member, reason)
+        except NoRoom:
+            raise
+        except Exception:  # one model's trouble is not the others': each that is not done goes on alone
+            for member in (member for member in busy if len(done[member.name]) < len(todo[member.name])):
+                try:
+                    take([member])
+                except NoRoom:
+                    raise
+                except Exception as error:
+                    reasons[member.name] = sentence(error)
         return done, reasons
 
     reasons: dict[str, str] = {}
@@ -151,14 +164,6 @@ def each_example(
     return found, reasons
 
 
-def attempt(take: Callable[[list[Member]], None], member: Member, reason: str) -> dict[str, str]:
-    try:
-        take([member])
-    except Exception as error:
-        return {member.name: sentence(error)}
-    return {}
-
-
 def sentence(error: Exception) -> str:
     """An error as one sentence for the reader of a report."""
     text = (str(error).strip().splitlines() or [""])[0]
@@ -167,29 +172,36 @@ def sentence(error: Exception) -> str:
 
 def transfers(
     desk: Desk, outcomes: dict[str, dict[int, dict[str, Any]]], pairs: list[tuple[str, str]], gold: np.ndarray
-) -> dict[tuple[str, str], dict[int, bool]]:
-    """For every ordered pair: does the text that broke the first model fool the second?"""
+) -> tuple[dict[tuple[str, str], dict[int, bool]], dict[str, str]]:
+    """For every ordered pair: does the text that broke the first model fool the second? And why one cannot say."""
     by_name = {member.name: member for member in desk.members}
     found: dict[tuple[str, str], dict[int, bool]] = {}
+    reasons: dict[str, str] = {}
     for source, target in pairs:
         broken = {i: one["adversarial"] for i, one in outcomes[source].items() if one["status"] == "broken"}
         texts = {i: tuple(text) if isinstance(text, list) else text for i, text in broken.items()}
         context = digest("transfers", desk.family, by_name[target].fingerprint)
         known = desk.store.known(context)
-        missing = list(dict.fromkeys(text for text in texts.values() if digest(text) not in known))
+        new = desk.processes.agreed([text for text in dict.fromkeys(texts.values()) if digest(text) not in known])
 
-        def ask(target: str = target, context: str = context, missing: list[Any] = missing) -> dict[str, bytes]:
-            mine = desk.processes.deal(missing)
+        def ask(target: str = target, context: str = context, new: list[Text] = new) -> dict[str, bytes]:
+            mine = desk.processes.deal(new)
             rows = by_name[target].predictor(mine) if mine else np.empty((0, 2))
             done = {digest(text): json.dumps(int(row.argmax())).encode() for text, row in zip(mine, rows, strict=True)}
             for item, value in done.items():
                 desk.store.put(context, item, value)
             return done
 
-        for done in desk.processes.together(ask):
-            known |= done
-        found[source, target] = {i: json.loads(known[digest(text)]) != int(gold[i]) for i, text in texts.items()}
-    return found
+        try:
+            for done in desk.processes.together(ask):
+                known |= done
+        except NoRoom:
+            raise
+        except Exception as error:
+            reasons[target] = sentence(error)
+        else:
+            found[source, target] = {i: json.loads(known[digest(text)]) != int(gold[i]) for i, text in texts.items()}
+    return found, reasons
 
 
 def silent(what: str, count: int) -> Any:
@@ -208,7 +220,7 @@ def bar_of(what: str, count: int, quiet: bool) -> Any:
     return tqdm(total=count, desc=what, unit="text", leave=False, disable=True if quiet else None)
 
 
-def groups(items: list[int], size: int) -> Iterator[list[int]]:
+def groups(items: list[str], size: int) -> Iterator[list[str]]:
     for at in range(0, len(items), size):
         yield items[at : at + size]
 
