@@ -274,6 +274,14 @@ def test_every_kind_of_model_gives_the_same_figures(family, tmp_path):
     assert all(result == pytest.approx(results[0]) for result in results)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (3, 20), (20, 3), (8, 1)])
+def test_a_processor_gets_every_shape_of_image_as_it_is(shape):
+    model = images.ImageModel(network(2), processor(), "model")
+    image = images.read_image("image", np.random.default_rng(0).random((*shape, 3)))
+    expected = processor()(images=Image.fromarray(image), return_tensors="pt")["pixel_values"]
+    assert torch.equal(model.pixels([image]), expected)
+
+
 def test_every_kind_of_image_is_the_same_image():
     grey = np.indices((8, 8)).sum(axis=0) * 10
     color = np.repeat(grey[..., None], 3, axis=2)
@@ -400,8 +408,8 @@ def test_a_processor_that_crops_leaves_patches_without_a_place():
     class Cropping:
         do_center_crop = True
 
-        def __call__(self, images, return_tensors):
-            return processor()(images=images, return_tensors=return_tensors)
+        def __call__(self, **given):
+            return processor()(**given)
 
     vit = network(2, num_labels=2), Cropping()
     for change in ({"patch": None}, {"method": "integrated_gradients"}):

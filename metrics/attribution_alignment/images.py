@@ -100,9 +100,7 @@ class ImageModel(Predictor):
 
     def pixels(self, images: Sequence[np.ndarray]) -> Any:
         """What the model reads: the images as its processor resizes and scales them."""
-        from PIL import Image
-
-        read = self.processor(images=[Image.fromarray(image) for image in images], return_tensors="pt")
+        read = self.processor(images=list(images), input_data_format="channels_last", return_tensors="pt")
         return read["pixel_values"].to(self.model.device, self.model.dtype)
 
 

@@ -243,8 +243,10 @@ def best_spans(
         return []
     ends = np.concatenate([end[where].astype(np.float64), np.full(longest - 1, -np.inf)])
     sums = start[where].astype(np.float64)[:, None] + np.lib.stride_tricks.sliding_window_view(ends, longest)
-    order = np.argsort(-sums, axis=None, kind="stable")[:BEST]
-    first, more = np.unravel_index(order[np.isfinite(sums.ravel()[order])], sums.shape)
+    flat = -sums.ravel()
+    best = np.argpartition(flat, BEST)[:BEST] if len(flat) > BEST else np.arange(len(flat))
+    best = best[np.lexsort((best, flat[best]))]
+    first, more = np.unravel_index(best[np.isfinite(flat[best])], sums.shape)
     return [
         (float(sums[i, d]), (int(offsets[where[i], 0]), int(offsets[where[i + d], 1])))
         for i, d in zip(first, more, strict=True)
