@@ -15,11 +15,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 HEADLINES = {  # which figure of a metric the verdict is about, its kind, and the margin
     "prediction_error_jaccard": ("jaccard", "overlap", 0.1),
-    "calibration_gap": ("smooth_ece_gap", "gap", 0.02),
+    "calibration_gap": ("ece_gap", "gap", 0.03),
     "representation_overlap": ("neighbor_jaccard_at_10", "overlap", 0.1),
-    "ood_divergence": ("auroc_gap", "gap", 0.02),
+    "ood_divergence": ("flagged_jaccard", "overlap", 0.1),
     "attribution_alignment": ("jaccard_at_5", "overlap", 0.1),
-    "attack_divergence": ("accuracy_fall_gap", "gap", 0.05),
+    "attack_divergence": ("accuracy_fall_gap", "gap", 0.1),
 }
 HOSTILE = [  # names and texts that are markup, code or invisible somewhere
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
@@ -79,7 +79,7 @@ def audit(
     pairs: list[dict[str, Any]] = []
     for small, big, role in compared:
         name = small if big == large else f"{small} / {big}"
-        dimensions = {d: dimension(d, noise[small], noise[big], names.index(small)) for d in HEADLINES if d in METRICS}
+        dimensions = {d: dimension(d, noise[small], noise[big], names.index(small)) for d in HEADLINES}
         for d in dimensions:
             if (name, d) in failed:
                 dimensions[d] = {"status": "failed", "reason": f"{small} ran out of memory at example 112"}
@@ -91,6 +91,7 @@ def audit(
         for d, entry in pair["dimensions"].items():
             if entry["status"] == "done":
                 judge(entry, floors.get(d), pair["role"] == "twin")
+    judged = [pair for pair in pairs if pair["role"] == "compressed"]
     settings = {"seed": 0, "confidence_level": 0.95, "dimensions": list(HEADLINES), "attack": "typos", "method": "lime"}
     return {
         "schema": "trust_equivalence/1",
@@ -104,8 +105,8 @@ def audit(
         "models": models,
         "pairs": pairs,
         "examples": {
-            "explanations": [e for pair in pairs[:3] for e in explanations(pair, text_pairs, word)],
-            "attacks": [e for pair in pairs[:3] for e in attacks(pair, text_pairs, word)],
+            "explanations": [e for pair in judged for e in explanations(pair, text_pairs, word)],
+            "attacks": [e for pair in judged for e in attacks(pair, text_pairs, word)],
         },
         "failures": [
             {"pair": pair["name"], "dimension": d, "reason": entry["reason"]}
@@ -127,9 +128,6 @@ def plot(dimension: str, pair: dict[str, Any]) -> Any:
 @cache
 def metric(name: str) -> Any:
     return evaluate.load(str(ROOT / "metrics" / name))
-
-
-METRICS = [name for name in HEADLINES if name != "attack_divergence"]
 
 
 # Two made-up models: the more noise, the further from the gold label; equal noise with another seed is a twin.
@@ -179,12 +177,14 @@ def measured(name: str, noise: float, large_noise: float, seed: int) -> dict[str
         arguments = {"predictions": closer[0], "references": outside.astype(int), "large_predictions": closer[1]}
     elif name == "attribution_alignment":
         entries = [
-            [explain(text, x, [s, i]) for i, text in enumerate(TEXTS * 5)] for x, s in ((noise, seed), (0.0, 99))
+            [explain(text, x, [s, i]) for i, text in enumerate(TEXTS * 5)]
+            for x, s in ((noise, seed), (large_noise, 99))
         ]
         arguments = {"predictions": entries[0], "large_predictions": entries[1], "k": 5}
     else:
         outcomes = [
-            [attack(text, x, [s, i], "") for i, text in enumerate(TEXTS * 5)] for x, s in ((noise, seed), (0.0, 99))
+            [attack(text, x, [s, i], "") for i, text in enumerate(TEXTS * 5)]
+            for x, s in ((noise, seed), (large_noise, 99))
         ]
         arguments = {"predictions": outcomes[0], "large_predictions": outcomes[1]}
     return metric(name).compute(**arguments, details=True)

@@ -1,6 +1,5 @@
 """Where does a person read what an audit found? `write_report` puts it into a folder: page, tables, plots and data."""
 
-import io
 import json
 import os
 import re
@@ -11,12 +10,10 @@ from typing import Any
 from .report_html import Drawn, Plots, page
 from .report_markdown import markdown, model_card
 from .report_plots import summary_plot
-from .report_svg import inline_svg, svg_of
+from .report_svg import inline_svg, pictures
 from .report_tables import models_table, pairwise_tables
 from .report_words import DIMENSIONS, Audit, Pair, clean, judged
 from .schema import SCHEMA
-
-DOTS_PER_INCH = 160
 
 
 def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], Any]) -> list[Path]:
@@ -71,14 +68,6 @@ def spoken(dimension: str, pair: Pair) -> str:
     """What a plot shows, for those who do not see it."""
     names = f"{clean(pair['compressed'])} against {clean(pair['large'])}"
     return f"{DIMENSIONS[dimension].question} {names}. {clean(pair['dimensions'][dimension]['sentence'])}"
-
-
-def pictures(figure: Any) -> dict[str, bytes]:
-    """The figure as SVG and as PNG."""
-    svg, png = svg_of(figure).encode(), io.BytesIO()
-    figure.set_layout_engine("none")  # it was laid out for the first; the second is to look the same
-    figure.savefig(png, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    return {"svg": svg, "png": png.getvalue()}
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 
 from .report_words import Audit, Pair, clean, signed
 
-MOST_EXAMPLES = 12  # of each kind; report.json has them all
+MOST_EXAMPLES = 6  # of each kind; report.json has them all
 MOST_WORDS = 10  # of an explanation, where the headline names no K
 LONGEST_STRETCH = 40  # words without a mark in a row, of which only the ends are shown
 

@@ -30,7 +30,7 @@ from .report_words import (
     status,
 )
 
-STRONG = 62  # from here on a cell of a heat map is so dark that what stands in it is light
+DEEPEST = 60  # percent of colour in a cell of a heat map: what stands in it stays easy to read
 
 
 class Drawn(NamedTuple):
@@ -68,7 +68,7 @@ def page(audit: Audit, plots: Plots) -> str:
             for item in audit["failures"]
         ],
         facts=facts(audit),
-        contents=contents(audit, bool(matrices)),
+        contents=contents(audit, {"matrices": matrices, "explanations": explanations, "attacks": attacks}),
         explained=explained(audit),
         overview=overview(audit, main) if len(main) > 1 else [],
         cards=[card(audit, pair, item) for pair, item in zip(main, answers, strict=True)],
@@ -115,11 +115,10 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
     return [*rows, ("seed noise", f"twin: {clean(twin[0])}" if twin else "no twin was given")]
 
 
-def contents(audit: Audit, matrices: bool) -> list[tuple[str, str]]:
+def contents(audit: Audit, optional: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("verdicts", "Verdicts"), *((name, question(name).rstrip("?")) for name in measured(audit))]
-    rows += [("matrices", "Every pair")] * matrices
-    rows += [("explanations", "Where the reasons differ")] * bool(audit["examples"]["explanations"])
-    rows += [("attacks", "What breaks them")] * bool(audit["examples"]["attacks"])
+    names = {"matrices": "Every pair", "explanations": "Where the reasons differ", "attacks": "What breaks them"}
+    rows += [(anchor, name) for anchor, name in names.items() if optional[anchor]]
     return [*rows, ("settings", "How it was done")]
 
 
@@ -141,8 +140,8 @@ def explained(audit: Audit) -> dict[str, str]:
             "the model of the row minus that of the column."
         ),
         "explanations": (
-            "The texts on which the two models' reasons have least in common. Weights to the left of zero, hatched, "
-            "speak against the class that is explained."
+            "The texts on which the two models' reasons have least in common, and the words that matter "
+            "most to each. A hatched weight speaks against the class that is explained."
         ),
         "attacks": (
             "Texts that the attack changed until a model gave a wrong answer; what was taken out is struck through, "
@@ -198,6 +197,7 @@ def strip(audit: Audit, entry: Entry) -> dict[str, Any] | None:
         "margin": percent(1, ends),
         "bar": (low, round(high - low, 2)),
         "dot": percent(span.middle, ends) if ends[0] <= span.middle <= ends[1] else None,
+        "beyond": f"{span.middle:.0f}x " if span.middle > ends[1] else "",
         "off": "right" if span.high > ends[1] else "left" if span.low < ends[0] else "",
         "floor": (floor[0], round(floor[1] - floor[0], 2)) if floor else None,
         "label": f"{label}; margin {number(entry['margin'])}",
@@ -316,7 +316,8 @@ def matrices_of(audit: Audit) -> list[dict[str, Any]]:
                 "name": headline_of(audit, name),
                 "columns": [clean(column) for column in all_models],
                 "rows": [
-                    (clean(row), [cell_of(audit, name, row, column) for column in all_models]) for row in all_models
+                    {"name": clean(row), "cells": [cell_of(audit, name, row, column) for column in all_models]}
+                    for row in all_models
                 ],
             }
             for name in names
@@ -324,7 +325,11 @@ def matrices_of(audit: Audit) -> list[dict[str, Any]]:
     large = audit["pairs"][0]["large"]
     others = [name for name in all_models if name != large]
     rows = [
-        (f"{question(name)} {headline_of(audit, name)}", [cell_of(audit, name, o, large) for o in others])
+        {
+            "name": question(name),
+            "more": headline_of(audit, name),
+            "cells": [cell_of(audit, name, other, large) for other in others],
+        }
         for name in names
     ]
     title = f"Against {clean(large)}"
@@ -337,17 +342,11 @@ def cell_of(audit: Audit, name: str, row: str, column: str) -> dict[str, Any] | 
         return None
     value, kind = found
     if kind == "overlap":
-        level = round(90 * max(0.0, value))
-        return {"value": number(value), "level": level, "kind": "", "strong": level > STRONG}
-    done = [pair["dimensions"][name] for pair in audit["pairs"] if name in pair["dimensions"]]
-    greatest = max(abs(entry["value"]) for entry in done if entry["value"] is not None) or 1.0
-    side = "plus" if value > 0 else "minus"
-    return {
-        "value": signed(number(value, "gap")),
-        "level": round(60 * abs(value) / greatest),
-        "kind": side,
-        "strong": False,
-    }
+        return {"value": number(value), "level": round(DEEPEST * max(0.0, value)), "kind": ""}
+    entries = [pair["dimensions"].get(name, {"status": "skipped"}) for pair in audit["pairs"]]
+    greatest = max(abs(entry["value"]) for entry in entries if entry["status"] == "done") or 1.0
+    level, side = round(DEEPEST * abs(value) / greatest), "plus" if value > 0 else "minus"
+    return {"value": signed(number(value, "gap")), "level": level, "kind": side}
 
 
 # The end of the page.

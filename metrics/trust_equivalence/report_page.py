@@ -45,7 +45,7 @@ MACROS = """
 <span class="dot {{ row.found }}" style="left:{{ at.dot }}%"></span>
 {% endif %}
 {% if at.off %}
-<span class="off {{ at.off }}">{{ "▸" if at.off == "right" else "◂" }}</span>
+<span class="off {{ at.off }}">{{ at.beyond }}{{ "▸" if at.off == "right" else "◂" }}</span>
 {% endif %}
 </div>
 {%- endmacro -%}
@@ -125,7 +125,7 @@ How alike are they?
 {% if failures %}
 <div class="alert"><p><strong>Not everything could be measured.</strong></p><ul>
 {% for item in failures %}
-<li><bdi>{{ item.pair }}</bdi>, {{ item.question }} {{ item.reason }}</li>
+<li><strong><bdi>{{ item.pair }}</bdi> · {{ item.question }}</strong> {{ item.reason }}</li>
 {% endfor %}
 </ul></div>
 {% endif %}
@@ -148,7 +148,7 @@ VERDICTS = """
 <p>{{ explained.verdicts }}</p>
 {% if overview %}
 {% call wide("Verdicts of all models") %}
-<table class="overview">
+<table class="overview{{ " many" if answers | length > 4 }}">
 <thead><tr><th scope="col">against <bdi>{{ large }}</bdi></th>
 {% for item in answers %}
 <th scope="col"><a href="#{{ item.anchor }}"><bdi>{{ item.name }}</bdi></a></th>
@@ -212,10 +212,10 @@ VERDICTS = """
 <h3>The models</h3>
 {% call wide("The models") %}
 <table class="models">
-{{ head(["model", "role", "parameters", "megabytes", "accuracy", "source"]) }}
+{{ head(["model", "parameters", "megabytes", "accuracy", "source"]) }}
 <tbody>
 {% for item in models %}
-<tr><th scope="row"><bdi>{{ item.name }}</bdi></th><td>{{ item.role }}</td>
+<tr><th scope="row"><bdi>{{ item.name }}</bdi><small>{{ item.role }}</small></th>
 <td class="num">{{ item.parameters }}</td><td class="num">{{ item.megabytes }}</td>
 <td class="num">{{ item.accuracy }}<small>{{ item.interval }}</small></td><td><bdi>{{ item.source }}</bdi></td></tr>
 {% endfor %}
@@ -252,7 +252,7 @@ MATRICES = """
 <section id="matrices" aria-labelledby="matrices-title">
 <h2 id="matrices-title">Every pair</h2>
 <p>{{ explained.matrices }}</p>
-<div class="matrices">
+<div class="matrices{{ " many" if matrices[0].columns | length > 5 }}">
 {% for item in matrices %}
 <div class="card"><h3>{{ item.question }}</h3>
 <div class="soft">{{ item.name }}</div>
@@ -264,11 +264,15 @@ MATRICES = """
 {% endfor %}
 </tr></thead>
 <tbody>
-{% for name, cells in item.rows %}
-<tr><th scope="row"><bdi>{{ name }}</bdi></th>
-{% for cell in cells %}
+{% for row in item.rows %}
+<tr><th scope="row"><bdi>{{ row.name }}</bdi>
+{% if row.more is defined %}
+<small>{{ row.more }}</small>
+{% endif %}
+</th>
+{% for cell in row.cells %}
 {% if cell %}
-<td class="{{ cell.kind }}{{ " strong" if cell.strong }}" style="--level:{{ cell.level }}">{{ cell.value }}</td>
+<td class="{{ cell.kind }}" style="--level:{{ cell.level }}">{{ cell.value }}</td>
 {% else %}
 <td class="empty">·</td>
 {% endif %}

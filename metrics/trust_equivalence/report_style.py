@@ -5,7 +5,7 @@ STYLE = """
   color-scheme: light dark;
   --paper: #fbfaf7; --card: #ffffff; --plot: #ffffff; --ink: #1d1b19; --soft: #5d5852; --rule: #e3dfd7;
   --wash: #f2efe9;
-  --compressed: #b84f00; --large: #00659e; --shared: #5b3a6b; --heat: #5b3a6b; --heat-ink: #ffffff;
+  --compressed: #b84f00; --large: #00659e; --shared: #5b3a6b; --step: 1%;
   --equivalent: #0f6b4f; --equivalent-wash: #e1f0ea; --different: #a3223f; --different-wash: #f9e6ea;
   --inconclusive: #745800; --inconclusive-wash: #f7efd6;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", Arial, sans-serif;
@@ -17,7 +17,7 @@ STYLE = """
   :root {
     --paper: #131315; --card: #1a1b1e; --plot: #1a1b1e; --ink: #ebe8e3; --soft: #a9a39a; --rule: #303136;
     --wash: #222327;
-    --compressed: #f28c3c; --large: #58b4ea; --shared: #c6a3dc; --heat: #c6a3dc; --heat-ink: #131315;
+    --compressed: #f28c3c; --large: #58b4ea; --shared: #c6a3dc; --step: .78%;
     --equivalent: #6fd3ae; --equivalent-wash: #16312a; --different: #ff98ab; --different-wash: #3b1d25;
     --inconclusive: #e8c862; --inconclusive-wash: #332c14;
   }
@@ -34,7 +34,7 @@ body {
 a { color: inherit; text-decoration-color: var(--soft); text-underline-offset: .18em; }
 a:hover { text-decoration-color: currentColor; }
 :focus-visible { outline: 3px solid var(--shared); outline-offset: 3px; border-radius: 2px; }
-.page { max-width: 66rem; margin: 0 auto; padding: 0 clamp(1.1rem, 4vw, 3rem) 6rem; }
+.page { max-width: 70rem; margin: 0 auto; padding: 0 clamp(1.1rem, 4vw, 3rem) 6rem; }
 h1, h2, h3 { font-family: var(--serif); font-weight: 600; line-height: 1.15; text-wrap: balance; }
 h1 { font-size: clamp(2.1rem, 6.2vw, 3.5rem); letter-spacing: -.02em; margin: .4rem 0 0; max-width: 20ch; }
 h2 { font-size: clamp(1.6rem, 3.6vw, 2.1rem); letter-spacing: -.01em; margin: 0 0 .6rem; }
@@ -62,7 +62,7 @@ section { padding-top: clamp(3.5rem, 8vw, 5.5rem); }
 .answers p { margin: 0; text-wrap: pretty; }
 .answers .for { font-weight: 600; }
 @media (min-width: 48rem) {
-  .answers li { grid-template-columns: minmax(9rem, 15rem) 10rem 1fr; align-items: baseline; }
+  .answers li { grid-template-columns: minmax(9rem, 13rem) 9rem 1fr; align-items: baseline; }
   .answers.single li { display: block; }
 }
 .is-equivalent { color: var(--equivalent); } .is-different { color: var(--different); }
@@ -99,6 +99,9 @@ tbody th { font-weight: 600; }
 td small, th small { display: block; font-weight: 400; }
 .overview td, .overview thead th + th { min-width: 8.5rem; }
 .overview th[scope=row] { min-width: 9.5rem; }
+.overview.many { font-size: .8125rem; }
+.overview.many td, .overview.many thead th + th { min-width: 7.4rem; padding-right: .4rem; }
+.overview.many .verdict { font-size: .8125rem; padding-right: .5em; gap: .35em; }
 @media (max-width: 30rem) {
   .overview { font-size: .8125rem; }
   .overview th, .overview td { padding-right: .5rem; }
@@ -106,7 +109,8 @@ td small, th small { display: block; font-weight: 400; }
   .overview th[scope=row] { min-width: 6.4rem; }
   .overview .verdict { font-size: .8125rem; padding-right: .5em; gap: .35em; }
 }
-.models th:first-child, .models td:last-child { min-width: 8rem; }
+.models th:first-child { min-width: 6.5rem; }
+.models td:last-child, .models th:last-child { min-width: 8rem; padding-left: 1.5rem; }
 
 /* The summary: a row a dimension, its divergence counted in margins. */
 .card {
@@ -118,7 +122,7 @@ td small, th small { display: block; font-weight: 400; }
 .card > header p { margin: 0; }
 .summary td, .summary th { padding-block: .75rem; vertical-align: middle; }
 .summary tr:last-child > * { border-bottom: 0; }
-.summary .where { width: 36%; min-width: 14rem; padding-right: 1.6rem; }
+.summary .where { width: 33%; min-width: 14rem; padding-right: 1.6rem; }
 .summary thead .where { padding-block: 0; }
 .strip { position: relative; height: 1.7rem; }
 .strip span { position: absolute; top: 0; bottom: 0; }
@@ -141,8 +145,8 @@ td small, th small { display: block; font-weight: 400; }
 .ticks { position: relative; height: 1.2rem; font-size: .75rem; font-weight: 400; }
 .ticks span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
 .legend {
-  display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; font-size: .875rem; color: var(--soft); margin: 0; padding: 0;
-  list-style: none;
+  display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; font-size: .875rem; color: var(--soft); margin: 0 0 1.2rem;
+  padding: 0; list-style: none;
 }
 .legend .key { display: inline-block; width: 1.4rem; height: .7rem; margin-right: .45rem; vertical-align: -.02rem; }
 .key.zone { background: var(--equivalent-wash); border-right: 1px solid var(--soft); }
@@ -183,26 +187,28 @@ figure { margin: 1.4rem 0 0; }
   background: var(--plot); border: 1px solid var(--rule); border-radius: 10px; padding: .8rem; overflow-x: auto;
 }
 .plot svg {
-  display: block; margin: 0 auto; width: 100%; min-width: 34rem; max-width: 46rem; height: auto;
+  display: block; margin: 0 auto; width: 100%; min-width: 36rem; height: auto;
   fill: currentColor;
 }
-.plot svg.wide { max-width: none; }
 .plot svg * { stroke-linejoin: round; stroke-linecap: butt; }
 figcaption { color: var(--soft); font-size: .875rem; margin-top: .5rem; }
 
 /* Heat maps. */
 .heat { width: auto; }
 .heat th, .heat td { border: 0; padding: 0; }
-.heat tbody th { padding-right: 1rem; font-weight: 400; vertical-align: middle; min-width: 6rem; max-width: 16rem; }
+.heat tbody th {
+  padding-right: 1.2rem; font-weight: 400; vertical-align: middle; min-width: 6rem; max-width: 18rem;
+}
 .heat thead th { padding: 0 .4rem .5rem; text-align: center; font-weight: 400; max-width: 8rem; min-width: 5rem; }
 .heat td {
   text-align: center; height: 3.2rem; min-width: 5rem; border: 2px solid var(--card); border-radius: 6px;
   vertical-align: middle;
-  background: color-mix(in srgb, var(--hue, var(--heat)) calc(var(--level) * 1%), var(--wash));
+  background: color-mix(in srgb, var(--hue, var(--shared)) calc(var(--level) * var(--step)), var(--wash));
 }
-.heat td.strong { color: var(--heat-ink); } .heat td.empty { background: none; color: var(--soft); }
+.heat td.empty { background: none; color: var(--soft); }
 .heat td.minus { --hue: var(--large); } .heat td.plus { --hue: var(--compressed); }
 .matrices { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.2rem; }
+.matrices.many { grid-template-columns: minmax(0, 1fr); }
 .matrices .card { margin: 0; } .matrices h3 { margin: 0 0 .2rem; }
 .matrices .scroll { margin: .8rem 0 0; }
 
@@ -229,7 +235,8 @@ del { color: var(--soft); text-decoration: line-through; }
   padding: .15rem 0;
 }
 .words .bar {
-  height: .7rem; border-radius: 2px; background: currentColor; border: 1.5px solid currentColor; min-width: 2px;
+  display: block; height: .7rem; min-width: 2px; border-radius: 2px; background: currentColor;
+  border: 1.5px solid currentColor;
 }
 .words .against .bar { background: repeating-linear-gradient(-45deg, currentColor 0 1.5px, transparent 1.5px 5px); }
 .words .value { text-align: right; color: var(--ink); }

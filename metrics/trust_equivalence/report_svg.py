@@ -7,17 +7,26 @@ from xml.etree import ElementTree
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 BRAND = {"#d55e00": "var(--compressed)", "#0072b2": "var(--large)", "#5b3a6b": "var(--shared)"}
+DOTS_PER_INCH = 160
 FAMILY = re.compile(r"font-family: [^;]+")
 
 
-def svg_of(figure: Any) -> str:
-    """The figure as an SVG document: text stays text, and the same figure gives the same bytes."""
-    import matplotlib
+def pictures(figure: Any) -> dict[str, bytes]:
+    """The figure as SVG and as PNG: text stays text, and the same figure gives the same bytes.
 
-    stream = io.StringIO()
+    The canvases are called themselves, since `savefig` draws everything twice, and laid out anew each time.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    svg, png = io.StringIO(), io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "trust_equivalence"}):
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
-    return stream.getvalue()
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+    figure.set_layout_engine("none")  # as it was laid out for the first picture
+    figure.set_dpi(DOTS_PER_INCH)
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+    return {"svg": svg.getvalue().encode(), "png": png.getvalue()}
 
 
 def inline_svg(svg: str, prefix: str, label: str) -> str:
@@ -45,11 +54,16 @@ def inline_svg(svg: str, prefix: str, label: str) -> str:
         if (target := element.get(f"{{{XLINK}}}href")) is not None:
             del element.attrib[f"{{{XLINK}}}href"]
             element.set("href", target.replace("#", f"#{prefix}", 1))
+        if (fill := element.attrib.pop("fill", None)) is not None:  # the ground of a hatch
+            element.set("style", f"fill: {fill}")
         for key in ("clip-path", "style"):
             if key in element.attrib:
                 value = element.attrib[key].replace("url(#", f"url(#{prefix}")
                 element.set(key, FAMILY.sub("font-family: var(--sans)", themed(value)) if key == "style" else value)
-    for key in ("width", "height", "version"):
+    wide = root.attrib.pop("width", "").removesuffix("pt")
+    if wide:  # no wider than its letters are meant to be
+        root.set("style", f"max-width: {float(wide):.0f}pt")
+    for key in ("height", "version"):
         root.attrib.pop(key, None)
     root.set("role", "img")
     root.set("aria-label", label)

@@ -22,7 +22,7 @@ from .report_words import (
 )
 
 WIDTH = 100
-COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 17), ("twin", 7), ("verdict", 12))
+COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 16), ("twin", 7), ("verdict", 12))
 
 
 def verdict_table(audit: Audit) -> str:
@@ -34,8 +34,8 @@ def verdict_table(audit: Audit) -> str:
     ...         "dimensions": {"prediction_error_jaccard": entry}}
     >>> print(verdict_table({"pairs": [pair], "settings": {"confidence_level": 0.95}, "models": {}, "signature": "s"}))
     tiny against large: no. Of 1 dimension: different in 1.
-      dimension                 figure                    value  95 % interval         twin  verdict
-      prediction_error_jaccard  jaccard                   0.600  [0.500, 0.700]           -  different
+      dimension                 figure                    value  95 % interval        twin  verdict
+      prediction_error_jaccard  jaccard                   0.600  [0.500, 0.700]          -  different
     <BLANKLINE>
     s
     """
