@@ -276,6 +276,16 @@ def test_attribution_alignment_explains_language_models(family, method):
     assert np.mean([word in GOOD + BAD and weight > 0 for word, weight in first]) > 0.8
 
 
+def test_attack_divergence_attacks_language_models(family):
+    texts, labels = toy_task(np.random.default_rng(9), 6)
+    result = evaluate.load("metrics/attack_divergence").compute(
+        texts=texts, references=labels, model=family["small"], large_model=family["large"], attack="deepwordbug",
+        details=True,
+    )  # fmt: skip
+    assert all(np.isfinite(value) for key, value in result.items() if key != "details")
+    assert 0 < result["large_success_rate"] <= 1  # a letter changed makes the one word that decides an unknown one
+
+
 def test_integrated_gradients_are_for_classifiers():
     one = given(network(), verbalizers=VERBALIZERS)
     with pytest.raises(ValueError, match="classifiers, and model is a language model with a prompt"):
