@@ -1,0 +1,153 @@
+"""Which texts, and which labels? Reads a data set from the Hub or from a local file, and says what is wrong with it.
+
+A local file is csv, tsv (fields apart by tabs, no quoting), jsonl or parquet. From the Hub: `name`, `owner/name`, or
+either with the name of a configuration behind it, `glue/sst2`.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+Text = str | tuple[str, str]
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts (or pairs of texts), one class number each, and the names of the classes where they have names."""
+
+    texts: list[Text]
+    labels: list[int]
+    names: list[str] | None
+    unlabelled: int = 0  # rows without a gold label (none, or -1 as the Hub's data sets have it), which are left out
+
+
+def read(
+    dataset: str,
+    split: str = "train",
+    text: str = "text",
+    text_pair: str | None = None,
+    label: str = "label",
+    names: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> LabelledTexts:
+    """The first `limit` labelled rows. `names` are the classes in order, where the data leave that open.
+
+    >>> folder = getfixture("tmp_path")
+    >>> _ = (folder / "reviews.csv").write_text("text,label\\na fine film,good\\na dull film,bad\\n")
+    >>> read(str(folder / "reviews.csv"))
+    LabelledTexts(texts=['a fine film', 'a dull film'], labels=[1, 0], names=['bad', 'good'], unlabelled=0)
+    """
+    columns, classes = read_columns(dataset, split)
+    wanted = [column for column in (text, text_pair, label) if column is not None]
+    for column in wanted:
+        if column not in columns:
+            raise ValueError(f"{dataset} has no column {column!r}; its columns are {', '.join(columns)}")
+    rows = list(zip(*(columns[column] for column in wanted), strict=True))
+    if not rows:
+        raise ValueError(f"{dataset} holds no rows (split {split!r}, where it has splits)")
+    kept = [row for row in rows if not is_unlabelled(row[-1])]
+    if not kept:
+        raise ValueError(f"{dataset}: no row has a label in the column {label!r}")
+    unlabelled, kept = len(rows) - len(kept), kept[:limit]
+    for number, row in enumerate(kept):
+        for column, value in zip(wanted[:-1], row, strict=False):
+            if not isinstance(value, str):
+                raise ValueError(f"{dataset}: the column {column!r} holds {value!r}, no text, in labelled row {number}")
+    texts: list[Text] = [row[0] if text_pair is None else (row[0], row[1]) for row in kept]
+    labels, found = class_numbers(dataset, [row[-1] for row in kept], names or classes.get(label))
+    return LabelledTexts(texts, labels, found, unlabelled)
+
+
+def read_texts(dataset: str, split: str = "train", text: str = "text", text_pair: str | None = None) -> list[Text]:
+    """The texts alone, of a data set that needs no labels."""
+    columns, _ = read_columns(dataset, split)
+    wanted = [column for column in (text, text_pair) if column is not None]
+    for column in wanted:
+        if column not in columns:
+            raise ValueError(f"{dataset} has no column {column!r}; its columns are {', '.join(columns)}")
+    if not columns[text]:
+        raise ValueError(f"{dataset} holds no rows")
+    return [row if text_pair else row[0] for row in zip(*(columns[column] for column in wanted), strict=True)]
+
+
+def class_numbers(dataset: str, labels: list[Any], names: Sequence[str] | None) -> tuple[list[int], list[str] | None]:
+    """Numbers stay as they are; words become the place of their name, by the alphabet where no names are given."""
+    numeric = all(isinstance(value, int) or str(value).lstrip("-").isdigit() for value in labels)
+    if not numeric:
+        found = list(names) if names else sorted({str(value) for value in labels})
+        places = {name: i for i, name in enumerate(found)}
+        for number, value in enumerate(labels):
+            if str(value) not in places:
+                raise ValueError(f"{dataset}: labelled row {number} has the label {value!r}; the classes are {found}")
+        return [places[str(value)] for value in labels], found
+    numbers = [int(value) for value in labels]
+    if min(numbers) < 0 or (names and max(numbers) >= len(names)):
+        wrong = min(numbers) if min(numbers) < 0 else max(numbers)
+        expected = f"0 to {len(names) - 1}" if names else "0 and up"
+        raise ValueError(f"{dataset}: the label {wrong} is no class number; expected {expected}")
+    return numbers, list(names) if names else None
+
+
+def is_unlabelled(value: Any) -> bool:
+    return value is None or value == "" or str(value) == "-1" or value != value
+
+
+# From a name to columns.
+
+
+def read_columns(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
+    """Every column as a list, and the names of its classes where a column has them. (A file has no splits.)"""
+    path = Path(dataset).expanduser()
+    if path.suffix not in SUFFIXES:
+        return from_hub(dataset, split)
+    if not path.is_file():
+        raise ValueError(f"there is no file {dataset}")
+    try:
+        return from_file(path), {}
+    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
+        raise ValueError(f"{dataset} could not be read as {path.suffix[1:]}: {first_line(error)}") from None
+
+
+def from_file(path: Path) -> dict[str, list[Any]]:
+    if path.suffix == ".jsonl":
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("every line must be an object")
+        return {name: [row.get(name) for row in rows] for name in dict.fromkeys(key for row in rows for key in row)}
+    if path.suffix == ".parquet":
+        table = pd.read_parquet(path)
+    elif path.suffix == ".tsv":
+        table = pd.read_csv(path, sep="\t", quoting=3, dtype=str, keep_default_na=False)  # 3: no quoting
+    else:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return {str(name): values.tolist() for name, values in table.items()}
+
+
+def from_hub(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
+    import datasets
+
+    owner, _, rest = dataset.rpartition("/")
+    tries = [(dataset,), (owner, rest)] if owner else [(dataset,)]
+    for names in tries:
+        try:
+            loaded = datasets.load_dataset(*names, split=split)
+            break
+        except (datasets.exceptions.DatasetNotFoundError, FileNotFoundError):
+            continue
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ValueError(f"the data set {dataset} could not be loaded: {first_line(error)}") from None
+    else:
+        ends = ", ".join(SUFFIXES)
+        raise ValueError(f"there is no data set {dataset}, neither on the Hub nor here (a file ends in {ends})")
+    named = {name: kind for name, kind in loaded.features.items() if isinstance(kind, datasets.ClassLabel)}
+    classes = {name: list(kind.names) for name, kind in named.items()}
+    return {name: list(loaded[name]) for name in loaded.column_names}, classes
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
