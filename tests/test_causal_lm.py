@@ -139,6 +139,31 @@ def test_embeddings_are_those_of_each_prompt_alone(kind, pooling):
         assert row == pytest.approx((hidden[-1] if pooling == "last" else hidden.mean(dim=0)).numpy(), abs=1e-5)
 
 
+class Wrapped(torch.nn.Module):
+    """A model inside another that takes anything, as adapters are put on."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.config, self.device, self.dtype = inner, inner.config, inner.device, inner.dtype
+
+    def get_base_model(self):
+        return self.inner
+
+    def forward(self, **given):
+        return self.inner(**given)
+
+
+def test_a_wrapped_model_is_told_the_positions_that_the_model_inside_takes():
+    model = network()
+    expected = plain_loop(model, TEXTS, PROMPT, UNEVEN)
+    assert predictor.as_predictor(given(Wrapped(model)), "model")(TEXTS) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_special_token_of_the_prompt_itself_is_kept_at_its_end():
+    predict = predictor.as_predictor(given(network(), "{text} [SEP]"), "model")
+    assert predict.encode(["good"])["input_ids"] == [tokenizer().convert_tokens_to_ids(["[CLS]", "good", "[SEP]"])]
+
+
 # Texts that are too long.
 
 

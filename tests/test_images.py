@@ -287,6 +287,7 @@ def test_every_kind_of_image_is_the_same_image():
     color = np.repeat(grey[..., None], 3, axis=2)
     kinds = [grey, grey.astype(np.uint8), color, grey / 255, (grey / 255).astype(np.float32), torch.tensor(color)]
     kinds += [Image.fromarray(grey.astype(np.uint8)), Image.fromarray(color.astype(np.uint8)), grey[..., None].tolist()]
+    assert (images.read_image("image", grey > 70) == np.where(color > 70, 255, 0)).all()
     for kind in kinds:
         (image,) = images.read_images([kind])
         assert image.dtype == np.uint8

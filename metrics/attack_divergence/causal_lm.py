@@ -94,7 +94,7 @@ class CausalPredictor(ModelPredictor):
                 raise ValueError(f"{name}: the verbalizer of {label!r} has the same tokens as another label's")
         self.longest = max(map(len, self.verbalizers))
         self.room = self.length - (self.longest - 1)  # tokens that the prompt may take: the last word is not read
-        self.accepts = set(inspect.signature(model.forward).parameters)
+        self.accepts = parameters(model)
 
     def padding_token(self) -> int:
         """Padding is on the left, where nothing looks at it, so that any token will do."""
@@ -191,3 +191,10 @@ class CausalPredictor(ModelPredictor):
         if last_only and "logits_to_keep" in self.accepts:
             wanted["logits_to_keep"] = 1
         return self.model(input_ids=ids, attention_mask=mask, **wanted)
+
+
+def parameters(model: Any) -> set[str]:
+    """What a model's own forward takes, behind the wrappers of torch.compile and of adapters, which take anything."""
+    inner = getattr(model, "_orig_mod", model)
+    inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+    return set(inspect.signature(inner.forward).parameters)

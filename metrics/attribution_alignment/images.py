@@ -53,7 +53,7 @@ def read_image(where: str, value: Any) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] not in (1, 3) or not image.size or image.dtype.kind not in "buif":
         shape = "height x width, or height x width x 3"
         raise ValueError(f"{where} must be an image or an array of {shape}, got {type(value).__name__} {image.shape}")
-    most = 1 if image.dtype.kind == "f" else 255
+    most = 255 if image.dtype.kind in "ui" else 1
     if not (np.isfinite(image).all() and image.min() >= 0 and image.max() <= most):
         kind = "fractions from 0 to 1" if most == 1 else "whole numbers from 0 to 255"
         raise ValueError(f"{where} must hold {kind}, got {image.min():g} to {image.max():g}")
