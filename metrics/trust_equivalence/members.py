@@ -110,7 +110,12 @@ class Member:
             assert self.large is not None
             return digest(self.source, self.large._content())
         if isinstance(self.source, str | os.PathLike) and is_folder(os.fspath(self.source)):
-            return of_folder(Path(self.source).expanduser(), self.name)
+            folder = Path(self.source).expanduser()
+            if not folder.is_dir():
+                raise ValueError(f"{self.name}: there is no folder {self.source}")
+            if not (folder / "config.json").is_file():
+                raise ValueError(f"{self.name}: {self.source} is no checkpoint: it has no config.json")
+            return of_folder(folder)
         if isinstance(self.predictor, ModelPredictor):
             return of_model(self.predictor)
         return self._of_function()
@@ -128,12 +133,8 @@ def is_folder(source: str) -> bool:
     return looks_local(source) or Path(source).expanduser().is_dir()
 
 
-def of_folder(folder: Path, name: str) -> str:
+def of_folder(folder: Path) -> str:
     """Of a checkpoint on disk: its weights, its configuration and its tokenizer, byte for byte."""
-    if not folder.is_dir():
-        raise ValueError(f"{name}: there is no folder {folder}")
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"{name}: {folder} is no checkpoint: it has no config.json")
     total = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.suffix in PARTS and path.is_file()):
         total.update(path.name.encode())
