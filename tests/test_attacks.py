@@ -169,7 +169,7 @@ NAMED = {
     "bert_attack": {"masked_model": fitting},
     "typos": {"rate": 0.1},
 }
-vocabulary = st.sampled_from(["good", "film", "The", "is", "don't", "Movie", "plot", "schön", "42", "of", "acting", "x"])
+vocabulary = st.sampled_from(["good", "film", "The", "is", "don't", "Movie", "plot", "schön", "42", "of", "story", "x"])
 sentences = st.lists(vocabulary, min_size=1, max_size=9).map(" ".join)
 texts_of = st.one_of(sentences, st.tuples(sentences, sentences))
 
@@ -208,8 +208,10 @@ def test_no_constraint_is_ever_violated(text, name, classes, label, seed, data):
     place = 0 if field == "first" else 1
     if isinstance(text, tuple):
         assert found["adversarial"][1 - place] == text[1 - place]
-    part, changed = ((text, found["adversarial"]) if isinstance(text, str) else (text[place], found["adversarial"][place]))
-    check_changes(part, changed, found["changed_words"], name)
+        text, adversarial = text[place], found["adversarial"][place]
+    else:
+        adversarial = found["adversarial"]
+    check_changes(text, adversarial, found["changed_words"], name)
 
 
 def check_changes(text, adversarial, changed_words, name):
