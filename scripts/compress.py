@@ -2,7 +2,7 @@
 
     compress.py prune large --share 0.5 --out pruned            the smallest half of the encoder's weights become zero
     compress.py drop-layers large --keep 0 2 --out shallow      only these layers stay
-    compress.py int8 large --out quantized                      linear weights in 8 bits, by torchao
+    compress.py int8 large --out quantized                      linear weights in 8 bits, by torchao; embeddings stay
     compress.py distil large --layers 2 --width 128 --heads 2 --dataset glue/sst2 --text sentence --out distilled
                                                                 a new, smaller model learns from it (finetune.py)
 
@@ -120,6 +120,8 @@ def without_layers(model: Any, keep: list[int]) -> Any:
 
 
 def int8(source: str) -> Any:
+    if int(transformers.__version__.split(".")[0]) < 5:
+        raise ValueError(f"int8 needs transformers 5, which can save it as safetensors; got {transformers.__version__}")
     try:
         from torchao.quantization import Int8WeightOnlyConfig
     except ImportError:

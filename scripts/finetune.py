@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import quiet  # noqa: F401
 import torch
 import torch.nn.functional as F
 import transformers

@@ -193,6 +193,12 @@ def test_without_torchao_the_sentence_says_what_to_install(large, tmp_path, caps
     assert "int8 needs torchao: pip install" in capsys.readouterr().err
 
 
+def test_int8_with_a_transformers_that_cannot_save_it_says_so(large, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(compress.transformers, "__version__", "4.57.1")
+    assert compress.main(["int8", str(large), "--out", str(tmp_path / "out")]) == 2
+    assert "int8 needs transformers 5, which can save it as safetensors; got 4.57.1" in capsys.readouterr().err
+
+
 def test_a_checkpoint_that_does_not_say_what_was_made_is_not_passed_on(large, tmp_path, capsys, monkeypatch):
     other = classifier(seed=9).eval()
     monkeypatch.setattr(compress, "without_layers", lambda model, keep: Impostor(model, other))
