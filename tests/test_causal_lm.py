@@ -311,6 +311,31 @@ def test_attack_divergence_attacks_language_models(family):
     assert 0 < result["large_success_rate"] <= 1  # a letter changed makes the one word that decides an unknown one
 
 
+def test_an_audit_takes_language_models_through_every_dimension(family):
+    generator = np.random.default_rng(3)
+    texts = list(dict.fromkeys(toy_task(generator, 30)[0]))
+    result = evaluate.load("metrics/trust_equivalence").compute(
+        large=family["large"], compressed={"small": family["small"]}, texts=texts, method="occlusion",
+        references=["positive" if set(text.split()) & set(GOOD) else "negative" for text in texts],
+        ood_texts=[f"cat sleeps {word}" for word in WORDS[:20]], attack="deepwordbug", details=True,
+    )  # fmt: skip
+    (pair,) = result["details"]["pairs"]
+    assert len(pair["dimensions"]) == 6
+    assert {name: one["reason"] for name, one in pair["dimensions"].items() if one["status"] != "done"} == {}
+
+
+def test_a_predictor_of_one_metric_is_a_model_to_another(family):
+    texts, labels = toy_task(np.random.default_rng(9), 4)
+    attacks = evaluate.load("metrics/attack_divergence")
+    others = sys.modules[f"{type(attacks).__module__.rpartition('.')[0]}.predictor"]
+    assert others.Predictor is not predictor.Predictor
+    ours, theirs = (one.as_predictor(family["large"], "model") for one in (predictor, others))
+    assert predictor.as_predictor(theirs, "model")(texts) == pytest.approx(ours(texts), abs=1e-6)
+    arguments = {"texts": texts, "references": labels, "method": "occlusion", "k": 1}
+    result = alignment.compute(**arguments, model=theirs, large_model=ours)
+    assert result["jaccard_at_1"] == 1
+
+
 def test_integrated_gradients_are_for_classifiers():
     one = given(network(), verbalizers=VERBALIZERS)
     with pytest.raises(ValueError, match="classifiers, and model is a language model with a prompt"):

@@ -83,6 +83,7 @@ class CausalPredictor(ModelPredictor):
         **settings: Any,
     ):
         super().__init__(model, tokenizer, name, **settings)
+        self.with_prompt = {"model": (model, tokenizer), "prompt": prompt, "verbalizers": verbalizers, "length": length}
         self.names = list(verbalizers)
         self.mean = length == "mean"
         self.parts = FIELD.split(prompt)

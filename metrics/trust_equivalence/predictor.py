@@ -294,6 +294,7 @@ def as_predictor(
     """
     if isinstance(model, Predictor):
         return model
+    model = getattr(model, "with_prompt", model)  # of a language model's predictor from another metric's copy of this
     if isinstance(model, dict):
         from .causal_lm import as_causal_predictor
 
