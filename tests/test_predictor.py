@@ -237,6 +237,13 @@ def test_dtype_is_an_option(folder):
         predictor.as_predictor(folder, "model", dtype="float7")
 
 
+def test_a_checkpoint_in_float16_is_computed_in_float32_on_a_processor_unless_float16_is_asked_for(tmp_path):
+    tiny_models.classifier().half().save_pretrained(tmp_path)
+    tiny_models.tokenizer().save_pretrained(tmp_path)
+    assert predictor.as_predictor(tmp_path, "model", device="cpu").model.dtype == torch.float32
+    assert predictor.as_predictor(tmp_path, "model", device="cpu", dtype="float16").model.dtype == torch.float16
+
+
 def test_a_single_output_becomes_two_classes():
     network = tiny_models.classifier(classes=1)
     rows = predictor.as_predictor((network, tiny_models.tokenizer()), "model")(TEXTS)
