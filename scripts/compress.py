@@ -138,9 +138,14 @@ def int8(source: str) -> Any:
 
 
 def report(original: str, compressed: Path) -> str:
-    """Size and speed of both, as one table; the time is the least of several rounds in which they take turns."""
-    models = {"original": load(checkpoint(original)), "compressed": load(compressed)}
-    batch = some_tokens(models["original"])
+    """Size and speed of both, as one table, in the precision in which the metrics ask them.
+
+    The time is the least of several rounds in which they take turns.
+    """
+    opened = {"original": checkpoint(original), "compressed": str(compressed)}
+    as_predictor = helper("attribution_alignment", "predictor").as_predictor
+    models = {name: as_predictor(source, name).model.eval() for name, source in opened.items()}
+    batch = {name: value.to(models["original"].device) for name, value in some_tokens(models["original"]).items()}
     seconds = {name: float("inf") for name in models}
     with torch.inference_mode():
         for _ in range(ROUNDS):
@@ -150,7 +155,7 @@ def report(original: str, compressed: Path) -> str:
                 seconds[name] = min(seconds[name], time.perf_counter() - start)
     counts = [parameters(model) for model in models.values()]
     rows = {
-        "megabytes on disk": [megabytes(checkpoint(original)), megabytes(compressed)],
+        "megabytes on disk": [megabytes(source) for source in opened.values()],
         "million parameters": [total / 1e6 for total, _ in counts],
         "of them not zero": [nonzero / 1e6 for _, nonzero in counts],
         f"milliseconds for {BATCH} x {LENGTH} tokens": [1000 * value for value in seconds.values()],
@@ -166,7 +171,7 @@ def some_tokens(model: Any) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def megabytes(source: str | Path) -> float:
+def megabytes(source: str) -> float:
     """Of the weights as they lie on disk."""
     folder = Path(str(cached_file(source, "config.json"))).parent
     return sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
