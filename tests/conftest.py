@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,9 @@ os.environ |= {
     "GRADIO_TEMP_DIR": str(Path(cache) / "gradio"),
 }
 os.environ.pop("HF_MODULES_CACHE", None)
+
+# The files of the Space import each other as Python runs app.py: from their own folder.
+sys.path.append(str(Path(__file__).resolve().parent.parent / "spaces" / "trust_equivalence"))
 
 
 def pytest_addoption(parser):
@@ -39,3 +43,13 @@ def data(request):
         return path
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def space(tmp_path_factory):
+    """The Space, served on loopback for tiny models; `.url`, and what `build` made of it."""
+    from served_space import Served
+
+    served = Served(tmp_path_factory.mktemp("family"))
+    yield served
+    served.close()

@@ -1,0 +1,103 @@
+"""The Space: can a compressed model stand in for the large one? Try it in a browser.
+
+A face only: every figure comes from the metrics. Start it with `python app.py`.
+"""
+
+import os
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # requests run side by side already
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+from typing import Any
+
+import break_it
+import gradio as gr
+import why
+from about import about_page
+from confidence import confidence_tab
+from limits import WAITING, BodyLimit
+from look import CSS, THEME, show
+from models import Models
+from own_table import table_tab
+from starlette.middleware import Middleware
+from verdict import verdict_tab
+
+TITLE = "Can the small model stand in for the large one?"
+LEAD = (
+    "You have a large model that you trust, and a smaller one made from it or instead of it that is nearly as "
+    "accurate. "
+    "Before you swap them: does it make the same mistakes, for the same reasons, as honestly, and break no sooner?"
+)
+SMALL_AT_ONCE = 2  # small requests; one audit may run beside them
+OLDEST = 3600  # seconds after which an upload or a report is removed
+
+
+def build(family: dict[str, Any] | None = None) -> gr.Blocks:
+    """The page for the bundled family, or for another one of the same form."""
+    models = Models(family)
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(OLDEST // 4, OLDEST)) as page:
+        gr.HTML(show(f"<h1>{TITLE}</h1><p class='lead'>{LEAD}</p>"))
+        with gr.Row():
+            large = gr.Dropdown(
+                models.names,
+                value="large",
+                label="The large model",
+                min_width=280,
+                info="Bundled, or a name on the Hugging Face Hub",
+                allow_custom_value=True,
+            )
+            compressed = gr.Dropdown(
+                models.names,
+                value="distilled",
+                label="The compressed model",
+                min_width=280,
+                info="That may take its place; named likewise",
+                allow_custom_value=True,
+            )
+        with gr.Tabs():
+            with gr.Tab("Verdict"):
+                verdict_tab(models, large, compressed)
+            with gr.Tab("Why"):
+                why.why_tab(models, large, compressed)
+            with gr.Tab("Break it"):
+                break_it.break_tab(models, large, compressed)
+            with gr.Tab("Confidence") as tab:
+                confidence_tab(models, large, compressed, tab)
+            with gr.Tab("Your own predictions"):
+                table_tab(models, large, compressed)
+            with gr.Tab("About"):
+                gr.HTML(about_page())
+    return page.queue(max_size=WAITING, default_concurrency_limit=SMALL_AT_ONCE)
+
+
+def warm_up(page: gr.Blocks) -> None:
+    """Ask everything once, so that no visitor waits for what is loaded at the first question."""
+    ways = [("why", (example, method, 5)) for example in why.EXAMPLES for method in why.METHODS]
+    ways += [("break_it", (example, attack)) for example in break_it.EXAMPLES for attack in break_it.ATTACKS]
+    handlers = {one.api_name: one.fn for one in page.fns.values()}
+    for name, rest in ways:
+        for _ in handlers[name]("large", "distilled", *rest):
+            pass
+    handlers["confidence"]("large", "distilled", 10, "quantile")
+
+
+def start(page: gr.Blocks, **settings: Any) -> Any:
+    """Serve the page."""
+    given: dict[str, Any] = {
+        "theme": THEME,
+        "css_paths": CSS,
+        "max_file_size": "2mb",
+        "footer_links": ["api", "settings"],
+    }
+    given |= {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "show_error": False}
+    given["app_kwargs"] = {"middleware": [Middleware(BodyLimit)]}
+    return page.launch(**given | settings)
+
+
+if __name__ == "__main__":
+    import torch
+
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))  # an audit leaves room for small requests
+    page = build()
+    warm_up(page)
+    start(page)

@@ -1,0 +1,121 @@
+"""The third tab: what does it take to fool each model, and does what fools one fool the other?"""
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+import gradio as gr
+from limits import Kept, check_sentence, one_of, time_limit
+from look import answered, model_card, prediction, say, show
+from measures import metric, words
+from models import Models, Pair
+
+ATTACKS = {
+    "textbugger": "letters swapped, lost or replaced by look-alikes, or a word of like meaning",
+    "deepwordbug": "misspellings of the words that matter most",
+    "typos": "slips of the keyboard at random, by nobody in particular",
+}
+QUESTIONS = 300  # that an attack may put to a model
+EXAMPLES = (
+    "I walked home from the cinema smiling at strangers.",
+    "The plot wheezes along like a bus with a flat tyre.",
+    "A generous, sunlit film about two brothers repairing a boat and, slowly, each other.",
+)
+
+
+def break_tab(models: Models, large: Any, compressed: Any) -> None:
+    gr.HTML(
+        show(
+            "<p class='lead'>An attacker changes a sentence a little, so that a reader would hardly mind, until the "
+            "model gives another answer. A robust model takes many tries, or withstands.</p>"
+        )
+    )
+    text = gr.Textbox(label="A sentence about a film", lines=2, max_lines=5, max_length=600)
+    with gr.Row(elem_classes="examples"):
+        examples = [gr.Button(example, size="sm") for example in EXAMPLES]
+    about = "; ".join(f"{name}: {what}" for name, what in ATTACKS.items())
+    attack = gr.Radio(list(ATTACKS), value="textbugger", label="The attack", info=f"{about}.")
+    run = gr.Button("Try to fool both", variant="primary")
+    page = gr.HTML(label="Break it", elem_id="break")
+    with gr.Accordion("The figures as JSON", open=False):
+        figures = gr.JSON(label="figures", show_label=False)
+    fool = answered(Break(models).answer, others=1)
+    inputs, outputs = [large, compressed, text, attack], [page, figures]
+    settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
+    gr.on([run.click, text.submit], fool, inputs, outputs, api_name="break_it", **settings)
+    for button, example in zip(examples, EXAMPLES, strict=True):
+        filled = button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
+        filled.then(fool, inputs, outputs, api_visibility="private", **settings)
+
+
+class Break:
+    """The handler of the button."""
+
+    def __init__(self, models: Models):
+        self.models, self.kept = models, Kept()
+        self.known = dict(zip(models.sample["texts"], models.sample["references"], strict=True))
+
+    def answer(self, large: str, compressed: str, text: str, attack: str) -> Iterator[tuple[str, Any]]:
+        """Attack one sentence for both models. `attack`: textbugger, deepwordbug or typos."""
+        text, attack = check_sentence(text), one_of("attack", attack, ATTACKS)
+        yield say("Changing the sentence, a little at a time …"), None
+        pair = self.models.pair(large, compressed)
+        yield self.kept.get((pair.names, text, attack), lambda: attacked(pair, text, attack, self.known.get(text)))
+
+
+def attacked(pair: Pair, text: str, attack: str, label: str | None) -> tuple[str, dict[str, Any]]:
+    """`label` is the right answer where it is known; else the large model's answer is taken for right."""
+    with time_limit():
+        _, large = pair.ask([text])
+        right = label if label in pair.classes else pair.classes[int(large[0].argmax())]
+        result = metric("attack_divergence").compute(
+            texts=[text],
+            references=[pair.classes.index(right)],
+            **pair.models(),
+            attack=attack,
+            max_queries=QUESTIONS,
+            details=True,
+        )
+    (example,) = result.pop("details")["per_example"]
+    outcomes = {"compressed": example["outcome"], "large": example["large_outcome"]}
+    names = dict(zip(outcomes, pair.names, strict=True))
+    cards = "".join(model_card(kind, names[kind], card(pair, one)) for kind, one in outcomes.items())
+    source = "the label of this review" if label == right else f"what {pair.large_name} says of the sentence"
+    page = f"<p>Taken for right: <b>{escape(right)}</b>, {escape(source)}.</p>"
+    page += f'<div class="two">{cards}</div><h3>Does what fools one fool the other?</h3>{transfer(outcomes, names)}'
+    return show(page), {"right": right, "outcomes": outcomes, "figures": result}
+
+
+def card(pair: Pair, outcome: dict[str, Any]) -> str:
+    """What became of the sentence for one model: its answer before, the changes, its answer after."""
+    asked = f"{outcome['queries']:,} question{'s' * (outcome['queries'] != 1)}"
+    if outcome["status"] == "skipped":
+        return heading("Not attacked", "It is wrong from the start.") + prediction(pair.classes, outcome["scores"])
+    if outcome["status"] == "withstood":
+        found = f"{asked} did not change its answer." if outcome["changeable"] else "Nothing here may be changed."
+        return heading("Withstood", found) + prediction(pair.classes, outcome["scores"])
+    changed = f"{outcome['changed_words']} changed word{'s' * (outcome['changed_words'] != 1)}"
+    parts = words.changes(outcome["text"], outcome["adversarial"])
+    text = "".join(f"<{mark}>{escape(part)}</{mark}>" if mark else escape(part) for part, mark in parts)
+    before, after = (prediction(pair.classes, outcome[key]) for key in ("scores", "adversarial_scores"))
+    page = heading("Fooled", f"It took {asked} and {changed}.") + f'<p class="text">{text}</p>'
+    return f"{page}<small>Before</small>{before}<small>After</small>{after}"
+
+
+def heading(word: str, sentence: str) -> str:
+    return f'<p class="says"><b>{word}.</b> {escape(sentence)}</p>'
+
+
+def transfer(outcomes: dict[str, dict[str, Any]], names: dict[str, str]) -> str:
+    lines = []
+    for kind, other in (("compressed", "large"), ("large", "compressed")):
+        if outcomes[kind]["status"] == "skipped":
+            lines.append(f"{names[kind]} was wrong from the start, so there was nothing to try.")
+        elif outcomes[kind]["status"] == "withstood":
+            lines.append(f"No text was found that fools {names[kind]}.")
+        elif outcomes[kind]["transfers"] is None:
+            lines.append(f"{names[other]} was wrong before anything was changed, so the question does not arise.")
+        else:
+            also = "also fools" if outcomes[kind]["transfers"] else "does not fool"
+            lines.append(f"The text that fools {names[kind]} {also} {names[other]}.")
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"

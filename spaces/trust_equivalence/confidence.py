@@ -1,0 +1,107 @@
+"""The fourth tab: is the compressed model as honest about its confidence? Reliability diagrams of both models."""
+
+from typing import Any
+
+import gradio as gr
+from limits import Kept, in_a_sentence, one_of, time_limit, whole
+from look import figure_picture, say, show
+from measures import metric, widget
+from models import Models, Pair
+
+BINNINGS = {"quantile": "as many texts in each", "uniform": "of equal width"}
+GLOSSARY = """<p class="soft"><b>ece</b>: how far sureness and being right are apart, on average over the bins;
+<b>mce</b>: in the worst bin; <b>classwise_ece</b>: for every class by itself; <b>smooth_ece</b>: without bins.
+<b>brier</b> and <b>nll</b>: how wrong the probabilities are in all. <b>overconfidence</b>: by how much it is surer
+than right. <b>label_loyalty</b> and <b>probability_loyalty</b>: how far the compressed model says what the large one
+says.</p>"""
+
+
+def confidence_tab(models: Models, large: Any, compressed: Any, tab: Any) -> None:
+    gr.HTML(
+        show(
+            "<p class='lead'>A model that says “80 % sure” should be right eight times out of ten. The texts "
+            "are put into "
+            "bins by how sure the model is; where the mark leaves the line, it is less or more sure than it should "
+            "be.</p>"
+        )
+    )
+    with gr.Row():
+        bins = gr.Slider(2, 30, value=10, step=1, label="How many bins", min_width=280)
+        binning = gr.Radio(
+            list(BINNINGS),
+            value="quantile",
+            label="Kind of bins",
+            min_width=280,
+            info="quantile: as many texts in each; uniform: equal width",
+        )
+    page = gr.HTML(label="Confidence", elem_id="confidence")
+    with gr.Accordion("The figures as JSON", open=False):
+        figures = gr.JSON(label="figures", show_label=False)
+    handler = Confidence(models)
+    inputs, outputs = [large, compressed, bins, binning], [page, figures]
+    changes = [bins.release, binning.change, large.change, compressed.change, tab.select]
+    gr.on(
+        changes[:2],
+        handler.answer,
+        inputs,
+        outputs,
+        api_name="confidence",
+        concurrency_id="sentence",
+        show_progress="minimal",
+        trigger_mode="always_last",
+    )
+    for change in changes[2:]:
+        change(
+            handler.answer,
+            inputs,
+            outputs,
+            api_visibility="private",
+            concurrency_id="sentence",
+            show_progress="minimal",
+        )
+
+
+class Confidence:
+    """The handler of the sliders."""
+
+    def __init__(self, models: Models):
+        self.models, self.kept, self.answers = models, Kept(), Kept()
+
+    def answer(self, large: str, compressed: str, bins: float, binning: str) -> tuple[str, Any]:
+        """Calibration of both models on the bundled reviews. `bins`: 2 to 30; `binning`: quantile or uniform."""
+        try:
+            count, kind = whole("bins", bins, 2, 30), one_of("binning", binning, BINNINGS)
+            pair = self.models.pair(large, compressed)
+            return self.kept.get((pair.names, count, kind), lambda: self.compare(pair, count, kind))
+        except Exception as error:
+            return say(in_a_sentence(error), alert=True), None
+
+    def compare(self, pair: Pair, bins: int, binning: str) -> tuple[str, Any]:
+        sample = self.models.sample
+        small, large = self.answers.get(pair.names, lambda: ask(pair, sample["texts"]))
+        numbers = references(sample["references"], pair.classes)
+        calibration = metric("calibration_gap")
+        result = calibration.compute(
+            predictions=small, references=numbers, large_predictions=large, n_bins=bins, binning=binning, details=True
+        )
+        page = f"<p>{pair.small_name} beside {pair.large_name} on the {len(numbers)} bundled film reviews.</p>"
+        plot = figure_picture(
+            calibration.plot(result), "Reliability diagrams of both models; the table has the figures."
+        )
+        del result["details"]
+        return show(page + plot + GLOSSARY + widget.figures_table(result)), result
+
+
+def ask(pair: Pair, texts: list[str]) -> Any:
+    with time_limit():
+        return pair.ask(texts)
+
+
+def references(labels: list[str], classes: list[str]) -> list[int]:
+    """The class numbers of the reviews' labels, in the models' order."""
+    places = {name.strip().casefold(): number for number, name in enumerate(classes)}
+    if missing := sorted({label for label in labels if label.casefold() not in places}):
+        raise ValueError(
+            f"the reviews are labelled {missing[0]!r}, but the classes of these models are {', '.join(classes)}"
+        )
+    return [places[label.casefold()] for label in labels]

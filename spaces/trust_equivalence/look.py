@@ -1,0 +1,159 @@
+"""How does the page look? Colours for light and dark that do not mean anything by themselves: words and signs do."""
+
+import base64
+import functools
+import io
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from limits import in_a_sentence
+from measures import widget
+
+DRAWING = threading.Lock()
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Arial", "sans-serif")  # nothing is fetched
+MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
+
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.Color(
+        "#f6f1f9",
+        "#ebe1f1",
+        "#d9c8e4",
+        "#c6a3dc",
+        "#a681bd",
+        "#7d5592",
+        "#5b3a6b",
+        "#4d3059",
+        "#3f2749",
+        "#2f1d37",
+        "#20132a",
+    ),
+    neutral_hue="stone",
+    radius_size="md",
+    font=SANS,
+    font_mono=MONO,
+).set(
+    body_background_fill="#fbfaf7",
+    body_background_fill_dark="#131315",
+    body_text_color="#1d1b19",
+    body_text_color_dark="#ebe8e3",
+    body_text_color_subdued="#5d5852",
+    body_text_color_subdued_dark="#a9a39a",
+    block_background_fill="#ffffff",
+    block_background_fill_dark="#1a1b1e",
+    block_border_color="#e3dfd7",
+    block_border_color_dark="#303136",
+    border_color_primary="#d9d4ca",
+    border_color_primary_dark="#3a3b41",
+    input_background_fill="#ffffff",
+    input_background_fill_dark="#131315",
+    input_border_width="1px",
+    input_border_color="#8f8a82",
+    input_border_color_dark="#6b6c74",
+    background_fill_primary="#ffffff",
+    background_fill_primary_dark="#1a1b1e",
+    background_fill_secondary="#f2efe9",
+    background_fill_secondary_dark="#222327",
+    block_info_text_color="#5d5852",
+    block_info_text_color_dark="#a9a39a",
+    block_label_text_color="#1d1b19",
+    block_label_text_color_dark="#ebe8e3",
+    block_title_text_color="#1d1b19",
+    block_title_text_color_dark="#ebe8e3",
+    button_primary_background_fill="#5b3a6b",
+    button_primary_background_fill_hover="#4d3059",
+    button_primary_background_fill_dark="#c6a3dc",
+    button_primary_background_fill_hover_dark="#d9c8e4",
+    button_primary_text_color="#ffffff",
+    button_primary_text_color_dark="#1d1320",
+    button_secondary_background_fill="#f2efe9",
+    button_secondary_background_fill_hover="#e9e4da",
+    button_secondary_background_fill_dark="#26272c",
+    button_secondary_background_fill_hover_dark="#303136",
+    button_secondary_text_color="#1d1b19",
+    button_secondary_text_color_dark="#ebe8e3",
+    slider_color="#5b3a6b",
+    slider_color_dark="#c6a3dc",
+    link_text_color="#5b3a6b",
+    link_text_color_dark="#c6a3dc",
+)
+
+CSS = Path(__file__).with_name("look.css")
+
+
+def show(html: str) -> str:
+    """A piece of the page in its look."""
+    return f'<div class="show">{html}</div>'
+
+
+def say(text: str, alert: bool = False) -> str:
+    """What the page is doing, or what did not work: announced to screen readers, and escaped."""
+    return show(widget.say(text, alert=alert))
+
+
+def answered(handler: Callable[..., Iterator[tuple[Any, ...]]], others: int) -> Any:
+    """The handler of a button, whose errors become a sentence in its first output; the `others` are emptied."""
+
+    @functools.wraps(handler)
+    def run(*inputs: Any) -> Iterator[tuple[Any, ...]]:
+        try:
+            yield from handler(*inputs)
+        except Exception as error:
+            yield say(in_a_sentence(error), alert=True), *[None] * others
+
+    return run
+
+
+def picture(png: bytes, alt: str) -> str:
+    """A plot in the page; those who do not see it are told what it says, and can scroll it with the arrow keys."""
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    image = f'<img src="{source}" alt="{escape(alt)}">'
+    return f'<div class="wide picture" tabindex="0" role="group" aria-label="Plot">{image}</div>'
+
+
+def figure_picture(figure: Any, alt: str) -> str:
+    """A matplotlib Figure in the page; one at a time, since what draws is not made for several threads."""
+    png = io.BytesIO()
+    with DRAWING:
+        figure.savefig(png, format="png", dpi=130)
+    return picture(png.getvalue(), alt)
+
+
+def bars(rows: Sequence[tuple[str, float, str]], against: Collection[str] = ()) -> str:
+    """Lines of a name, a bar from 0 to 1 and what stands behind it; those in `against` are hatched."""
+    lines = [
+        f'<li class="{"against" if name in against else ""}"><span>{escape(name)}</span>'
+        f'<span class="bar"><span style="width:{100 * min(1.0, max(0.0, share)):.0f}%"></span></span>'
+        f'<span class="value">{escape(value)}</span></li>'
+        for name, share, value in rows
+    ]
+    return f'<ul class="bars">{"".join(lines)}</ul>'
+
+
+def model_card(kind: str, name: str, inside: str) -> str:
+    """One of two models side by side."""
+    role = "the compressed model" if kind == "compressed" else "the large model"
+    return f'<div class="model of-{kind}"><h3>{escape(name)}<small>{role}</small></h3>{inside}</div>'
+
+
+def prediction(classes: list[str], row: Any) -> str:
+    """What a model says and how sure it is."""
+    best = int(max(range(len(row)), key=lambda i: row[i]))
+    order = sorted(range(len(row)), key=lambda i: -row[i])[:5] if len(row) > 5 else range(len(row))
+    says = f'<p class="says">says <b>{escape(classes[best])}</b>, {percent(row[best])} sure</p>'
+    return says + bars([(classes[i], float(row[i]), percent(row[i])) for i in order])
+
+
+def percent(share: float) -> str:
+    """
+    >>> percent(0.934), percent(0.9996), percent(0.0004)
+    ('93 %', 'over 99.9 %', 'under 0.1 %')
+    """
+    if share > 0.999 and share < 1:
+        return "over 99.9 %"
+    if share < 0.001 and share > 0:
+        return "under 0.1 %"
+    return f"{100 * share:.0f} %" if 0.01 <= share <= 0.99 else f"{100 * share:.1f} %"

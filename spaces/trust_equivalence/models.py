@@ -1,0 +1,104 @@
+"""Which two models are compared? Those of the bundled family, opened once, and the latest ones from the Hub."""
+
+import copy
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import hub
+from limits import Kept, OutOfTime, watch_clock
+from measures import audit
+
+HUB_MODELS = 3  # that are kept in memory
+PAIRS = 24
+FETCHING = 120  # seconds that a model from the Hub waits while another one is fetched
+
+Opened = tuple[Any, Any]  # a transformers model and its tokenizer, which every metric takes as a model
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The compressed model and the large one."""
+
+    small_name: str
+    large_name: str
+    small: Opened
+    large: Opened
+    twin: Opened | None
+    asked: tuple[Any, Any]  # the two as predictors, with their classes in one order
+    classes: list[str]
+    turn: Any = field(default_factory=threading.Lock)
+
+    @property
+    def names(self) -> tuple[str, str]:
+        return self.small_name, self.large_name
+
+    def models(self) -> dict[str, Opened]:
+        """As the metrics take them. Every request has tokenizers of its own: they are not made for several threads."""
+        return {"model": own(self.small), "large_model": own(self.large)}
+
+    def family(self) -> dict[str, Any]:
+        """As the audit takes them."""
+        twin = {"twin": own(self.twin)} if self.twin else {}
+        return {"large": own(self.large), "compressed": {self.small_name: own(self.small)}} | twin
+
+    def ask(self, texts: list[str]) -> tuple[Any, Any]:
+        """What the compressed model and the large one say of the texts: rows of probabilities, in one order."""
+        with self.turn:
+            small, large = self.asked
+            return small(texts), large(texts)
+
+
+def own(opened: Opened) -> Opened:
+    return opened[0], copy.deepcopy(opened[1])
+
+
+class Models:
+    """The models that a visitor can choose, by name."""
+
+    def __init__(self, family: dict[str, Any] | None = None):
+        self.sample = family or audit.bundled()
+        opened = audit.open(self.sample["large"], self.sample["compressed"], self.sample.get("twin"))
+        self.bundled: dict[str, Opened] = {name: self.take(predictor) for name, predictor in opened.items()}
+        self.fetched = Kept(HUB_MODELS)
+        self.pairs = Kept(PAIRS)
+        self.fetching = threading.Lock()
+
+    @property
+    def names(self) -> list[str]:
+        """The large one first, its twin last."""
+        return sorted(self.bundled, key=lambda name: (name != "large", name == "twin"))
+
+    def pair(self, large: Any, compressed: Any) -> Pair:
+        """Both models opened, or a sentence why not."""
+        large, compressed = (name if name in self.bundled else hub.check_hub_id(name) for name in (large, compressed))
+        if large == compressed:
+            raise ValueError("these are one and the same model: pick two different ones")
+        return self.pairs.get((large, compressed), lambda: self.open_pair(large, compressed))
+
+    def open_pair(self, large: str, compressed: str) -> Pair:
+        big, small = self.open(large), self.open(compressed)
+        small_name = {"large": "the large one", "twin": "the twin"}.get(compressed, compressed)
+        opened = audit.open(own(big), {small_name: own(small)})
+        asked = opened[small_name], opened["large"]
+        rows = [predictor(["a sentence"]) for predictor in asked]
+        if rows[0].shape != rows[1].shape:
+            raise ValueError(f"{large} has {rows[1].shape[1]} classes but {compressed} has {rows[0].shape[1]}")
+        classes = asked[1].names or [f"class {number}" for number in range(rows[1].shape[1])]
+        twin = self.bundled.get("twin") if large == "large" and compressed != "twin" else None
+        return Pair(small_name, large, small, big, twin, asked, classes)
+
+    def open(self, name: str) -> Opened:
+        return self.bundled[name] if name in self.bundled else self.fetched.get(name, lambda: self.fetch(name))
+
+    def fetch(self, name: str) -> Opened:
+        if not self.fetching.acquire(timeout=FETCHING):
+            raise OutOfTime
+        try:
+            return hub.fetch(name, lambda folder: self.take(audit.open(folder)["large"]))
+        finally:
+            self.fetching.release()
+
+    def take(self, predictor: Any) -> Opened:
+        watch_clock(predictor.model)
+        return predictor.model, predictor.tokenizer
