@@ -29,8 +29,8 @@ def load(path):
 
 
 alignment = load(FOLDER / "alignment.py")
-plots = load(FOLDER / "alignment_plots.py")
-sys.path.append(str(ROOT / "scripts"))
+sys.path += [str(ROOT / "scripts"), str(FOLDER.parent)]
+plots = importlib.import_module("attribution_alignment.alignment_plots")  # with the files that it draws with
 simulate = importlib.import_module("simulate_alignment")
 
 words = st.sampled_from([f"w{i}" for i in range(12)])
