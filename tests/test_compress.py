@@ -133,6 +133,16 @@ def test_a_row_of_zeros_stays_zero():
     assert torch.equal(derive.quantized(layer)[0].weight[0], torch.zeros(4))
 
 
+def test_what_cannot_be_derived_is_refused_in_one_sentence(large, tmp_path):
+    assert compress.main(["int8", str(large), "--out", str(tmp_path / "int8")]) == 0
+    packed = compress.load(tmp_path / "int8")
+    for make in (derive.quantized, lambda model: derive.pruned(model, 0.5)):
+        with pytest.raises(ValueError, match="is quantized already; give the model that it was made from"):
+            make(packed)
+        with pytest.raises(ValueError, match="Embedding has no linear layers that could be pruned or quantized"):
+            make(torch.nn.Embedding(3, 2))
+
+
 # Distillation, by finetune.py.
 
 

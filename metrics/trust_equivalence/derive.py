@@ -13,19 +13,16 @@ def pruned(model: Any, share: float) -> Any:
     >>> pruned(torch.nn.Sequential(layer), 0.5)[0].weight.tolist()
     [[0.0, -4.0, 3.0, -0.0]]
     """
-    import torch
     from torch.nn.utils import prune
 
     if not 0 < share < 1:
         raise ValueError(f"share must lie between 0 and 1, got {share}")
     made = copy.deepcopy(model)
     encoder = getattr(made, "base_model", made)  # without the classification head
-    weights = [(module, "weight") for module in encoder.modules() if isinstance(module, torch.nn.Linear)]
-    if not weights:
-        raise ValueError(f"{type(model).__name__} has no linear layers that could be pruned")
+    weights = [(layer, "weight") for layer in linear_layers(encoder)]
     prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=share)
-    for module, name in weights:
-        prune.remove(module, name)
+    for layer, name in weights:
+        prune.remove(layer, name)
     return made
 
 
@@ -44,11 +41,20 @@ def quantized(model: Any) -> Any:
     import torch
 
     made = copy.deepcopy(model)
-    weights = [module.weight for module in made.modules() if isinstance(module, torch.nn.Linear)]
-    if not weights:
-        raise ValueError(f"{type(model).__name__} has no linear layers that could be quantized")
     with torch.no_grad():
-        for weight in weights:
+        for weight in (layer.weight for layer in linear_layers(made)):
             scale = (weight.abs().amax(dim=1, keepdim=True) / 127.5).clamp(min=torch.finfo(weight.dtype).eps)
             weight.copy_((weight * (1 / scale)).round().clamp(-128, 127) * scale)
     return made
+
+
+def linear_layers(model: Any) -> list[Any]:
+    """Those whose weights are plain numbers, all of them, or one sentence."""
+    import torch
+
+    found = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
+    if not found:
+        raise ValueError(f"{type(model).__name__} has no linear layers that could be pruned or quantized")
+    if any(type(layer.weight.data) is not torch.Tensor for layer in found):
+        raise ValueError(f"{type(model).__name__} is quantized already; give the model that it was made from")
+    return found
