@@ -31,6 +31,11 @@ HOSTILE = [  # names and texts that are markup, code or invisible somewhere
     "---\nlicense: other\n...",
     "naïve-模型-🧠-" + "very-long-name-" * 12,
 ]
+OPTIONS = {
+    "attack_options": None, "attacked": 40, "binning": "quantile", "explain": "gold", "explained": 40, "k": "5,10",
+    "keep": 0.95, "labels": None, "max_queries": 500, "n_bins": 10, "neighbors": 10, "queries": 10_000, "runs": 1,
+    "samples": 100, "score": "msp", "trust_remote_code": False,
+}  # fmt: skip
 TEXTS = (
     "a warm and funny film that never loses its nerve",
     "the plot is dull , but the acting is superb",
@@ -68,7 +73,7 @@ def audit(
             "role": roles[name], "source": f"models/{name}", "parameters": int(22_713_216 / (1 + i)) if i < 5 else None,
             "megabytes": 45.4 / (1 + i) if i < 5 else None,
             "accuracy": 0.90 - 0.02 * i, "accuracy_low": 0.87 - 0.02 * i,
-            "accuracy_high": 0.92 - 0.02 * i, "fingerprint": f"{i:x}" * 16,
+            "accuracy_high": 0.92 - 0.02 * i, "fingerprint": f"{i:x}" * 32,
         }
         for i, name in enumerate(names)
     }  # fmt: skip
@@ -93,14 +98,16 @@ def audit(
                 judge(entry, floors.get(d), pair["role"] == "twin")
     judged = [pair for pair in pairs if pair["role"] == "compressed"]
     settings = {"seed": 0, "confidence_level": 0.95, "dimensions": list(HEADLINES), "attack": "typos", "method": "lime"}
+    settings |= OPTIONS
     return {
         "schema": "trust_equivalence/1",
         "version": "0.1.0",
-        "signature": "trust_equivalence:0.1.0|attack=typos|data=5f1c|dimensions=6|margins=default|method=lime|seed=0",
+        "signature": "trust_equivalence:0.1.0|attack=typos|data=5f1c|dimensions=6|margins=default|method=lime|seed=0|"
+        + "|".join(f"{option}={value}" for option, value in sorted(OPTIONS.items())),
         "settings": settings | {"margins": {d: margin for d, (_, _, margin) in HEADLINES.items()}},
         "data": {
             "name": data, "examples": 400, "ood_examples": 200, "classes": ["negative", "positive"],
-            "fingerprint": "5f1c9d0a7be24c11",
+            "fingerprint": "5f1c9d0a7be24c115f1c9d0a7be24c11",
         },
         "models": models,
         "pairs": pairs,

@@ -57,8 +57,8 @@ def written(tmp_path_factory):
 
 
 def quick(dimension, pair):
-    """The metric's own plot for the first pair that asks; any small figure for the others, to save time."""
-    if pair["compressed"] in ("distilled", "twin"):
+    """The metric's own plot for the twin; any small figure for the others, to save time."""
+    if pair["compressed"] == "twin":
         return plot(dimension, pair)
     figure = Figure(figsize=(2, 1))
     figure.subplots().plot([0, 1], [0, pair["dimensions"][dimension]["value"]])
@@ -167,6 +167,26 @@ def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(report.os, "fsync", full)
     with pytest.raises(ValueError, match=r"report\.json: No space left on device$"):
         report.write_report(audit(), tmp_path, quick)
+
+
+def test_plots_of_the_same_data_are_kept_and_others_drawn(tmp_path):
+    found, asked = audit(compressed=("distilled",), twin=None), []
+
+    def counting(dimension, pair):
+        asked.append(dimension)
+        return quick(dimension, pair)
+
+    paths = report.write_report(found, tmp_path, counting)
+    before = [path.read_bytes() for path in paths]
+    assert asked == list(HEADLINES)
+    report.write_report(found, tmp_path, counting)
+    assert asked == list(HEADLINES)
+    drawn = next(path for path in paths if path.name.startswith("ood_divergence") and path.suffix == ".svg")
+    drawn.write_bytes(drawn.read_bytes().replace(b"<path", b"<blot", 1))
+    found["pairs"][0]["dimensions"]["calibration_gap"]["figures"]["ece"] += 0.01
+    report.write_report(found, tmp_path, counting)
+    assert asked == [*HEADLINES, "calibration_gap", "ood_divergence"]
+    assert drawn.read_bytes() in before
 
 
 def test_a_plot_that_cannot_be_drawn_is_named_and_the_rest_is_written(tmp_path):

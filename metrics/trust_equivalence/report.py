@@ -1,12 +1,17 @@
 """Where does a person read what an audit found? `write_report` puts it into a folder: page, tables, plots and data."""
 
+import contextlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from .array_metric import VERSION
 from .report_html import Drawn, Plots, page
 from .report_markdown import markdown, model_card
 from .report_plots import summary_plot
@@ -14,6 +19,7 @@ from .report_svg import inline_svg, pictures
 from .report_tables import models_table, pairwise_tables
 from .report_words import DIMENSIONS, Audit, Pair, clean, judged
 from .schema import SCHEMA
+from .store import digest
 
 
 def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], Any]) -> list[Path]:
@@ -30,7 +36,7 @@ def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], A
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.name for path in write_report(audit, folder, plot=None)]
     ['report.html', 'report.json', 'report.schema.json', 'report.md',
-     'pairwise.tex', 'models.tex', 'summary.svg', 'summary.png']
+     'pairwise.tex', 'models.tex', 'summary.svg', 'summary.png', 'drawn.json']
     """
     folder = Path(folder)
     plots: Plots = {}
@@ -47,12 +53,14 @@ def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], A
         write("model_card.md" if len(cards) == 1 else f"model_card.{name}.md", model_card(audit, pair))
     write("tables/pairwise.tex", pairwise_tables(audit))
     write("tables/models.tex", models_table(audit))
+    kept = Kept(folder / "plots")
     for name, content in pictures(summary_plot(audit)).items():
         write(f"plots/summary.{name}", content)
     for place, (pair, short) in enumerate(zip(audit["pairs"], pair_names(audit), strict=True)):
         for dimension in [name for name, entry in pair["dimensions"].items() if entry["status"] == "done"]:
             try:
-                drawn = pictures(plot(dimension, pair))
+                shown = [pair["dimensions"][dimension][key] for key in ("figures", "details")]
+                drawn = kept.pictures(f"{dimension}.{short}", shown, partial(plot, dimension, pair))
                 inlined = inline_svg(drawn["svg"].decode(), f"p{place}-{dimension}-", spoken(dimension, pair))
             except Exception as error:  # hours of audit must not be lost for a picture
                 plots[pair["name"], dimension] = Drawn("", f"{type(error).__name__}: {error}")
@@ -61,7 +69,32 @@ def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], A
                 plots[pair["name"], dimension] = Drawn(inlined)
             for name, content in drawn.items():
                 write(f"plots/{dimension}.{short}.{name}", content)
+    files.append(kept.close())
     return [write_whole(folder / "report.html", page(audit, plots)), *files]
+
+
+class Kept:
+    """Plots that an earlier report in this folder drew of the same data: drawing is most of a report's time."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.list = folder, folder / "drawn.json"
+        self.marks: dict[str, Any] = {}
+        self.before: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self.before = dict(json.loads(self.list.read_text(encoding="utf-8")))
+
+    def pictures(self, stem: str, data: Any, draw: Callable[[], Any]) -> dict[str, bytes]:
+        of = digest(data, VERSION, version("matplotlib"))
+        found: dict[str, bytes] = {}
+        with contextlib.suppress(OSError):
+            found = {kind: (self.folder / f"{stem}.{kind}").read_bytes() for kind in ("svg", "png")}
+        if not found or self.before.get(stem) != [of, *map(zlib.crc32, found.values())]:
+            found = pictures(draw())
+        self.marks[stem] = [of, *map(zlib.crc32, found.values())]
+        return found
+
+    def close(self) -> Path:
+        return write_whole(self.list, json.dumps(self.marks))
 
 
 def spoken(dimension: str, pair: Pair) -> str:

@@ -39,7 +39,7 @@ def explanation(audit: Audit, item: dict[str, Any]) -> dict[str, Any]:
             }
             for word, weight in listed
         ]
-        sides.append({"kind": kind, "name": clean(pair[kind]), "words": rows})
+        sides.append({"kind": kind, **named(pair, kind), "words": rows})
     return {
         "index": item["index"],
         "gold": clean(item["gold"]),
@@ -47,6 +47,12 @@ def explanation(audit: Audit, item: dict[str, Any]) -> dict[str, Any]:
         "parts": [shown(marked_words(text, sets["compressed"], sets["large"])) for text in texts],
         "sides": sides,
     }
+
+
+def named(pair: Pair, kind: str) -> dict[str, str]:
+    """A model's name, and which of the two it is where the name does not say so."""
+    name = clean(pair[kind])
+    return {"name": name, "role": "" if name == kind else f" ({kind})"}
 
 
 def top(pair: Pair) -> int:
@@ -85,7 +91,7 @@ def attack(audit: Audit, item: dict[str, Any]) -> dict[str, Any]:
         broken = outcome["status"] == "broken"
         before, after = ([t] if isinstance(t, str) else t for t in (outcome["text"], outcome["adversarial"]))
         parts = [shown(changes(old, new)) for old, new in zip(before, after, strict=True)] if broken else []
-        sides.append({"kind": kind, "name": clean(pair[kind]), "says": says_of(outcome), "parts": parts})
+        sides.append({"kind": kind, **named(pair, kind), "says": says_of(outcome), "parts": parts})
     return {"index": item["index"], "gold": clean(item["gold"]), "sides": sides}
 
 

@@ -198,17 +198,18 @@ def strip(audit: Audit, entry: Entry) -> dict[str, Any] | None:
         "bar": (low, round(high - low, 2)),
         "dot": percent(span.middle, ends) if ends[0] <= span.middle <= ends[1] else None,
         "beyond": f"{span.middle:.0f}x " if span.middle > ends[1] else "",
-        "off": "right" if span.high > ends[1] else "left" if span.low < ends[0] else "",
+        "off": ["left"] * (span.low < ends[0]) + ["right"] * (span.high > ends[1]),
         "floor": (floor[0], round(floor[1] - floor[0], 2)) if floor else None,
         "label": f"{label}; margin {number(entry['margin'])}",
     }
 
 
-def ticks(audit: Audit) -> list[tuple[float, str]]:
+def ticks(audit: Audit) -> list[tuple[float, str, str]]:
+    """Where they are, what they say, and on which side of their line."""
     ends = reach(audit)
     zero = "twin" if models_of(audit, "twin") else "0"
-    more = [(percent(x, ends), f"{x}x") for x in range(2, int(ends[1]) + 1)]
-    return [(percent(0, ends), zero), (percent(1, ends), "margin"), *more[1::2]]
+    more = [(percent(x, ends), f"{x}x", "") for x in range(3, int(ends[1]) + 1, 2)]
+    return [(percent(0, ends), zero, "before"), (percent(1, ends), "margin", "after"), *more]
 
 
 def percent(value: float, ends: tuple[float, float]) -> float:
@@ -252,16 +253,19 @@ def dimension_of(audit: Audit, name: str, plots: Plots) -> dict[str, Any]:
     pairs = [pair for pair in pairs if pair["role"] != "other"] or pairs
     entries = [pair["dimensions"][name] for pair in pairs]
     kinds = {entry["kind"] for entry in entries if entry["status"] == "done"}
+    if not kinds and len({entry["reason"] for entry in entries}) == 1:
+        pairs, entries = pairs[:1], entries[:1]  # why nothing was measured is said once
+    cells = [
+        dimension_cell(pair, entry, plots.get((pair["name"], name), Drawn("")), first=pair is pairs[0])
+        for pair, entry in zip(pairs, entries, strict=True)
+    ]
     reads = [f"The figure: {headline_of(audit, name)}."] * bool(kinds)
     return {
         "anchor": name,
         "question": question(name),
         "asks": DIMENSIONS[name].asks,
         "reads": " ".join([*reads, *(READS[kind] for kind in READS if kind in kinds)]),
-        "cells": [
-            dimension_cell(pair, entry, plots.get((pair["name"], name), Drawn("")), first=pair is pairs[0])
-            for pair, entry in zip(pairs, entries, strict=True)
-        ],
+        "cells": cells,
     }
 
 

@@ -40,7 +40,7 @@ def markdown(audit: Audit) -> str:
     if len(audit["models"]) > 2:
         parts += ["## Every pair", *(matrix(audit, name) for name in measured(audit))]
     settings = [[md(name), md(plain(value))] for name, value in audit["settings"].items()]
-    parts += ["## Settings", table(["setting", "value"], settings), f"Signature: {md(audit['signature'])}"]
+    parts += ["## Settings", table(["setting", "value"], settings), signature(audit)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -70,9 +70,7 @@ def sentences(pair: Pair) -> str:
     lines = []
     for name, entry in pair["dimensions"].items():
         says = entry["sentence"] if entry["status"] == "done" else entry["reason"]
-        needed = entry["examples_needed"] if status(entry) == "inconclusive" else None
-        more = f" About {needed:,} examples would settle it." if needed else ""
-        lines.append(f"- **{DIMENSIONS[name].question}** {md(says)}{more}")
+        lines.append(f"- **{DIMENSIONS[name].question}** {md(says)}")
     return "\n".join(lines)
 
 
@@ -98,6 +96,10 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
 
 
+def signature(audit: Audit) -> str:
+    return f"Signature:\n\n```text\n{clean(audit['signature'])}\n```"
+
+
 def md(text: str) -> str:
     """A text that Markdown and HTML leave as it is, in a table too.
 
@@ -121,7 +123,7 @@ def model_card(audit: Audit, pair: Pair) -> str:
         f"**{says.word}.** {says.sentence} {tried}",
         verdicts(audit, pair),
         sentences(pair),
-        f"Signature: {md(audit['signature'])} ({PROJECT})",
+        signature(audit),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

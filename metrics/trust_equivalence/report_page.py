@@ -44,9 +44,9 @@ MACROS = """
 {% if at.dot is not none %}
 <span class="dot {{ row.found }}" style="left:{{ at.dot }}%"></span>
 {% endif %}
-{% if at.off %}
-<span class="off {{ at.off }}">{{ at.beyond }}{{ "▸" if at.off == "right" else "◂" }}</span>
-{% endif %}
+{% for side in at.off %}
+<span class="off {{ side }}">{{ at.beyond }}{{ "▸" if side == "right" else "◂" }}</span>
+{% endfor %}
 </div>
 {%- endmacro -%}
 
@@ -181,8 +181,8 @@ VERDICTS = """
 <th scope="col" role="columnheader">question</th>
 <th scope="col" role="columnheader">verdict</th>
 <th scope="col" role="columnheader" class="where"><div class="ticks">
-{% for place, name in ticks %}
-<span style="left:{{ place }}%">{{ name }}</span>
+{% for place, name, side in ticks %}
+<span class="{{ side }}" style="left:{{ place }}%">{{ name }}</span>
 {% endfor %}
 </div></th>
 <th scope="col" role="columnheader" class="num">figure, {{ interval_name }}</th>
@@ -305,7 +305,7 @@ EXAMPLES = """
 {{ segments(item.parts) }}
 <div class="two">
 {% for side in item.sides %}
-<div><div class="of of-{{ side.kind }}"><bdi>{{ side.name }}</bdi> ({{ side.kind }})</div>
+<div><div class="of of-{{ side.kind }}"><bdi>{{ side.name }}</bdi>{{ side.role }}</div>
 <ul class="words of-{{ side.kind }}">
 {% for word in side.words %}
 <li{{ " class=against" if word.against }}><span class="word"><bdi>{{ word.word }}</bdi></span>
@@ -332,7 +332,7 @@ EXAMPLES = """
 <article class="example"><p class="soft">Example {{ item.index }} · labelled <bdi>{{ item.gold }}</bdi></p>
 {% for side in item.sides %}
 <div class="outcome">
-<p><span class="of of-{{ side.kind }}"><bdi>{{ side.name }}</bdi> ({{ side.kind }})</span>
+<p><span class="of of-{{ side.kind }}"><bdi>{{ side.name }}</bdi>{{ side.role }}</span>
 <span class="soft">{{ side.says }}</span></p>
 {% if side.parts %}
 {{ segments(side.parts) }}

@@ -11,6 +11,7 @@ from .report_words import (
     clean,
     figure_name,
     in_margins,
+    judged,
     models_of,
     number,
     reach,
@@ -30,19 +31,19 @@ def summary_plot(audit: Audit) -> Any:
     """
     from matplotlib.figure import Figure
 
-    pairs = [pair for pair in audit["pairs"] if pair["role"] != "twin"] or audit["pairs"]
+    pairs = judged(audit) or audit["pairs"]
     most = max((len(pair["dimensions"]) for pair in pairs), default=1)
     columns = 1 if len(pairs) < 3 else 2
     rows = -(-max(1, len(pairs)) // columns)
-    size = (9.0 if columns == 1 else 15.0, 0.9 + rows * (0.75 + 0.42 * most))
+    size = (9.0 if columns == 1 else 15.0, 1.2 + rows * (0.75 + 0.42 * most))
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False).flat
+    panels, twin = figure.subplots(rows, columns, squeeze=False).flatten(), bool(models_of(audit, "twin"))
     for panel, pair in zip(panels, pairs, strict=False):
-        draw_pair(panel, pair, reach(audit), twin=bool(models_of(audit, "twin")))
-    for panel in list(panels):
+        draw_pair(panel, pair, reach(audit), twin)
+    for panel in panels[len(pairs) :]:
         panel.set_axis_off()
-    beyond = "beyond the twin's, " if models_of(audit, "twin") else ""
-    figure.supxlabel(f"divergence {beyond}in margins", fontsize=9)
+    for panel in panels[max(0, len(pairs) - columns) : len(pairs)]:
+        panel.set_xlabel(f"divergence {'beyond the twin, ' if twin else ''}in margins", fontsize=9)
     handles, labels = legend()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
     return figure
@@ -57,9 +58,7 @@ def draw_pair(panel: Any, pair: Pair, ends: tuple[float, float], twin: bool) -> 
     for row, (_, entry) in enumerate(entries):
         span, found = in_margins(entry), status(entry)
         words = found if entry["status"] != "done" or found == "reference" else f"{SIGNS[found]} {found}"
-        if span is None:
-            panel.text(0.06, row, clean(entry["reason"])[:90], va="center", fontsize=8, color=GREY, parse_math=False)
-        else:
+        if span is not None:
             if span.floor:
                 panel.hlines(row, *(within(end, ends) for end in span.floor), color=FLOOR, linewidth=9, zorder=1)
             low, middle, high = (within(x, ends) for x in (span.low, span.middle, span.high))
@@ -73,8 +72,10 @@ def draw_pair(panel: Any, pair: Pair, ends: tuple[float, float], twin: bool) -> 
         panel.text(1.015, row, words, transform=panel.get_yaxis_transform(), va="center", fontsize=8.5)
     panel.set_yticks(range(len(entries)), [DIMENSIONS[name].question for name, _ in entries])
     panel.set(xlim=ends, ylim=(len(entries) - 0.4, -0.6))
-    ticks = range(2, int(ends[1]) + 1)
-    panel.set_xticks([0, 1, *ticks], ["twin" if twin else "0", "margin", *map(str, ticks)])
+    ticks = range(3, int(ends[1]) + 1)
+    panel.set_xticks([0, 1, *ticks], ["twin " if twin else "0", "margin", *map(str, ticks)])
+    for label, side in zip(panel.get_xticklabels(), ("right" if twin else "center", "left"), strict=False):
+        label.set_horizontalalignment(side)
     panel.tick_params(axis="both", length=0)
     panel.spines[["top", "right", "left"]].set_visible(False)
     names = [drawable(shorten(clean(pair[key]))) for key in ("compressed", "large")]

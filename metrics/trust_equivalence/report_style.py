@@ -144,6 +144,8 @@ td small, th small { display: block; font-weight: 400; }
 .strip.inconclusive { color: var(--inconclusive); } .strip.reference { color: var(--soft); }
 .ticks { position: relative; height: 1.2rem; font-size: .75rem; font-weight: 400; }
 .ticks span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
+.ticks .before { transform: translateX(-100%); padding-right: .1rem; }
+.ticks .after { transform: none; }
 .legend {
   display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; font-size: .875rem; color: var(--soft); margin: 0 0 1.2rem;
   padding: 0; list-style: none;
@@ -247,7 +249,8 @@ del { color: var(--soft); text-decoration: line-through; }
 .outcome p { margin-bottom: .2rem; }
 
 .settings {
-  display: grid; grid-template-columns: minmax(8rem, 14rem) 1fr; gap: .3rem 1.5rem; font-size: .9375rem; margin: 0;
+  display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 2fr); gap: .3rem 1.5rem; max-width: 52rem;
+  margin: 0; font-size: .9375rem; overflow-wrap: anywhere;
 }
 .settings dt { color: var(--soft); } .settings dd { margin: 0; }
 pre {

@@ -163,7 +163,8 @@ def alignment(figures: dict[str, Any]) -> tuple[str, str]:
 
 
 def preamble(audit: Audit) -> str:
-    return "% " + clean(audit["signature"]) + "\n% \\usepackage{booktabs}\n"
+    needs = "\\usepackage{booktabs}; names in other than Latin letters need XeLaTeX or LuaLaTeX"
+    return f"% {clean(audit['signature'])}\n% {needs}\n"
 
 
 def table(caption: str, label: str, head: list[str], rows: list[list[str]], escaped: bool = False) -> str:

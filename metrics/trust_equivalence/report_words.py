@@ -66,7 +66,7 @@ FIGURES = {
 }
 READS = {
     "overlap": "1 would be all in common, 0 nothing.",
-    "gap": "0 would be no difference; above 0 the first model's figure is the higher one, below 0 the lower.",
+    "gap": "0 would be no difference; above 0 the compressed model's is the higher one, below 0 the lower.",
 }
 SIGNS = {"equivalent": "=", "different": "≠", "inconclusive": "?", "failed": "!", "skipped": "-", "reference": "·"}
 
@@ -208,7 +208,7 @@ WIDEST = 6.0
 
 def reach(audit: Audit) -> tuple[float, float]:
     """From where to where the summary's axis goes, in margins; what lies beyond is drawn at its end, as an arrow."""
-    pairs = [pair for pair in audit["pairs"] if pair["role"] != "twin"]
+    pairs = judged(audit) or audit["pairs"]
     spans = [in_margins(entry) for pair in pairs for entry in pair["dimensions"].values()]
     ends = [end for span in spans if span for end in (span.low, span.high)]
     return max(-3.0, min([-0.5, *ends])) - 0.25, min(WIDEST, max([2.0, *ends])) + 0.25
