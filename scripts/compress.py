@@ -23,7 +23,7 @@ import finetune
 import torch
 import transformers
 from from_metrics import helper
-from starting_model import checkpoint
+from starting_model import checkpoint, opening
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import cached_file
 
@@ -87,13 +87,10 @@ def compress(options: argparse.Namespace) -> None:
 
 def load(path: str | Path) -> Any:
     """A trained classifier in evaluation, in the precision that it was saved in."""
-    try:
+    with opening(str(path)):
         model, told = AutoModelForSequenceClassification.from_pretrained(
             path, use_safetensors=True, dtype="auto", output_loading_info=True
         )
-    except (OSError, ValueError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"{path} is no checkpoint with safetensors that could be loaded: {reason}") from None
     if told["missing_keys"]:
         raise ValueError(f"{path} has no trained classification head: {sorted(told['missing_keys'])[0]} is missing")
     return model.eval()

@@ -98,9 +98,8 @@ def read_options(argv: list[str]) -> argparse.Namespace:
 
 def finetune(options: argparse.Namespace, command: str) -> dict[str, Any]:
     """Train as the options say, save, and return what `training.json` holds."""
-    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
-        raise ValueError(f"{options.out} is there already: give another --out, or remove it")
     started = time.monotonic()
+    check(options)
     train, held_out = training_data(options)
     set_seed(options.seed)
     model, tokenizer = starting_model(
@@ -122,7 +121,6 @@ def finetune(options: argparse.Namespace, command: str) -> dict[str, Any]:
     if options.large:
         large = answers(options.large, "the large model", model, tokenizer, held_out, options.bf16)
         measure = beside(large, held_out)
-    options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.out, prefix="epochs-") as epochs:
         trainer = Distiller(
             model=model,
@@ -140,7 +138,8 @@ def finetune(options: argparse.Namespace, command: str) -> dict[str, Any]:
         history = [entry for entry in trainer.state.log_history if "eval_accuracy" in entry]
         best = max(history, key=lambda entry: entry["eval_accuracy"])
     (model.half() if options.half else model).save_pretrained(options.out)
-    tokenizer.backend_tokenizer.no_truncation()  # the length of this training is no property of the tokenizer
+    if tokenizer.is_fast:
+        tokenizer.backend_tokenizer.no_truncation()  # the length of this training is no property of the tokenizer
     tokenizer.save_pretrained(options.out)
     record = {
         "command": command,
@@ -158,6 +157,23 @@ def finetune(options: argparse.Namespace, command: str) -> dict[str, Any]:
     }
     (options.out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
     return record
+
+
+def check(options: argparse.Namespace) -> None:
+    """What can be known to be wrong before anything is loaded; makes the folder, so that it is known to be writable."""
+    for name in ("epochs", "batch_size", "max_length", "limit", "layers", "width", "heads", "vocabulary"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be 1 or more, got {value}")
+    for name in ("learning_rate", "temperature", "clip"):
+        if not getattr(options, name) > 0:
+            raise ValueError(f"--{name.replace('_', '-')} must be positive, got {getattr(options, name)}")
+    for name in ("mix", "warmup"):
+        if not 0 <= getattr(options, name) <= 1:
+            raise ValueError(f"--{name} must lie from 0 to 1, got {getattr(options, name)}")
+    if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
+        raise ValueError(f"{options.out} is there already: give another --out, or remove it")
+    options.out.mkdir(parents=True, exist_ok=True)
 
 
 # What is learned, and by what.

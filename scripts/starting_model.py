@@ -1,6 +1,7 @@
 """What does training begin with? A checkpoint, or a new small model of its kind, whole or with fewer word pieces."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def starting_model(
     reads `max_length` tokens; `reuse_embeddings`: its word embeddings begin as those of `source`, cut to its width.
     """
     source = checkpoint(source)
-    config, tokenizer = configured(source, classes), AutoTokenizer.from_pretrained(source)
+    with opening(source):
+        config, tokenizer = configured(source, classes), AutoTokenizer.from_pretrained(source)
     if tokenizer.pad_token_id is None:
         raise ValueError(f"the tokenizer of {source} has no padding token, which texts of several lengths need")
     rows = None
@@ -73,9 +75,20 @@ def configured(source: str, classes: Sequence[str]) -> Any:
 
 def pretrained(source: str, config: Any) -> Any:
     """In float32, since training in half precision loses small steps; a head for other classes is begun anew."""
-    return AutoModelForSequenceClassification.from_pretrained(
-        source, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True
-    )
+    with opening(source):
+        return AutoModelForSequenceClassification.from_pretrained(
+            source, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True
+        )
+
+
+@contextmanager
+def opening(source: str) -> Iterator[None]:
+    """Each library has errors of its own for a checkpoint that is none; here they become one sentence."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{source} is no checkpoint that could be loaded: {reason}") from error
 
 
 def shape(config: Any, layers: int | None, width: int | None, heads: int | None) -> None:

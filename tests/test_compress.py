@@ -179,7 +179,7 @@ def test_bad_input_ends_with_one_sentence(large, tmp_path, capsys):
         "got [1, 0]": ["drop-layers", large, "--keep", "1", "0", *out],
         "there is no folder ./nowhere": ["int8", "./nowhere", *out],
         "full is there already": ["prune", large, "--out", tmp_path / "full"],
-        "is no checkpoint with safetensors": ["prune", tmp_path / "full", *out],
+        "is no checkpoint that could be loaded": ["prune", tmp_path / "full", *out],
     }
     for sentence, argv in wrong.items():
         assert compress.main([str(word) for word in argv]) == 2

@@ -11,7 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny_models import checkpoint
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertForSequenceClassification
+from tokenizers import Tokenizer, models
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -68,9 +74,9 @@ def weights(folder):
 def fails(capsys, *argv):
     """The sentence with which it ends."""
     assert finetune.main([str(word) for word in argv]) == 2
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("finetune.py: ")]
-    assert len(lines) == 1
-    return lines[0]
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("finetune.py: ")
+    return last
 
 
 # What is written.
@@ -332,6 +338,18 @@ def test_bad_input_ends_with_one_sentence(start, trained, data, tmp_path, capsys
     use = [*model, "--dataset", csv, "--eval-dataset", csv]
     wrong = {
         "has no column 'text'; its columns are sentence, label": [*use, "--text", "text"],
+        "full is no checkpoint that could be loaded": [*use, "--model", tmp_path / "full"],
+        "--epochs must be 1 or more, got 0": [*use, "--epochs", "0"],
+        "--limit must be 1 or more, got -3": [*use, "--limit", "-3"],
+        "--temperature must be positive, got 0.0": [*use, "--temperature", "0"],
+        "--mix must lie from 0 to 1, got 2.0": [*use, "--mix", "2"],
+        "a BPE vocabulary cannot be trimmed; expected": [
+            *use,
+            "--model",
+            byte_pairs(tmp_path / "b"),
+            "--vocabulary",
+            9,
+        ],
         "there is no folder ./nowhere": [*use, "--model", "./nowhere"],
         "there is no file nowhere.csv": [*use, "--dataset", "nowhere.csv"],
         "empty.csv holds no rows": [*use, "--dataset", tmp_path / "empty.csv"],
@@ -353,6 +371,14 @@ def test_bad_input_ends_with_one_sentence(start, trained, data, tmp_path, capsys
         assert sentence in fails(capsys, *argv)
         assert not new.exists() or not any(new.iterdir()), sentence
     assert (tmp_path / "full" / "mine.txt").read_text() == "keep me"
+
+
+def byte_pairs(folder):
+    """The tiny checkpoint with a tokenizer of the kind that GPT-2 and RoBERTa have."""
+    checkpoint(folder)
+    made = Tokenizer(models.BPE({"<pad>": 0, "a": 1, "b": 2, "ab": 3}, [("a", "b")]))
+    PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>").save_pretrained(folder)
+    return folder
 
 
 def encoder_alone(folder):
