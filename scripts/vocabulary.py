@@ -20,7 +20,9 @@ def trim(tokenizer: Any, texts: list[str], size: int) -> tuple[Any, list[int]]:
 
     Special tokens and single characters of Latin script come first, whether they are used or not.
     """
-    state = json.loads(tokenizer.backend_tokenizer.to_str()) if tokenizer.is_fast else {"model": {"type": "slow"}}
+    if not tokenizer.is_fast:
+        raise ValueError(f"the vocabulary of a {type(tokenizer).__name__} cannot be trimmed: it is written in Python")
+    state = json.loads(tokenizer.backend_tokenizer.to_str())
     if state["model"]["type"] not in KINDS:
         raise ValueError(f"a {state['model']['type']} vocabulary cannot be trimmed; expected {' or '.join(KINDS)}")
     pieces: dict[str, int] = state["model"]["vocab"]
