@@ -39,7 +39,7 @@ def confidence_tab(models: Models, large: Any, compressed: Any, tab: Any) -> Non
         figures = gr.JSON(label="figures", show_label=False)
     handler = Confidence(models)
     inputs, outputs = [large, compressed, bins, binning], [page, figures]
-    changes = [bins.release, binning.change, large.change, compressed.change, tab.select]
+    changes = [bins.change, binning.change, large.change, compressed.change, tab.select]
     gr.on(
         changes[:2],
         handler.answer,

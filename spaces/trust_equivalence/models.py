@@ -9,6 +9,7 @@ import hub
 from limits import Kept, OutOfTime, watch_clock
 from measures import audit
 
+DTYPE = "float32"  # whatever the weights are kept in: processors without a GPU are slow at anything shorter
 HUB_MODELS = 3  # that are kept in memory
 PAIRS = 24
 FETCHING = 120  # seconds that a model from the Hub waits while another one is fetched
@@ -58,7 +59,7 @@ class Models:
 
     def __init__(self, family: dict[str, Any] | None = None):
         self.sample = family or audit.bundled()
-        opened = audit.open(self.sample["large"], self.sample["compressed"], self.sample.get("twin"))
+        opened = audit.open(self.sample["large"], self.sample["compressed"], self.sample.get("twin"), dtype=DTYPE)
         self.bundled: dict[str, Opened] = {name: self.take(predictor) for name, predictor in opened.items()}
         self.fetched = Kept(HUB_MODELS)
         self.pairs = Kept(PAIRS)
@@ -95,7 +96,7 @@ class Models:
         if not self.fetching.acquire(timeout=FETCHING):
             raise OutOfTime
         try:
-            return hub.fetch(name, lambda folder: self.take(audit.open(folder)["large"]))
+            return hub.fetch(name, lambda folder: self.take(audit.open(folder, dtype=DTYPE)["large"]))
         finally:
             self.fetching.release()
 
