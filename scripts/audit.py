@@ -124,7 +124,7 @@ def sampled(given: dict[str, Any], limit: int | None, seed: int) -> dict[str, An
     for together in (("texts", "references"), ("ood_texts",)):
         if given.get(together[0]) is not None and len(given[together[0]]) > limit:
             kept = sorted(np.random.default_rng(seed).permutation(len(given[together[0]]))[:limit].tolist())
-            given |= {name: [given[name][i] for i in kept] for name in together}
+            given = given | {name: [given[name][i] for i in kept] for name in together}
     return given
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .array_metric import VERSION
+from .array_metric import VERSION, read_options
 from .dimensions import DIMENSIONS, ORDER, entry_of
 from .intervals import share_interval
 from .members import Member
@@ -88,6 +88,7 @@ def work_once(
     desk: Desk, references: Any, ood_texts: list[Text] | None, options: Any
 ) -> tuple[Work, dict[str, Any], dict[str, str]]:
     """What every model says; what the models are; and why a dimension is left out, for those that are."""
+    check_settings(options)
     about = {member.name: member.about(desk.store) for member in desk.members}
     check_classes(about)
     labels = gold(gold_labels(references, len(desk.texts)), classes_of(about["large"]), options.labels)
@@ -117,6 +118,18 @@ def classes_of(about: dict[str, Any]) -> Any:
         classes, names = about["classes"], about["names"]
 
     return Classes
+
+
+def check_settings(options: Any) -> None:
+    """What a metric would not take is said before hours of work, not after."""
+    settings = {
+        "calibration_gap": {"n_bins": options.n_bins, "binning": options.binning},
+        "ood_divergence": {"score": options.score, "keep": options.keep},
+        "attribution_alignment": explain_settings(options) | {"k": options.k},
+        "attack_divergence": attack_settings(options),
+    }
+    for name in (name for name in options.asked if name in settings):
+        read_options(metric_named(name, options.metrics).options, settings[name])
 
 
 def check_classes(about: dict[str, dict[str, Any]]) -> None:
@@ -181,15 +194,7 @@ def do_work(
 
 def explain(desk: Desk, work: Work, indices: list[int], options: Any) -> None:
     metric = metric_named("attribution_alignment", options.metrics)
-    features = max(20, *options.k) if options.method == "lime" else None
-    settings = {
-        "method": options.method,
-        "explain": options.explain,
-        "samples": options.samples if options.method in ("lime", "shap") else None,
-        "features": features,
-        "runs": options.runs,
-        "seed": options.seed,
-    }
+    settings = explain_settings(options)
 
     def run(models: dict[str, Any], todo: dict[str, list[int]]) -> Iterable[tuple[int, str, Any]]:
         given = settings | {"labels": options.labels, "k": options.k}
@@ -201,11 +206,20 @@ def explain(desk: Desk, work: Work, indices: list[int], options: Any) -> None:
     work.failures |= {("attribution_alignment", name): reason for name, reason in reasons.items()}
 
 
+def explain_settings(options: Any) -> dict[str, Any]:
+    return {
+        "method": options.method,
+        "explain": options.explain,
+        "samples": options.samples if options.method in ("lime", "shap") else None,
+        "features": max(20, *options.k) if options.method == "lime" else None,
+        "runs": options.runs,
+        "seed": options.seed,
+    }
+
+
 def attack(desk: Desk, work: Work, indices: list[int], pairs: list[Pair], options: Any) -> None:
     metric = metric_named("attack_divergence", options.metrics)
-    settings = {"attack": options.attack, "seed": options.seed, **(options.attack_options or {})}
-    if options.max_queries is not None:
-        settings["max_queries"] = options.max_queries
+    settings = attack_settings(options)
 
     def run(models: dict[str, Any], todo: dict[str, list[int]]) -> Iterable[tuple[int, str, Any]]:
         return metric.attack(desk.texts, work.gold.tolist(), models, indices=todo, labels=options.labels, **settings)
@@ -218,6 +232,11 @@ def attack(desk: Desk, work: Work, indices: list[int], pairs: list[Pair], option
     both_ways = [way for a, b in pairs if a in whole and b in whole for way in ((a, b), (b, a))]
     work.transfers, reasons = transfers(desk, whole, both_ways, work.gold)
     work.failures |= {("attack_divergence", name): reason for name, reason in reasons.items()}
+
+
+def attack_settings(options: Any) -> dict[str, Any]:
+    settings = {"attack": options.attack, "seed": options.seed, "max_queries": options.max_queries}
+    return settings | (options.attack_options or {})
 
 
 def known_as(value: Any) -> Any:

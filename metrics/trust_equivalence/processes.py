@@ -20,9 +20,13 @@ class Processes:
     def __init__(self) -> None:
         self.rank, self.count, self.device = 0, 1, None
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            import torch
             from accelerate import PartialState
+            from accelerate.utils import parse_flag_from_env
 
-            state = PartialState(timeout=PATIENCE)
+            machine = getattr(torch, "accelerator", torch.cuda)  # torch.accelerator came with 2.6
+            cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not machine.is_available()
+            state = PartialState(cpu, timeout=PATIENCE)
             self.rank, self.count, self.device = state.process_index, state.num_processes, state.device
 
     def deal(self, items: Sequence[T]) -> list[T]:
