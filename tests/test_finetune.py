@@ -1,5 +1,6 @@
 """scripts/finetune.py: real training of tiny models on tiny files, and one sentence for everything that cannot work."""
 
+import doctest
 import json
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from transformers import (
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 import finetune  # noqa: E402
+import from_metrics  # noqa: E402
 import labelled_texts  # noqa: E402
 import starting_model  # noqa: E402
 import vocabulary  # noqa: E402
@@ -319,6 +321,14 @@ def word_pieces(folder):
     words = ["[PAD]", "[unused0]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
     (folder / "vocab.txt").write_text("\n".join([*words, "sad", "happy", "un", "##happy", "##ness"]), encoding="utf-8")
     return BertTokenizerFast(str(folder / "vocab.txt"))
+
+
+@pytest.mark.parametrize("module", [labelled_texts, starting_model, from_metrics], ids=lambda module: module.__name__)
+def test_examples_of_the_helpers_run(module, request):
+    found = doctest.DocTestFinder().find(module, globs=vars(module) | {"getfixture": request.getfixturevalue})
+    runner = doctest.DocTestRunner()
+    assert sum(runner.run(test).attempted for test in found) > 0
+    assert runner.summarize().failed == 0
 
 
 # One sentence each.
