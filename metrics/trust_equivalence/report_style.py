@@ -97,6 +97,7 @@ thead th { font-size: .8125rem; font-weight: 600; color: var(--soft); vertical-a
 tbody th { font-weight: 600; }
 .num { text-align: right; white-space: nowrap; }
 td small, th small { display: block; font-weight: 400; }
+.overview th:first-child { position: sticky; left: 0; background: var(--paper); }
 .overview td, .overview thead th + th { min-width: 8.5rem; }
 .overview th[scope=row] { min-width: 9.5rem; }
 .overview.many { font-size: .8125rem; }
@@ -198,16 +199,19 @@ figcaption { color: var(--soft); font-size: .875rem; margin-top: .5rem; }
 /* Heat maps. */
 .heat { width: auto; }
 .heat th, .heat td { border: 0; padding: 0; }
+.heat tbody th, .heat thead td { position: sticky; left: 0; background: var(--card); }
 .heat tbody th {
-  padding-right: 1.2rem; font-weight: 400; vertical-align: middle; min-width: 6rem; max-width: 18rem;
+  padding-right: 1.2rem; font-weight: 400; vertical-align: middle; min-width: 6rem; max-width: min(18rem, 45vw);
 }
-.heat thead th { padding: 0 .4rem .5rem; text-align: center; font-weight: 400; max-width: 8rem; min-width: 5rem; }
+.heat thead th {
+  padding: 0 .4rem .5rem; text-align: center; font-weight: 400; max-width: 8rem; min-width: min(5rem, 17vw);
+}
 .heat td {
-  text-align: center; height: 3.2rem; min-width: 5rem; border: 2px solid var(--card); border-radius: 6px;
+  text-align: center; height: 3.2rem; min-width: min(5rem, 17vw); border: 2px solid var(--card); border-radius: 6px;
   vertical-align: middle;
   background: color-mix(in srgb, var(--hue, var(--shared)) calc(var(--level) * var(--step)), var(--wash));
 }
-.heat td.empty { background: none; color: var(--soft); }
+.heat tbody .empty { background: none; color: var(--soft); }
 .heat td.minus { --hue: var(--large); } .heat td.plus { --hue: var(--compressed); }
 .matrices { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1.2rem; }
 .matrices.many { grid-template-columns: minmax(0, 1fr); }
