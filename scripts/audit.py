@@ -18,6 +18,7 @@ from typing import Any
 import evaluate
 import labelled_texts
 import numpy as np
+import quiet  # noqa: F401
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent

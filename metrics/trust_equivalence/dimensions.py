@@ -19,6 +19,8 @@ ORDER = (
     "attack_divergence",
 )
 Entry = dict[str, Any]
+
+LEAST_MARGIN = 0.01  # of an excess over the twin, in an overlap
 Columns = tuple[np.ndarray, np.ndarray]  # which examples, and a row of numbers for each
 
 
@@ -31,7 +33,7 @@ class Dimension:
     expected: str | None  # the figure that says what chance gives
     most: str | None  # the figure that says what is possible
     least: int  # examples that it needs
-    margin: float  # of the excess over the twin
+    margin: float  # of the excess over the twin: of an overlap, as a part of what twin and large share beyond chance
     alone: float  # of the divergence itself, where there is no twin
     measure: Callable[..., Entry]  # (metric, work, small, large, options, level) -> figures, with details
     columns: Callable[..., Columns] | None  # what a pair's sums are made of, for the paired excess
@@ -53,7 +55,7 @@ def entry_of(
     for end, place in (("", "value"), ("_low", "low"), ("_high", "high")):
         entry[f"floor{end}"] = twin[place] if twin else None
     examples = count_of(name, work, figures)
-    margin = options.margin_of(name, dimension.alone if twin is None else dimension.margin)
+    margin = options.margin_of(name, dimension.alone if twin is None else margin_beside(dimension, twin))
     if twin is None:
         divergence, ends = (of_overlap if dimension.kind == "overlap" else of_gap)(value, interval)
     else:
@@ -63,6 +65,14 @@ def entry_of(
     entry |= {"verdict": judgement.verdict if judged else None, "examples": examples}
     entry |= {"examples_needed": judgement.examples_needed if judged else None}
     return entry | {"figures": figures, "details": details}
+
+
+def margin_beside(dimension: Dimension, twin: Entry) -> float:
+    """What the excess over the twin may be. An overlap of large and twin that is hardly above chance leaves no room for
+    a margin of a fixed size: whatever shares nothing at all would lie within it."""
+    if dimension.kind == "gap":
+        return dimension.margin
+    return max(LEAST_MARGIN, dimension.margin * (twin["value"] - twin["expected"]))
 
 
 def excess_over_twin(
@@ -221,7 +231,7 @@ def as_columns(examples: Any, *columns: Any) -> Columns:
 
 DIMENSIONS = {
     "prediction_error_jaccard": Dimension(
-        "jaccard", "overlap", "expected_jaccard", "max_jaccard", 2, 0.1, 0.5, errors, error_columns
+        "jaccard", "overlap", "expected_jaccard", "max_jaccard", 2, 0.2, 0.5, errors, error_columns
     ),
     "calibration_gap": Dimension("ece_gap", "gap", None, None, 2, 0.03, 0.03, calibration, None),
     "representation_overlap": Dimension(
@@ -230,16 +240,16 @@ DIMENSIONS = {
         "expected_neighbor_jaccard_at_{neighbors}",
         None,
         12,
-        0.1,
+        0.2,
         0.5,
         representation,
         neighbor_columns,
     ),
     "ood_divergence": Dimension(
-        "flagged_jaccard", "overlap", "expected_flagged_jaccard", None, 2, 0.1, 0.5, strangeness, None
+        "flagged_jaccard", "overlap", "expected_flagged_jaccard", None, 2, 0.2, 0.5, strangeness, None
     ),
     "attribution_alignment": Dimension(
-        "jaccard_at_{k}", "overlap", "expected_jaccard_at_{k}", None, 2, 0.1, 0.5, reasons, reason_columns
+        "jaccard_at_{k}", "overlap", "expected_jaccard_at_{k}", None, 2, 0.2, 0.5, reasons, reason_columns
     ),
     "attack_divergence": Dimension("accuracy_fall_gap", "gap", None, None, 2, 0.1, 0.1, attacks, attack_columns),
 }
