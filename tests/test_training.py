@@ -161,6 +161,8 @@ def test_mistakes_are_said_before_the_training(audit, large):
         audit.callback(**(given | {"texts": []}))
     with pytest.raises(ValueError, match="smaples"):
         audit.callback(**given, smaples=3)
+    with pytest.raises(ValueError, match="attack must be one of"):
+        audit.callback(**given, attack="poison")
     with pytest.raises(ValueError, match="n_bins must be"):
         audit.for_trainer(large_predictions=[], n_bins=0)
 

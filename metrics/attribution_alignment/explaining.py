@@ -107,16 +107,17 @@ def explain_each(
     check_method(options.method, predictors.values())
     wanted = {name: frozenset(range(len(texts)) if indices is None else indices[name]) for name in models}
     labels = gold_labels(references, len(texts)) if options.explain == "gold" else None
+    order = np.array(sorted(frozenset().union(*wanted.values())), dtype=int)
     subjects: list[Subject] = []
     for name, predictor in predictors.items():
         ask = options.explain == "own" or (options.explain == "large" and not subjects)
-        known = first_answers(predictor, texts if ask else texts[:1])
+        known = first_answers(predictor, [texts[0], *(texts[i] for i in order)] if ask else texts[:1])
         if ask:
-            targets = np.array([known[text].argmax() for text in texts])
+            targets = np.zeros(len(texts), dtype=int)  # of the texts that are explained
+            targets[order] = [known[texts[i]].argmax() for i in order]
         elif not subjects:
             targets = gold(labels or [], large, options.labels)
         subjects.append(Subject(name, predictor, targets, known, wanted[name]))
-    order = np.array(sorted(frozenset().union(*wanted.values())), dtype=int)
     make = by_gradients if options.method == "integrated_gradients" else by_asking
     failed: list[tuple[int, str, Exception]] = []
     quiet = [predictor.quiet for predictor in predictors.values()]
@@ -187,9 +188,6 @@ def first_answers(predictor: Predictor, texts: Sequence[Text]) -> dict[Text, np.
         return dict(zip(texts, predictor(texts), strict=True))
     except Exception as error:
         raise Interrupted(f"a model failed at the first question ({type(error).__name__}: {error})") from error
-
-
-
 
 
 def by_asking(texts: Sequence[Text], subjects: list[Subject], order: np.ndarray, options: Any) -> Results:

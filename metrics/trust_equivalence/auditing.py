@@ -1,6 +1,5 @@
 """From a family and a data set to the audit: the work once per model, every pair compared, every verdict."""
 
-import hashlib
 import os
 import sys
 import time
@@ -17,7 +16,7 @@ import numpy as np
 from .array_metric import VERSION, read_options
 from .dimensions import DIMENSIONS, ORDER, entry_of
 from .intervals import share_interval
-from .members import Member
+from .members import Member, of_file
 from .predictor import Text
 from .references import gold, gold_labels
 from .sentences import sentence
@@ -244,7 +243,7 @@ def known_as(value: Any) -> Any:
     if isinstance(value, str | os.PathLike) and Path(value).expanduser().exists():
         place = Path(value).expanduser()
         files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
-        return [[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
+        return [[file.name, of_file(file)] for file in files]
     if isinstance(value, str | int | float | bool) or value is None:
         return value
     OBJECTS[id(value)] = value  # kept alive, so that no other object gets its number

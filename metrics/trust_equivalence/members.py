@@ -137,10 +137,13 @@ def of_folder(folder: Path) -> str:
     """Of a checkpoint on disk: its weights, its configuration and its tokenizer, byte for byte."""
     total = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.suffix in PARTS and path.is_file()):
-        total.update(path.name.encode())
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        total.update(f"{path.name} {of_file(path)}".encode())
     return total.hexdigest()
+
+
+def of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def thinned(text: Text) -> Text:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from .auditing import audit_family, work_once
+from .auditing import audit_family, check_settings, work_once
 from .members import Member
 from .processes import Processes
 from .store import Memory, Store
@@ -33,6 +33,8 @@ def callback_for(large: Any, texts: list[Any], references: Any, ood_texts: Any, 
     trainer (`callback.trainer = trainer`) logs through it, so that every reporter gets them.
     """
     from transformers import TrainerCallback
+
+    check_settings(options)
 
     class AuditCallback(TrainerCallback):
         trainer: Any = None
