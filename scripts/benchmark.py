@@ -503,6 +503,44 @@ def stock_evaluate() -> list[Row]:
     return [row("100,000 x 3: all figures and intervals; evaluate's stock path taking the rows in", ours, theirs, 1.0)]
 
 
+def trust_equivalence() -> list[Row]:
+    """The bundled audit as a user runs it: with two threads, from nothing, and again."""
+    from benchmark_audit import audit_times
+
+    first, second, plain, asked = audit_times(load("trust_equivalence"))
+    small, large = (peak_memory(ARRAYS.format(count=count)) for count in (1_000, 100_000))
+    whole = f"the bundled audit with its report; plain passes of its models over their {asked:,} distinct texts"
+    extra = f"under two models + 1 GiB: {verdict(large - small < 1024)}"
+    return [
+        row(whole, first, plain, 1.3),
+        row("the same; three minutes", first, 180.0, 1.0),
+        row("the same audit again over kept work", second, first, 0.05),
+        (
+            "peak memory of the array dimensions, 100,000 texts; 1,000 texts",
+            f"{large:.0f} MiB",
+            f"{small:.0f} MiB",
+            f"{large / small:.2f}",
+            extra,
+        ),
+    ]
+
+
+# Two of the bundled models on random words, in the four dimensions that need no probing.
+ARRAYS = """
+import evaluate, numpy as np
+metric = evaluate.load("metrics/trust_equivalence")
+given = metric.bundled()
+rng = np.random.default_rng(0)
+words = np.array(sorted(set(" ".join(given["texts"]).split())))
+texts = [" ".join(rng.choice(words, 6)) for _ in range({count})]
+metric.compute(
+    large=given["large"], compressed={{"tiny": given["compressed"]["tiny"]}}, texts=texts,
+    references=rng.integers(2, size=len(texts)), ood_texts=given["ood_texts"],
+    dimensions=["prediction_error_jaccard", "calibration_gap", "representation_overlap", "ood_divergence"],
+)
+"""
+
+
 PARTS: dict[str, Callable[[], list[Row]]] = {
     "prediction_error_jaccard": prediction_error_jaccard,
     "calibration_gap": calibration_gap,
@@ -510,6 +548,7 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
     "ood_divergence": ood_divergence,
     "attribution_alignment": attribution_alignment,
     "attack_divergence": attack_divergence,
+    "trust_equivalence": trust_equivalence,
     "stock_evaluate": stock_evaluate,
 }
 
