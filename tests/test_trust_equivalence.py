@@ -865,3 +865,27 @@ def test_plots_need_a_pair_and_a_dimension_that_are_there(audited):
     skipped = compute(dimensions="representation_overlap")
     with pytest.raises(ValueError, match="representation_overlap of tiny has no plot: large is a function"):
         plot(skipped, "tiny", "representation_overlap")
+
+
+# Where the six metrics are.
+
+
+def test_the_metrics_are_those_beside_the_one_that_was_loaded(tmp_path, monkeypatch):
+    clone = tmp_path / "clone" / "metrics"
+    ignored = shutil.ignore_patterns("__pycache__", "family")
+    for name in ("trust_equivalence", "calibration_gap"):
+        shutil.copytree(ROOT / "metrics" / name, clone / name, ignore=ignored)
+    there = evaluate.load(str(clone / "trust_equivalence"))
+    here = evaluate.load(str(ROOT / "metrics" / "trust_equivalence"))  # the same code, so the same copy of it runs
+    monkeypatch.chdir(tmp_path / "clone")
+    relative = evaluate.load("metrics/trust_equivalence")
+    monkeypatch.chdir(tmp_path)
+    assert [Path(metric._home()) for metric in (there, here, relative)] == [clone, ROOT / "metrics", clone]
+    assert here._home(str(clone)) == str(clone)
+    monkeypatch.setenv("TRUST_EQUIVALENCE_METRICS", str(clone))
+    assert here._home() == str(clone)
+
+
+def test_metrics_that_are_nowhere_are_a_sentence():
+    with pytest.raises(ValueError, match="the six metrics are not in nowhere/at/all: give metrics= or TRUST_EQ"):
+        compute(metrics="nowhere/at/all")

@@ -4,16 +4,13 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from .siblings import home
-
 MEMBERS = {"distilled": "distilled", "tiny": "tiny"}
 
 
-def bundled_family() -> dict[str, Any]:
-    """Models, texts and labels, as `compute` takes them."""
-    place = home()
-    folder = place / "trust_equivalence" / "family" if place else None
-    if folder is None or not folder.is_dir():
+def bundled_family(home: str) -> dict[str, Any]:
+    """Models, texts and labels, as `compute` takes them; `home` is the folder of the metrics' folders."""
+    folder = Path(home) / "trust_equivalence" / "family"
+    if not folder.is_dir():
         raise ValueError("the bundled family is not here: it lies in the project's clone, in this metric's folder")
     reviews, other = rows_of(folder / "reviews.csv"), rows_of(folder / "other.csv")
     return {

@@ -26,7 +26,7 @@ from .predictor import Predictor, check_class_numbers, check_texts
 from .processes import Processes
 from .references import as_list
 from .report import write_report
-from .report_examples import changes, explanation, marked_words, says_of
+from .report_examples import changes, explanation, marked_words
 from .report_html import page
 from .report_markdown import markdown
 from .report_page import TEMPLATE
@@ -37,7 +37,7 @@ from .report_tables import verdict_table
 from .report_words import DIMENSIONS, SIGNS, answer, figure_name, number, status
 from .schema import SCHEMA
 from .sentences import sentence
-from .siblings import metric_named
+from .siblings import home_of, loading_from, metric_named
 from .store import Store, has_work
 from .training import callback_for, compute_metrics_for
 from .verdicts import CODES
@@ -237,6 +237,7 @@ def as_plain(value: Any) -> Any:
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class TrustEquivalence(ArrayMetric):
     options = AuditOptions
+    loaded: str | None = None  # from where
     words = SimpleNamespace(  # how the report says and shows it, for other pages
         dimensions=DIMENSIONS,
         signs=SIGNS,
@@ -245,9 +246,12 @@ class TrustEquivalence(ArrayMetric):
         figure_name=figure_name,
         marked_words=marked_words,
         number=number,
-        says_of=says_of,
         status=status,
     )
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.loaded = loading_from()
 
     def _info(self) -> evaluate.MetricInfo:
         label = datasets.Value("int64")
@@ -283,7 +287,7 @@ class TrustEquivalence(ArrayMetric):
             return super().compute(predictions=predictions, references=references, **kwargs)
         if predictions is not None:
             raise ValueError("give models and texts (large, compressed, texts) or predictions, not both")
-        options = read_options(self.options, kwargs)
+        options = dataclasses.replace(read_options(self.options, kwargs), metrics=self._home(kwargs.get("metrics")))
         if options.confidence_level is None:
             raise ValueError("an audit needs intervals to come to a verdict: give a confidence_level")
         for name, value in (("large", large), ("texts", texts)):
@@ -307,6 +311,10 @@ class TrustEquivalence(ArrayMetric):
             store.close()
         return None if audit is None else flat(audit) | ({"details": audit} if options.details else {})
 
+    def _home(self, named: str | None = None) -> str:
+        """Where the six metrics are."""
+        return home_of(named, self.loaded)
+
     def _compute(self, rows: Rows, options: AuditOptions) -> dict[str, Any]:
         arrays = rows.whole()
         wanted = ["prediction_error_jaccard"]
@@ -319,7 +327,7 @@ class TrustEquivalence(ArrayMetric):
             common = {"confidence_level": options.confidence_level, "seed": options.seed, "details": options.details}
             if arrays["predictions"].ndim == 2 or arrays["large_predictions"].ndim == 2:
                 common["from_logits"] = options.from_logits
-            figures = metric_named(name, options.metrics).compute(**arrays, **own, **common)
+            figures = metric_named(name, self._home(options.metrics)).compute(**arrays, **own, **common)
             details[name] = figures.pop("details", None)
             result |= {f"{name}/{figure}": value for figure, value in figures.items()}
         if not result:
@@ -328,7 +336,7 @@ class TrustEquivalence(ArrayMetric):
 
     def bundled(self) -> dict[str, Any]:
         """The family that ships with the project, with its texts, as `compute` takes them."""
-        return bundled_family()
+        return bundled_family(self._home())
 
     def open(self, large: Any, compressed: Any = None, twin: Any = None, **kwargs: Any) -> dict[str, Predictor]:
         """The models by name, opened once for many questions: callables from texts to rows of probabilities.
@@ -354,7 +362,7 @@ class TrustEquivalence(ArrayMetric):
     ) -> Any:
         """For `Trainer(callbacks=[...])`: all dimensions on a sample of texts, every so many training steps."""
         check_integer("every", every, at_least=1)
-        options = read_options(self.options, kwargs)
+        options = dataclasses.replace(read_options(self.options, kwargs), metrics=self._home(kwargs.get("metrics")))
         strange = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
         return callback_for(large, list_of_texts("texts", texts), references, strange, every, options)
 
@@ -375,7 +383,7 @@ class TrustEquivalence(ArrayMetric):
             name = dimension or next(name for name in ORDER if name in details)
             prefix = f"{name}/"
             figures = {key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)}
-            return metric_named(name).plot(figures | {"details": details[name]})
+            return metric_named(name, self._home()).plot(figures | {"details": details[name]})
         if pair is None and dimension is None:
             return summary_plot(details)
         pairs = {one["name"]: one for one in details["pairs"]}
@@ -389,7 +397,7 @@ class TrustEquivalence(ArrayMetric):
         entry = pair["dimensions"][dimension]
         if entry["status"] != "done":
             raise ValueError(f"{dimension} of {pair['name']} has no plot: {entry['reason']}")
-        return metric_named(dimension).plot(entry["figures"] | {"details": entry["details"]})
+        return metric_named(dimension, self._home()).plot(entry["figures"] | {"details": entry["details"]})
 
 
 def audit_of(result: dict[str, Any]) -> dict[str, Any]:

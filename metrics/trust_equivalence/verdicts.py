@@ -52,7 +52,7 @@ def needed(divergence: float, interval: Interval, margin: float, examples: int, 
     if not distance > 0:
         return None
     count = examples * (reach / distance) ** 2
-    return rounded(max(count, examples + 1)) if count < 1e9 else None
+    return rounded(max(count, examples + 1)) if count <= 1e6 else None
 
 
 def rounded(count: float) -> int:
