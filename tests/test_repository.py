@@ -92,7 +92,7 @@ def test_a_copy_without_an_original_is_named(tmp_path):
 # The README.
 
 
-CI_LINES = [("main", "scripts/compare.py"), ("tests", "pytest"), ("textattack", "pytest tests/textattack")]
+CI_LINES = [("main", "scripts/audit.py"), ("tests", "pytest"), ("textattack", "pytest tests/textattack")]
 
 
 @pytest.mark.parametrize(("name", "part"), CI_LINES)
@@ -223,13 +223,33 @@ def test_the_example_says_what_its_strange_inputs_are(example):
 
 def test_the_readme_prints_what_the_example_prints(example):
     printed, _ = example
-    block = re.search(r"^```text\n(.*?)^```", README, re.DOTALL | re.MULTILINE).group(1)
+    block = re.search(r"^```text\n(Same mistakes.*?)^```", README, re.DOTALL | re.MULTILINE).group(1)
     for line in block.splitlines():
         name = line.split("  [")[0].split()[:1]
         shown = [other for other in printed.splitlines() if other.split()[:1] == name]
         assert shown, line
         numbers, again = (re.findall(r"-?\d+\.\d+", text) for text in (line, shown[0]))
         assert [float(number) for number in again] == pytest.approx([float(n) for n in numbers], abs=0.02)  # machines
+
+
+def test_the_readme_prints_what_the_audit_prints():
+    """Of the audit that the README's first line makes; its verdicts, and its figures to within another machine's."""
+    report = ROOT / "results" / "audit" / "report.json"
+    if not report.is_file():
+        pytest.skip("no results/audit: run the README's first line before the tests")
+    printed = evaluate.load(str(ROOT / "metrics" / "trust_equivalence")).table(json.loads(report.read_text()))
+    block = re.search(r"^```text\n(twin against.*?)^```", README, re.DOTALL | re.MULTILINE).group(1)
+    lines = [line.rstrip() for line in printed.splitlines()]
+    pair = None
+    for line in block.splitlines():
+        pair = line if " against " in line else pair
+        numbers = re.findall(r"[+-]?\d+\.\d+", line)
+        if not numbers:
+            continue
+        start = next(i for i, other in enumerate(lines) if other.partition(":")[0] == pair.partition(":")[0])
+        again = next(other for other in lines[start:] if other.split()[:2] == line.split()[:2])
+        found = [float(number) for number in re.findall(r"[+-]?\d+\.\d+", again)]
+        assert found == pytest.approx([float(number) for number in numbers], abs=0.03), pair
 
 
 def test_main_job_gives_what_the_metrics_give(example):
