@@ -56,15 +56,14 @@ def question(chance: random.Random) -> tuple[str, list[Any]]:
     shared = chance.random() < 0.5
     source = random.Random(chance.randrange(6)) if shared else chance
     text = " ".join(source.choices(WORDS, k=9))
-    return chance.choice(
-        [
-            ("why", ["large", "distilled", text, "lime", 5]),
-            ("why", ["large", "distilled", text, "occlusion", 5]),
-            ("break_it", ["large", "distilled", text, "textbugger"]),
-            ("break_it", ["large", "tiny", text, "deepwordbug"]),
-            ("confidence", ["large", "distilled", chance.choice((5, 10, 15)), "quantile"]),
-        ]
-    )
+    questions: list[tuple[str, list[Any]]] = [
+        ("why", ["large", "distilled", text, "lime", 5]),
+        ("why", ["large", "distilled", text, "occlusion", 5]),
+        ("break_it", ["large", "distilled", text, "textbugger"]),
+        ("break_it", ["large", "tiny", text, "deepwordbug"]),
+        ("confidence", ["large", "distilled", chance.choice((5, 10, 15)), "quantile"]),
+    ]
+    return chance.choice(questions)
 
 
 def ask(client: httpx.Client, name: str, inputs: list[Any]) -> None:

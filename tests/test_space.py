@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +24,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny_models
+import why
+from gradio_client import Client
 from measures import METRICS, audit, metric
 from models import Models
 from served_space import CLASSES, ROOT, SPACE
@@ -266,6 +269,40 @@ def test_a_small_request_does_not_wait_for_an_audit(space, client):
     assert "<mark" in page
     assert not audit_of_another.done()
     audit_of_another.cancel()
+
+
+def test_the_bundled_models_answer_in_time(space, monkeypatch):
+    """On one core that is free: the processor's own time, since the tests share theirs with others."""
+    models = Models()
+    assert set(models.names) == {"large", "distilled", "tiny", "quantized", "twin"}
+    explain, fool = why.Why(models).answer, break_it.Break(models).answer
+    text = "{} of its scenes are surprisingly good, and the quiet ending stayed with me for a week."
+    for method in why.METHODS:
+        assert seconds(explain, *PAIR, text.format(method), method, 5) < 2
+    for attack in break_it.ATTACKS:
+        assert seconds(fool, *PAIR, text.format(attack), attack) < 5
+
+
+def seconds(handler, *inputs):
+    start = time.process_time()
+    (*_, (page, found)) = handler(*inputs)
+    assert found is not None, page
+    return time.process_time() - start
+
+
+def test_several_visitors_at_once_are_all_answered(space, capsys):
+    assert script("load_test").main(["--url", space.url, "--visitors", "5", "--seconds", "8"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("page", "why", "break_it", "confidence"):
+        assert re.search(rf"^{name} +[1-9]\d* +0 ", printed, re.MULTILINE) or name not in printed
+    assert re.search(r"^page +5 +0 ", printed, re.MULTILINE)
+
+
+def test_a_failure_of_the_load_test_is_one(space, capsys, monkeypatch):
+    load_test = script("load_test")
+    monkeypatch.setattr(load_test, "question", lambda chance: ("why", [*PAIR, "", "lime", 5]))
+    assert load_test.main(["--url", space.url, "--visitors", "1", "--seconds", "2"]) == 1
+    assert "there is no sentence yet" in capsys.readouterr().err
 
 
 # What strangers may try: models.
@@ -636,8 +673,6 @@ def test_an_error_says_nothing_of_this_machine(space, monkeypatch, caplog):
     def fail(*_, **__):
         raise RuntimeError(f"{secret} in /home/somebody/.cache")
 
-    import why
-
     monkeypatch.setattr(why, "metric", fail)
     page, found = space.ask("why", *PAIR, "A sentence that fails.", "lime", 5)
     assert "something went wrong on this side" in page
@@ -662,6 +697,13 @@ def test_nothing_that_was_made_for_a_visitor_stays(space):
 
 
 # On the Hub.
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def push(*arguments, cwd=ROOT):
@@ -690,15 +732,13 @@ def test_nothing_is_pushed_without_an_owner(tmp_path):
 
 
 def test_a_push_makes_the_repository_exactly_the_tree(tmp_path):
-    spec = importlib.util.spec_from_file_location("push_to_hub", ROOT / "scripts" / "push_to_hub.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    push_to_hub = script("push_to_hub")
     calls = []
     api = SimpleNamespace(
         create_repo=lambda name, **given: calls.append((name, given)),
         upload_folder=lambda **given: calls.append(given) or SimpleNamespace(commit_url="done"),
     )
-    assert script.push(api, "somebody/calibration_gap", tmp_path) == "done"
+    assert push_to_hub.push(api, "somebody/calibration_gap", tmp_path) == "done"
     (made, sent) = calls
     assert made == ("somebody/calibration_gap", {"repo_type": "space", "space_sdk": "gradio", "exist_ok": True})
     assert (sent["repo_id"], sent["folder_path"], sent["delete_patterns"]) == (
@@ -706,3 +746,40 @@ def test_a_push_makes_the_repository_exactly_the_tree(tmp_path):
         tmp_path,
         "*",
     )
+
+
+def test_the_assembled_space_starts_on_its_own(tmp_path):
+    """From an empty folder, with nothing of the clone at hand, it serves the page and answers."""
+    assert push("--dry-run", "--only", "trust-equivalence", "--out", str(tmp_path / "hub")).returncode == 0
+    tree, empty = tmp_path / "hub" / "trust-equivalence", tmp_path / "empty"
+    empty.mkdir()
+    assert not (tree / "spaces").exists()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"HF_HOME": str(tmp_path / "cache"), "GRADIO_SERVER_PORT": str(port)}
+    environment.pop("PYTHONPATH", None)
+    log = (tmp_path / "log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, str(tree / "app.py")], cwd=empty, env=environment, stdout=log, stderr=log
+    )
+    try:
+        end = time.monotonic() + 300
+        while not answers(f"http://127.0.0.1:{port}"):
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < end, (tmp_path / "log").read_text()
+            time.sleep(0.5)
+        client = Client(f"http://127.0.0.1:{port}", verbose=False)
+        page, found = client.predict(*PAIR, TEXT, "occlusion", 3, api_name="/why")
+        assert found["figures"]["examples_used"] == 1, page
+    finally:
+        process.terminate()
+        process.wait()
+    assert sorted(path.name for path in empty.iterdir()) == []
+
+
+def answers(url):
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # requests run side by side already
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+from itertools import product
 from typing import Any
 
 import break_it
@@ -72,13 +73,13 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
 
 def warm_up(page: gr.Blocks) -> None:
     """Ask everything once, so that no visitor waits for what is loaded at the first question."""
-    ways = [("why", (example, method, 5)) for example in why.EXAMPLES for method in why.METHODS]
-    ways += [("break_it", (example, attack)) for example in break_it.EXAMPLES for attack in break_it.ATTACKS]
-    handlers = {one.api_name: one.fn for one in page.fns.values()}
-    for name, rest in ways:
-        for _ in handlers[name]("large", "distilled", *rest):
-            pass
-    handlers["confidence"]("large", "distilled", 10, "quantile")
+    handlers: dict[Any, Any] = {one.api_name: one.fn for one in page.fns.values()}
+    pair = ("large", "distilled")
+    for example, method in product(why.EXAMPLES, why.METHODS):
+        list(handlers["why"](*pair, example, method, 5))
+    for example, attack in product(break_it.EXAMPLES, break_it.ATTACKS):
+        list(handlers["break_it"](*pair, example, attack))
+    handlers["confidence"](*pair, 10, "quantile")
 
 
 def start(page: gr.Blocks, **settings: Any) -> Any:

@@ -25,8 +25,22 @@ READ = (  # what describes a model and how it reads, all of it data
     "spiece.model",
     "sentencepiece.bpe.model",
 )
-KINDS = ("albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "mobilebert", "modernbert")
-KINDS += ("mpnet", "nystromformer", "roberta", "squeezebert", "xlm-roberta")
+KINDS = (
+    "albert",
+    "bert",
+    "camembert",
+    "deberta",
+    "deberta-v2",
+    "distilbert",
+    "electra",
+    "mobilebert",
+    "modernbert",
+    "mpnet",
+    "nystromformer",
+    "roberta",
+    "squeezebert",
+    "xlm-roberta",
+)
 LARGEST = {"layers": 48, "vocab": 300_000, "other": 20_000}  # numbers of a configuration, by what their name says
 
 

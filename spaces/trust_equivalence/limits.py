@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -190,10 +191,10 @@ def only_uploads(button: gr.UploadButton) -> gr.UploadButton:
     """The button for files that a browser sent; as it comes, it would fetch any address that a request names."""
     take = button.async_move_resource_to_block_cache
 
-    async def take_file(place: Any) -> str | None:
-        if re.match(r"[a-z][a-z0-9+.-]*:", str(place), re.IGNORECASE | re.ASCII):
+    async def take_file(url_or_file_path: str | Path | None) -> str | None:
+        if re.match(r"[a-z][a-z0-9+.-]*:", str(url_or_file_path), re.IGNORECASE | re.ASCII):
             raise gr.Error("only a file of your own can be uploaded", print_exception=False)
-        return await take(place)
+        return await take(url_or_file_path)
 
     button.async_move_resource_to_block_cache = take_file  # type: ignore[method-assign]
     return button

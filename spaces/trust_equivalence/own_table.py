@@ -161,6 +161,12 @@ def pick(values: list[Any], inside: np.ndarray | None) -> list[Any]:
 # The same in Python.
 
 
+ROWS = """
+def rows(table, name, columns):
+    return table[[f"{name}_{i}" for i in range(columns)]].to_numpy()
+"""
+
+
 def code_of(lines: list[str], columns: dict[str, Any], text: str) -> str:
     """Code that gives the same figures from the table in a file."""
     sep = separator(text.strip().partition("\n")[0])
@@ -172,19 +178,20 @@ def code_of(lines: list[str], columns: dict[str, Any], text: str) -> str:
         f'table = pd.read_csv("table.csv"{how}, keep_default_na=False)',
     ]
     head += ['ordinary = table[table["strange"] == 0]'] if STRANGE in columns else []
-    return "\n".join([*head, *lines])
+    return "\n".join([*head, *([ROWS] if any(map(is_rows, columns.values())) else [""]), *lines])
 
 
 def line_of(call: Call, columns: dict[str, Any]) -> str:
+    """One metric's call."""
     source = "ordinary" if call.ordinary else "table"
-    arguments = []
+    lines = [f'{call.metric} = evaluate.load("metrics/{call.metric}").compute(']
     for name, column in call.columns.items():
-        if is_rows(columns[column]):
-            width = len(columns[column][0])
-            arguments.append(f'{name}={source}[[f"{column}_{{i}}" for i in range({width})]].to_numpy()')
-        else:
-            arguments.append(f'{name}={source}["{column}"].to_numpy()')
-    return f'{call.metric} = evaluate.load("metrics/{call.metric}").compute({", ".join(arguments)})'
+        values = columns[column]
+        taken = (
+            f'rows({source}, "{column}", {len(values[0])})' if is_rows(values) else f'{source}["{column}"].to_numpy()'
+        )
+        lines.append(f"    {name}={taken},")
+    return "\n".join([*lines, ")"])
 
 
 # An example.
