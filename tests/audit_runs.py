@@ -1,0 +1,63 @@
+"""scripts/audit.py in a process of its own, in a file of its own so that it starts without the imports of a test."""
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import evaluate
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+
+
+def audit_command():
+    """scripts/audit.py as a module."""
+    if str(SCRIPTS) not in sys.path:
+        sys.path.append(str(SCRIPTS))  # it imports the script that reads data sets
+    spec = importlib.util.spec_from_file_location("audit", SCRIPTS / "audit.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run_audit(arguments: list[str], output: str) -> None:
+    """The command with these arguments; what it prints goes into the file."""
+    with open(output, "w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as a command in front of a person has it
+    sys.exit(audit_command().main(arguments))
+
+
+def audit_divided(rank: int, port: int, output: str) -> None:
+    """One of two processes that audit functions together; the small model fails at attacks, in process 1 alone."""
+    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    own |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    os.environ |= own
+
+    def large(texts):
+        return [[0.1, 0.9] if "good" in text else [0.8, 0.2] for text in texts]
+
+    def small(texts):
+        if rank == 1 and any(word not in ("a", "good", "bad", "film") for text in texts for word in text.split()):
+            raise RuntimeError("out of luck")
+        return [[0.2, 0.8] if "good" in text else [0.9, 0.1] for text in texts]
+
+    audit = evaluate.load(str(SCRIPTS.parent / "metrics" / "trust_equivalence"))
+    processes = sys.modules[type(audit).__module__].Processes()
+    found = {"dealt": processes.deal(range(5)), "together": processes.together(lambda: rank)}
+    found["agreed"] = processes.agreed(rank)
+    result = audit.compute(
+        large=large,
+        compressed={"small": small, "safe": lambda texts: large(texts[:]) if texts else []},
+        texts=["a good film", "a bad film"] * 4,
+        references=[1, 0] * 4,
+        dimensions=["prediction_error_jaccard", "attack_divergence"],
+        attack="deepwordbug",
+        details=True,
+    )
+    found["failures"] = result and result["details"]["failures"]
+    found["figure"] = result and result["safe/attack_divergence/accuracy_fall"]
+    Path(output).write_text(json.dumps(found))
