@@ -3,6 +3,7 @@
 import doctest
 import http.server
 import importlib
+import inspect
 import json
 import os
 import pickle
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import break_it
+import gradio
 import httpx
 import hub
 import limits
@@ -381,6 +383,23 @@ def test_a_model_of_the_hub_is_opened_and_its_files_are_removed(space, remote, m
     assert models.pair("large", "owner/name") is pair
 
 
+def test_the_hubs_own_client_takes_what_it_is_asked():
+    """The Hub of these tests is made up; its client is not."""
+    api = hub.hub()
+    inspect.signature(api.model_info).bind("a/b", files_metadata=True, timeout=10, token=False)
+    inspect.signature(api.snapshot_download).bind(
+        "a/b", revision="abc", allow_patterns=["config.json"], local_dir="folder", token=False
+    )
+    assert (api.endpoint, api.token) == ("https://huggingface.co", False)
+
+
+def test_one_model_is_fetched_at_a_time(space, remote, monkeypatch):
+    monkeypatch.setattr(hub, "hub", lambda: FakeHub(remote))
+    with space.models.fetching:
+        page, _ = space.ask("why", "large", "owner/waiting", TEXT, "occlusion", 3)
+    assert "another model is being fetched" in page
+
+
 def refused(remote, **sizes):
     fake = FakeHub(remote, **sizes)
     with pytest.raises(ValueError, match="owner/name") as error:
@@ -576,7 +595,15 @@ def send(space, number, data):
     return "\n".join(out)
 
 
-def test_an_upload_is_a_file_that_was_uploaded(space, spy):
+def test_an_upload_is_a_file_that_was_uploaded(space, spy, monkeypatch):
+    """Gradio itself would fetch any public address that is given for a file."""
+    fetched = []
+
+    async def fetch(url, **_):
+        fetched.append(url)
+        raise ValueError("no network here")
+
+    monkeypatch.setattr(gradio.processing_utils, "async_ssrf_protected_download", fetch)
     assert len(uploads(space)) == 2
     metadata = {"_type": "gradio.FileData"}
     for number in uploads(space):
@@ -593,6 +620,7 @@ def test_an_upload_is_a_file_that_was_uploaded(space, spy):
                 assert "import gradio" not in found
                 assert '"success":true' not in found.replace(" ", ""), (given, found)
     assert spy.hits == []
+    assert fetched == []
 
 
 def test_a_real_upload_is_parsed_as_data(space, tmp_path):

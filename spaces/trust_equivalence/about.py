@@ -52,7 +52,8 @@ settle it.</li>
 that it cannot.</li>
 <li>Equivalence on these texts says nothing of texts of another kind.</li>
 <li>For everybody's sake: sentences of up to {CHARACTERS} characters, tables of up to {ROWS} texts, models from the
-Hub of up to {MEGABYTES} MB, with weights in safetensors and no code of their own. What you type is not kept.</li>
+Hub of up to {MEGABYTES} MB, with weights in safetensors and no code of their own. What you type is written nowhere;
+answers are remembered for a while, for whoever asks the same.</li>
 </ul>
 <h2>How to cite</h2>
 <p>Cite the papers, and with the figures the signature line that the report ends with: version, options and seed.</p>

@@ -29,7 +29,7 @@ LEAD = (
     "accurate. "
     "Before you swap them: does it make the same mistakes, for the same reasons, as honestly, and break no sooner?"
 )
-SMALL_AT_ONCE = 2  # small requests; one audit may run beside them
+SMALL_AT_ONCE = 4  # small requests; one audit may run beside them
 OLDEST = 3600  # seconds after which an upload or a report is removed
 
 

@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import hub
-from limits import Kept, OutOfTime, watch_clock
+from limits import Kept, watch_clock
 from measures import audit
 
 DTYPE = "float32"  # whatever the weights are kept in: processors without a GPU are slow at anything shorter
 HUB_MODELS = 3  # that are kept in memory
 PAIRS = 24
-FETCHING = 120  # seconds that a model from the Hub waits while another one is fetched
 
 Opened = tuple[Any, Any]  # a transformers model and its tokenizer, which every metric takes as a model
 
@@ -93,8 +92,8 @@ class Models:
         return self.bundled[name] if name in self.bundled else self.fetched.get(name, lambda: self.fetch(name))
 
     def fetch(self, name: str) -> Opened:
-        if not self.fetching.acquire(timeout=FETCHING):
-            raise OutOfTime
+        if not self.fetching.acquire(timeout=1):  # whoever waited longer would keep others waiting
+            raise ValueError("another model is being fetched from the Hub just now: try again in a minute")
         try:
             return hub.fetch(name, lambda folder: self.take(audit.open(folder, dtype=DTYPE)["large"]))
         finally:
