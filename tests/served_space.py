@@ -21,7 +21,7 @@ def family(folder: Path, count: int = 60) -> dict:
     return {
         "large": made["large"],
         "twin": made["twin"],
-        "compressed": {"distilled": made["distilled"], "tiny": made["tiny"], "quantized": "quantized"},
+        "compressed": {"distilled": made["distilled"], "tiny": made["tiny"], "quantized": "derived:quantized"},
         "texts": [row["text"] for row in reviews[:count]],
         "references": [row["label"] for row in reviews[:count]],
         "ood_texts": [row["text"] for row in other[:count]],

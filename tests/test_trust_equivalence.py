@@ -201,7 +201,7 @@ def test_the_models_are_described(audited, answers, family):
 
 
 def test_pruned_and_quantized_are_made_from_the_large_model(family):
-    models = {"large": str(family / "large"), "compressed": {"cut": "pruned", "rounded": "quantized"}}
+    models = {"large": str(family / "large"), "compressed": {"cut": "derived:pruned", "rounded": "derived:quantized"}}
     result = compute(**models, dimensions=DIMENSIONS[:3])
     described = result["details"]["models"]
     assert [described[name]["source"] for name in ("cut", "rounded")] == ["pruned from large", "quantized from large"]
@@ -238,7 +238,7 @@ def test_without_a_twin_the_divergence_itself_is_judged():
     assert errors["divergence"] == 1 - errors["value"]
     assert (errors["divergence_low"], errors["divergence_high"]) == (1 - errors["high"], 1 - errors["low"])
     assert gap["divergence"] == abs(gap["value"])
-    assert (errors["margin"], gap["margin"]) == (0.5, 0.03)
+    assert (errors["margin"], gap["margin"]) == (0.5 * (1 - errors["expected"]), 0.03)
     assert errors["floor"] is errors["floor_low"] is errors["floor_high"] is None
 
 
@@ -342,10 +342,12 @@ def test_dimensions_that_are_not_possible_say_so_and_the_others_go_on():
         "calibration_gap": None,
         "representation_overlap": "large is a function and has no embeddings",
         "ood_divergence": "it needs texts of another kind: give ood_texts",
-        "attribution_alignment": "texts[20] is empty or blank",
-        "attack_divergence": "texts[20] is empty or blank",
+        "attribution_alignment": None,
+        "attack_divergence": None,
     }
     assert result["failed"] == 0
+    shown = {one["index"] for one in pair_of(result, "tiny")["attribution_alignment"]["details"]["per_example"]}
+    assert shown == set(range(20))  # the blank text is left out
     few = compute(texts=TEXTS[:1], references=GOLD[:1])
     assert {
         entry["reason"] for name, entry in pair_of(few, "tiny").items() if "ood" not in name and "rep" not in name
@@ -757,7 +759,7 @@ SENTENCES = [
         | {"verdict": "inconclusive", "headline": "jaccard_at_5"},
         "Of the 5 words that matter most to small and to large, 75 % are the same; by chance it would be 20 %. That is "
         "25 points from a full overlap (10 points to 40 points); 400 examples cannot tell that from the margin of 25 "
-        "points: inconclusive, it is so close to the margin that more would hardly help.",
+        "points: inconclusive, it would take more than could be asked for.",
     ),
 ]
 
@@ -819,7 +821,7 @@ BAD = {
     "no model": ({"twin": 3}, "twin must be a callable"),
     "one model twice": ({"twin": FUNCTIONS["large"]}, "large and twin are the same model: give each model once"),
     "three classes": ({"twin": lambda texts: [[0.5, 0.25, 0.25]] * len(texts)}, "large has 2 classes but twin has 3"),
-    "a function to quantize": ({"compressed": {"q": "quantized"}}, "q: only a transformers model can be quantized"),
+    "a function to quantize": ({"compressed": {"q": "derived:quantized"}}, "q: only a transformers model can be quant"),
 }
 
 
@@ -889,3 +891,48 @@ def test_the_metrics_are_those_beside_the_one_that_was_loaded(tmp_path, monkeypa
 def test_metrics_that_are_nowhere_are_a_sentence():
     with pytest.raises(ValueError, match="the six metrics are not in nowhere/at/all: give metrics= or TRUST_EQ"):
         compute(metrics="nowhere/at/all")
+
+
+# Where an overlap tells nothing.
+
+
+def test_where_chance_alone_overlaps_nothing_is_concluded():
+    large, small = (lambda texts: [[0.0, 1.0]] * len(texts)), (lambda texts: [[0.1, 0.9]] * len(texts))
+    family = {"large": large, "compressed": {"s": small}}
+    result = compute(**family, references=[1] * len(TEXTS), dimensions=["prediction_error_jaccard"])
+    entry = pair_of(result, "s")["prediction_error_jaccard"]
+    assert (entry["value"], entry["expected"]) == (1, 1)
+    assert (entry["verdict"], entry["examples_needed"]) == ("inconclusive", None)
+    assert entry["sentence"].endswith("so that these examples tell nothing: inconclusive.")
+
+
+def test_a_twin_without_a_mistake_is_no_floor_for_errors():
+    gold = [1] * len(TEXTS)
+    family = {"large": lambda texts: [[0.0, 1.0]] * len(texts), "twin": lambda texts: [[0.1, 0.9]] * len(texts)}
+    wrong = {"s": lambda texts: [[0.9, 0.1] if "film" in text else [0.1, 0.9] for text in texts]}
+    result = compute(**family, compressed=wrong, references=gold, dimensions=["prediction_error_jaccard"])
+    entry = pair_of(result, "s")["prediction_error_jaccard"]
+    assert (entry["value"], entry["floor"], entry["divergence"]) == (0, None, 1)
+
+
+def test_without_a_twin_an_overlap_at_chance_is_not_equivalent():
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(WORDS, 6)) for _ in range(60)]
+
+    def model(seed):
+        weights = dict(zip(WORDS, np.random.default_rng(seed).normal(size=len(WORDS)), strict=True))
+
+        def answer(some):
+            score = np.array([sum(weights.get(word, 0) for word in text.split()) for text in some])
+            return np.stack([1 / (1 + np.exp(score)), 1 / (1 + np.exp(-score))], axis=1)
+
+        return answer
+
+    result = compute(
+        large=model(1), compressed={"s": model(2)}, texts=texts, references=[1] * 60, explained=60,
+        dimensions=["attribution_alignment"], k=5, method="occlusion",
+    )  # fmt: skip
+    entry = pair_of(result, "s")["attribution_alignment"]
+    assert entry["low"] <= entry["expected"]
+    assert entry["divergence"] < 0.5  # which a margin of one half would have let pass
+    assert entry["verdict"] != "equivalent"

@@ -38,9 +38,6 @@ def attack_each(
 ) -> Generator[tuple[int, str, Outcome], None, None]:
     """`(index, name, outcome)` as the attacks end, of any number of models; the first one is the large one."""
     check_texts("texts", texts)
-    for i, text in enumerate(texts):
-        if not all(part.strip() for part in ((text,) if isinstance(text, str) else text)):
-            raise ValueError(f"texts[{i}] is empty or blank")
     given = gold_labels(references, len(texts))
     predictors = open_models(models, options)
     large = next(iter(predictors.values()))
@@ -48,6 +45,9 @@ def attack_each(
     labels = gold(given, large, options.labels)
     program = as_program(options, large)
     wanted = {name: wanted_indices(name, indices, len(texts)) for name in predictors}
+    for i in sorted(frozenset().union(*wanted.values())):
+        if not all(part.strip() for part in ((texts[i],) if isinstance(texts[i], str) else texts[i])):
+            raise ValueError(f"texts[{i}] is empty or blank")
     total = sum(map(len, wanted.values()))
     jobs = every_job(texts, labels, predictors, wanted, program, options.seed, known)
     failed: list[tuple[int, str, Exception]] = []

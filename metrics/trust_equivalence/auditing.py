@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib import metadata
+from importlib import metadata, util
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from .array_metric import VERSION, read_options
 from .dimensions import DIMENSIONS, ORDER, entry_of
 from .intervals import share_interval
 from .members import Member, of_file
-from .predictor import Text
+from .predictor import Text, looks_local
 from .references import gold, gold_labels
 from .sentences import sentence
 from .siblings import metric_named
@@ -129,6 +129,18 @@ def check_settings(options: Any) -> None:
     }
     for name in (name for name in options.asked if name in settings):
         read_options(metric_named(name, options.metrics).options, settings[name])
+    if "attack_divergence" not in options.asked:
+        return
+    asked = settings["attack_divergence"]
+    vectors, attack = asked.get("word_vectors"), asked["attack"]
+    if isinstance(vectors, str | os.PathLike) and not Path(vectors).is_file():
+        raise ValueError(f"word_vectors: there is no file {vectors}")
+    for name in ("similarity", "masked_model"):
+        model = asked.get(name)
+        if isinstance(model, str) and looks_local(model) and not Path(model).expanduser().is_dir():
+            raise ValueError(f"{name}: there is no folder {model}")
+    if isinstance(attack, str) and attack.startswith("textattack:") and util.find_spec("textattack") is None:
+        raise ValueError(f"attack {attack} needs the package textattack: pip install textattack")
 
 
 def check_classes(about: dict[str, dict[str, Any]]) -> None:
@@ -145,10 +157,9 @@ def not_possible(desk: Desk, about: dict[str, Any], ood_texts: list[Text] | None
         least = DIMENSIONS[name].least if name != "representation_overlap" else max(options.neighbors) + 2
         if len(desk.texts) < least:
             reasons[name] = f"it needs at least {least} examples, got {len(desk.texts)}"
-    blank = next((i for i, text in enumerate(desk.texts) if is_blank(text)), None)
     for name in ("attribution_alignment", "attack_divergence"):
-        if name in options.asked and blank is not None:
-            reasons.setdefault(name, f"texts[{blank}] is empty or blank")
+        if name in options.asked and all(map(is_blank, desk.texts)):
+            reasons.setdefault(name, "all texts are blank")
     if "ood_divergence" in options.asked and not ood_texts:
         reasons["ood_divergence"] = "it needs texts of another kind: give ood_texts"
     without = [name for name, one in about.items() if not one.get("embeddings")]
@@ -185,6 +196,7 @@ def do_work(
                 work.failures["ood_divergence", member.name] = in_words(error)
         bar.close()
     order = np.random.default_rng(options.seed).permutation(len(desk.texts)).tolist()
+    order = [i for i in order if not is_blank(desk.texts[i])]
     if "attribution_alignment" in wanted:
         explain(desk, work, sorted(order[: options.explained]), options)
     if "attack_divergence" in wanted:
@@ -224,12 +236,14 @@ def attack(desk: Desk, work: Work, indices: list[int], pairs: list[Pair], option
         return metric.attack(desk.texts, work.gold.tolist(), models, indices=todo, labels=options.labels, **settings)
 
     known = [{name: known_as(value) for name, value in settings.items()}, VERSION]
+    if not all(member.about(desk.store).get("embeddings") for member in desk.members):
+        known.append(RUN)  # a function is known by what it says of the texts, and not of misspelt ones
     work.attacked = indices
     work.outcomes, reasons = each_example(desk, "attacks", indices, work.gold, known, run)
     work.failures |= {("attack_divergence", name): reason for name, reason in reasons.items()}
     whole = {name: found for name, found in work.outcomes.items() if name not in reasons}
     both_ways = [way for a, b in pairs if a in whole and b in whole for way in ((a, b), (b, a))]
-    work.transfers, reasons = transfers(desk, whole, both_ways, work.gold)
+    work.transfers, reasons = transfers(desk, whole, both_ways, work.gold, known)
     work.failures |= {("attack_divergence", name): reason for name, reason in reasons.items()}
 
 

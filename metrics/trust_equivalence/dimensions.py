@@ -2,12 +2,12 @@
 that figure is beside large and twin."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .verdicts import Interval, apart, joint_level, judge, of_gap, of_overlap, paired, ratio
+from .verdicts import Interval, apart, joint_level, judge, of_gap, of_overlap, paired, ratio, tells
 from .work import Work
 
 ORDER = (
@@ -34,7 +34,7 @@ class Dimension:
     most: str | None  # the figure that says what is possible
     least: int  # examples that it needs
     margin: float  # of the excess over the twin: of an overlap, as a part of what twin and large share beyond chance
-    alone: float  # of the divergence itself, where there is no twin
+    alone: float  # of the divergence itself, where there is no twin: of an overlap, as a part of what chance leaves
     measure: Callable[..., Entry]  # (metric, work, small, large, options, level) -> figures, with details
     columns: Callable[..., Columns] | None  # what a pair's sums are made of, for the paired excess
 
@@ -44,6 +44,8 @@ def entry_of(
 ) -> Entry:
     """One dimension of one pair: figures, headline, floor, divergence or excess, and the verdict."""
     dimension = DIMENSIONS[name]
+    if twin is not None and not tells(twin["expected"]):
+        twin = None  # large and twin overlap fully by chance, without a mistake between them, say: that is no floor
     figures = dimension.measure(metric, work, small, large, options, options.confidence_level)
     details = figures.pop("details")
     key = key_of(dimension.headline, options)
@@ -55,16 +57,23 @@ def entry_of(
     for end, place in (("", "value"), ("_low", "low"), ("_high", "high")):
         entry[f"floor{end}"] = twin[place] if twin else None
     examples = count_of(name, work, figures)
-    margin = options.margin_of(name, dimension.alone if twin is None else margin_beside(dimension, twin))
+    margin = options.margin_of(name, margin_alone(dimension, entry) if twin is None else margin_beside(dimension, twin))
     if twin is None:
         divergence, ends = (of_overlap if dimension.kind == "overlap" else of_gap)(value, interval)
     else:
         divergence, ends = excess_over_twin(name, metric, work, (small, details), (large, twin["details"]), options)
     judgement = judge(divergence, ends, margin, examples)
+    if not tells(entry["expected"]):
+        judgement = replace(judgement, verdict="inconclusive", examples_needed=None)
     entry |= {"divergence": divergence, "divergence_low": ends[0], "divergence_high": ends[1], "margin": margin}
     entry |= {"verdict": judgement.verdict if judged else None, "examples": examples}
     entry |= {"examples_needed": judgement.examples_needed if judged else None}
     return entry | {"figures": figures, "details": details}
+
+
+def margin_alone(dimension: Dimension, entry: Entry) -> float:
+    """What the divergence itself may be: of an overlap, a part of what lies between chance and a full overlap."""
+    return dimension.alone * (1 if entry["expected"] is None else 1 - entry["expected"])
 
 
 def margin_beside(dimension: Dimension, twin: Entry) -> float:

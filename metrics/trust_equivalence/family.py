@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-MEMBERS = {"distilled": "distilled", "tiny": "tiny"}
+MADE = ("distilled", "tiny")
 
 
 def bundled_family(home: str) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def bundled_family(home: str) -> dict[str, Any]:
     return {
         "large": str(folder / "large"),
         "twin": str(folder / "twin"),
-        "compressed": {name: str(folder / place) for name, place in MEMBERS.items()} | {"quantized": "quantized"},
+        "compressed": {name: str(folder / name) for name in MADE} | {"quantized": "derived:quantized"},
         "texts": [row["text"] for row in reviews],
         "references": [row["label"] for row in reviews],
         "ood_texts": [row["text"] for row in other],

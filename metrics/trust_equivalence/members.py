@@ -15,8 +15,13 @@ from .derive import pruned, quantized
 from .predictor import ModelPredictor, Predictor, Text, as_predictor, looks_local, match_labels
 from .store import Store, digest
 
-DERIVED: dict[str, Callable[..., Any]] = {"pruned": partial(pruned, share=0.3), "quantized": quantized}
+DERIVED: dict[str, Callable[..., Any]] = {
+    "derived:pruned": partial(pruned, share=0.3),
+    "derived:quantized": quantized,
+}
 PARTS = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".spm", ".vocab", ".py")
+CUTS = ("token", "vocab", "merges")  # one of these is in the name of a tokenizer's .json or .txt
+PLACES = ("_name_or_path", "name_or_path", "transformers_version")  # settings that say where a model is from
 ASKED = ("names", "pooling", "layer", "length", "parts", "verbalizers", "mean")  # of a predictor: what it asks
 PROBES = 256  # texts that a function is also asked about with every other word left out
 
@@ -61,16 +66,45 @@ class Member:
         asked = {key: str(value) for key, value in self.settings.items() if key in ("dtype", "pooling", "layer")}
         return digest(self._content(), asked, self.labels)
 
+    @cached_property
+    def likeness(self) -> str:
+        """The same for models that answer alike: notes and records beside a checkpoint's weights make it no other."""
+        if not self.on_disk:
+            return self.fingerprint
+        folder = Path(self.source).expanduser()
+        said = {name: without_places(folder / name) or sha for name, sha in self.files.items() if decides(name)}
+        return digest(sorted(said.items()))
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """The checkpoint's files by name, and what they hold."""
+        folder = Path(self.source).expanduser()
+        if not folder.is_dir():
+            raise ValueError(f"{self.name}: there is no folder {self.source}")
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"{self.name}: {self.source} is no checkpoint: it has no config.json")
+        found = sorted(path for path in folder.iterdir() if path.suffix in PARTS and path.is_file())
+        return {path.name: of_file(path) for path in found}
+
+    @property
+    def on_disk(self) -> bool:
+        return not self.derived and isinstance(self.source, str | os.PathLike) and is_folder(os.fspath(self.source))
+
     @property
     def derived(self) -> bool:
         """Made from the large model when it is opened, by pruning or quantizing it."""
-        return isinstance(self.source, str) and self.source in DERIVED and not Path(self.source).exists()
+        return isinstance(self.source, str) and self.source in DERIVED
+
+    @property
+    def way(self) -> str:
+        """How a derived model is made: pruned or quantized."""
+        return str(self.source).removeprefix("derived:")
 
     @property
     def shown(self) -> str:
         """What the reader of a report is told about where the model is from."""
         if self.derived:
-            return f"{self.source} from {self.large.name if self.large else 'the large model'}"
+            return f"{self.way} from {self.large.name if self.large else 'the large model'}"
         if isinstance(self.source, str | os.PathLike):
             return os.fspath(self.source)
         return type(self.source[0] if isinstance(self.source, tuple | list) else self.source).__name__
@@ -102,20 +136,15 @@ class Member:
         assert self.large is not None
         opened = self.large.predictor
         if not isinstance(opened, ModelPredictor):
-            raise ValueError(f"{self.name}: only a transformers model can be {self.source}, and large is a function")
+            raise ValueError(f"{self.name}: only a transformers model can be {self.way}, and large is a function")
         return as_predictor((DERIVED[self.source](opened.model), opened.tokenizer), self.name, **self.settings)
 
     def _content(self) -> str:
         if self.derived:
             assert self.large is not None
             return digest(self.source, self.large._content())
-        if isinstance(self.source, str | os.PathLike) and is_folder(os.fspath(self.source)):
-            folder = Path(self.source).expanduser()
-            if not folder.is_dir():
-                raise ValueError(f"{self.name}: there is no folder {self.source}")
-            if not (folder / "config.json").is_file():
-                raise ValueError(f"{self.name}: {self.source} is no checkpoint: it has no config.json")
-            return of_folder(folder)
+        if self.on_disk:
+            return of_files(self.files)
         if isinstance(self.predictor, ModelPredictor):
             return of_model(self.predictor)
         return self._of_function()
@@ -133,12 +162,35 @@ def is_folder(source: str) -> bool:
     return looks_local(source) or Path(source).expanduser().is_dir()
 
 
-def of_folder(folder: Path) -> str:
+def of_files(files: dict[str, str]) -> str:
     """Of a checkpoint on disk: its weights, its configuration and its tokenizer, byte for byte."""
     total = hashlib.sha256()
-    for path in sorted(path for path in folder.iterdir() if path.suffix in PARTS and path.is_file()):
-        total.update(f"{path.name} {of_file(path)}".encode())
+    for name, sha in files.items():
+        total.update(f"{name} {sha}".encode())
     return total.hexdigest()
+
+
+def decides(name: str) -> bool:
+    """Whether answers depend on this file of a checkpoint.
+
+    >>> [decides(name) for name in ("model.safetensors", "config.json", "vocab.txt", "notes.txt", "training.json")]
+    [True, True, True, False, False]
+    """
+    if not name.endswith((".json", ".txt")):
+        return True
+    return name == "config.json" or any(part in name for part in CUTS)
+
+
+def without_places(path: Path) -> str | None:
+    """Settings in a form of their own, without where they are from; None of what is no settings."""
+    if not path.name.endswith("config.json"):
+        return None
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        kept = {key: value for key, value in settings.items() if key not in PLACES}
+    except (ValueError, AttributeError):
+        return None  # what is wrong with it is said where it is opened
+    return json.dumps(kept, sort_keys=True)
 
 
 def of_file(path: Path) -> str:
@@ -190,7 +242,7 @@ def open_family(
         family.append(Member(name, role, source, settings, labels, texts, large=family[0]))
     for i, member in enumerate(family):
         for other in family[:i]:
-            if member.source is other.source or member.fingerprint == other.fingerprint:
+            if member.source is other.source or member.likeness == other.likeness:
                 raise ValueError(f"{other.name} and {member.name} are the same model: give each model once")
     return family
 

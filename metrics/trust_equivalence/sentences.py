@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .verdicts import tells
+
 Entry = dict[str, Any]
 
 
@@ -26,6 +28,8 @@ def beside_twin(dimension: str, entry: Entry, large: str) -> list[str]:
 def verdict(entry: Entry, small: str, large: str) -> list[str]:
     if not entry["verdict"]:
         return []
+    if not tells(entry["expected"]):
+        return ["Chance alone would give as much, so that these examples tell nothing: inconclusive."]
     low, high, size = (entry[f"divergence{end}"] for end in ("_low", "_high", ""))
     between = f"({points(low)} to {points(high)})"
     margin = f"the margin of {points(entry['margin'])}"
@@ -39,7 +43,7 @@ def verdict(entry: Entry, small: str, large: str) -> list[str]:
     if entry["verdict"] == "different":
         return [f"{found}, beyond {margin}: different."]
     count = entry["examples_needed"]
-    more = f"about {count:,} would settle it" if count else "it is so close to the margin that more would hardly help"
+    more = f"about {count:,} would settle it" if count else "it would take more than could be asked for"
     return [f"{found}; {entry['examples']:,} examples cannot tell that from {margin}: inconclusive, {more}."]
 
 

@@ -69,7 +69,8 @@ _CITATION = """
 _KWARGS_DESCRIPTION = """
 Args:
     large: the trusted model: a local path, a Hub id, (model, tokenizer), a pipeline or a callable.
-    compressed: the models under test, a dict from name to model; "pruned" and "quantized" are made from the large one.
+    compressed: the models under test, a dict from name to model; "derived:pruned" (by 30 %) and
+        "derived:quantized" are made from the large one.
     twin: a second large model, trained alike with another seed; what differs between the two is the floor.
     texts: the examples, strings or pairs of strings.
     references: their gold labels: class numbers, or class names.

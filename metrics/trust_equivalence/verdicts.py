@@ -15,6 +15,7 @@ from .intervals import blocks_of
 
 DRAWS = 4000
 CODES = {"equivalent": 1, "inconclusive": 0, "different": -1}
+LEAST_ROOM = 0.02  # between chance and a full overlap: with less, an overlap tells nothing
 
 Interval = tuple[float, float]
 
@@ -47,7 +48,9 @@ def needed(divergence: float, interval: Interval, margin: float, examples: int, 
     """An interval narrows with the root of the number of examples: how many until it clears the margin."""
     if verdict != "inconclusive":
         return None
-    reach = interval[1] - divergence if divergence <= margin else divergence - interval[0]
+    reach = interval[1] - divergence
+    if divergence > margin:
+        reach = max(reach, divergence - interval[0])  # whose low end may be cut off at 0
     distance = abs(margin - divergence)
     if not distance > 0:
         return None
@@ -63,6 +66,16 @@ def rounded(count: float) -> int:
     """
     unit = 10 ** max(0, math.floor(math.log10(count)) - 1)
     return math.ceil(round(count / unit, 6)) * unit
+
+
+def tells(expected: float | None) -> bool:
+    """Whether an overlap could tell two models apart: not where chance alone overlaps (nearly) fully, as in texts of
+    hardly more than K words, or where neither model makes a mistake.
+
+    >>> tells(0.4), tells(1.0), tells(None)
+    (True, False, True)
+    """
+    return expected is None or 1 - expected >= LEAST_ROOM
 
 
 # A pair by itself.

@@ -171,7 +171,11 @@ def sentence(error: Exception) -> str:
 
 
 def transfers(
-    desk: Desk, outcomes: dict[str, dict[int, dict[str, Any]]], pairs: list[tuple[str, str]], gold: np.ndarray
+    desk: Desk,
+    outcomes: dict[str, dict[int, dict[str, Any]]],
+    pairs: list[tuple[str, str]],
+    gold: np.ndarray,
+    settings: list[Any],
 ) -> tuple[dict[tuple[str, str], dict[int, bool]], dict[str, str]]:
     """For every ordered pair: does the text that broke the first model fool the second? And why one cannot say."""
     by_name = {member.name: member for member in desk.members}
@@ -180,7 +184,7 @@ def transfers(
     for source, target in pairs:
         broken = {i: one["adversarial"] for i, one in outcomes[source].items() if one["status"] == "broken"}
         texts = {i: tuple(text) if isinstance(text, list) else text for i, text in broken.items()}
-        context = digest("transfers", desk.family, by_name[target].fingerprint)
+        context = digest("transfers", desk.family, by_name[target].fingerprint, settings)
         known = desk.store.known(context)
         new = desk.processes.agreed([text for text in dict.fromkeys(texts.values()) if digest(text) not in known])
 
