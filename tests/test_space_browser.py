@@ -311,14 +311,29 @@ def test_everything_is_reached_with_keys_alone(visit):
                 return
         raise AssertionError(f"no key leads to {name}")
 
+    go_to("The compressed model")
+    page.keyboard.type("tiny")
+    page.keyboard.press("Enter")
     go_to("Why", kinds=("BUTTON",))
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Explain both").wait_for()
     go_to("A sentence about a film", kinds=("TEXTAREA",))
     page.keyboard.type("a good film")
+    go_to("occlusion", kinds=("INPUT",))
+    page.keyboard.press("Space")
+    playwright.expect(page.get_by_label("occlusion")).to_be_checked()
     go_to("Explain both", kinds=("BUTTON",))
     page.keyboard.press("Enter")
     page.locator("#why .headline").wait_for()
+    assert page.locator("#why .of-compressed h3").inner_text().startswith("tiny")
+    go_to("Your own predictions", kinds=("BUTTON",), key="Shift+Tab")
+    page.keyboard.press("Enter")
+    go_to("Try an example", kinds=("BUTTON",))
+    page.keyboard.press("Enter")
+    page.locator("#table img").first.wait_for()
+    go_to("Upload a CSV file", kinds=("BUTTON",))
+    with page.expect_file_chooser():
+        page.keyboard.press("Enter")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
