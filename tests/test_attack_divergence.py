@@ -439,10 +439,13 @@ BAD_OUTCOMES = {
     "no status": ([{"queries": 3, "changed_words": 0}], "example 0: status is missing"),
     "no queries": ([{"status": "broken", "changed_words": 0}], "queries is missing"),
     "status": ([GOOD | {"status": "failed"}], "status must be 'skipped' or 'broken' or 'withstood', got 'failed'"),
-    "queries": ([GOOD | {"queries": -1}], "queries must be a whole number of at least 0, got -1"),
+    "queries": ([GOOD | {"queries": -1}], "queries must be a whole number from 0 to 9007199254740992, got -1"),
+    "too many queries": ([GOOD | {"queries": 10**30}], "queries must be a whole number from 0 to 9007199254740992"),
+    "endless queries": ([GOOD | {"queries": float("inf")}], "queries must be a whole number from 0 to"),
     "half a word": ([GOOD | {"changed_words": 0.5}], "changed_words must be a whole number"),
     "transfers": ([GOOD | {"transfers": "yes"}], "transfers must be True or False"),
     "unknown key": ([GOOD | {"success": True}], "unknown key 'success'"),
+    "unknown keys": ([GOOD | {"success": True, 3: 1}], "example 0: unknown key 3; the keys are label"),
     "equal texts": ([GOOD | {"text": "a", "adversarial": "a"}], "'broken' but the adversarial text equals the text"),
     "text": ([GOOD | {"text": 3}], "text must be a string or a pair of strings"),
     "scores": ([GOOD | {"scores": [1, "a"]}], "scores must be the probabilities of two or more classes"),
@@ -456,6 +459,29 @@ def test_bad_outcomes_are_named_in_one_sentence(case):
     given, sentence = BAD_OUTCOMES[case]
     with pytest.raises(ValueError, match=sentence):
         metric.compute(predictions=given, large_predictions=[GOOD])
+
+
+@pytest.mark.parametrize("name", ["text", "label"])
+def test_outcomes_of_different_examples_are_no_pair(name):
+    values = {"text": ["good film", ["a", "b"]], "label": [0, 1]}[name]
+    known, other = ([GOOD | {name: value} for value in order] for order in (values, values[::-1]))
+    assert metric.compute(predictions=known, large_predictions=known)["examples"] == 2
+    assert metric.compute(predictions=known, large_predictions=[GOOD, GOOD])["examples"] == 2
+    with pytest.raises(ValueError, match=f"^example 0: predictions and large_predictions are of different {name}s$"):
+        metric.compute(predictions=known, large_predictions=other)
+
+
+def test_outcomes_as_attack_gives_them_are_compared_once_they_are_sorted():
+    models = {"large": LARGE, "small": MODEL}
+    found = sorted(metric.attack(TEXTS, GOLD, models, attack="deepwordbug"), key=lambda one: one[0])
+    small, large = ([outcome for _, name, outcome in found if name == wanted] for wanted in ("small", "large"))
+    whole = metric.compute(**ARGUMENTS)
+    result = metric.compute(predictions=small, large_predictions=large)
+    assert {name: whole[name] for name in result if name != "signature"} == {
+        name: value for name, value in result.items() if name != "signature"
+    }
+    with pytest.raises(ValueError, match="are of different texts"):
+        metric.compute(predictions=small[::-1], large_predictions=large)
 
 
 def test_a_model_that_fails_leaves_the_figures_of_what_was_finished(monkeypatch):

@@ -53,6 +53,32 @@ def test_of_a_pair_one_text_changes(pair, field):
         assert draft.part(draft.original) == pair[field]
 
 
+def test_emoji_are_no_words():
+    heart, keycap, family = "\u2764\ufe0f", "1\ufe0f\u20e3", "👩\u200d👩\u200d👧"
+    assert drafts.Draft(f"I {heart} it").words == ["I", "it"]
+    assert drafts.Draft(f"really{heart}good{family} number {keycap}, 2nd").words == ["really", "good", "number", "2nd"]
+    for emoji in (heart, keycap, family, "1\u20e3", "\u2139\ufe0f", "👍🏽", "🇫🇷", "\u0308\u200d"):
+        assert drafts.Draft(emoji).words == []
+    for text in ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "noe\u0308l", "क\u094d\u200dष", "rock\u2019n"):
+        assert drafts.Draft(text).words == [text]
+
+
+@pytest.mark.parametrize(("attack", "rate"), [("textbugger", None), ("deepwordbug", None), ("typos", 0.9)])
+def test_attacks_leave_emoji_whole(attack, rate):
+    emoji = ["\u2764\ufe0f", "👩\u200d👩\u200d👧", "1\ufe0f\u20e3"]
+    text = f"I {emoji[0]} it {emoji[1]} really{emoji[2]}"
+    asked = []
+
+    def model(texts):
+        asked.extend(texts)
+        return [[0.1, 0.9]] * len(texts)
+
+    metric.compute(texts=[text], references=[1], model=model, large_model=model, attack=attack, rate=rate)
+    assert len(set(asked)) > 1
+    for question in asked:
+        assert all(one in question for one in emoji)
+
+
 def test_letters_keep_their_marks():
     for word in ("हिन्दी", "noe\u0308l", "👩\u200d🚀x"):
         assert "".join(drafts.letters(word)) == word

@@ -27,7 +27,7 @@ from .falls import Row, columns, finish, summarize
 from .goals import Targeted, Untargeted
 from .intervals import share_interval
 from .masked_words import MaskedWords
-from .outcomes import Outcome, read_outcome, read_outcomes
+from .outcomes import Outcome, check_pair, read_outcome, read_outcomes
 from .predictor import Predictor, check_class_numbers
 from .recipes import Attack
 from .references import as_list
@@ -294,7 +294,8 @@ class AttackDivergence(ArrayMetric):
         """`(index, name, outcome)` of any number of models, as the attacks end; the first model is the large one.
 
         `indices` says which texts are attacked for each model (default: all); an outcome does not depend on what else
-        is attacked. What comes out is what `compute` takes as predictions, but for `transfers`.
+        is attacked. What comes out is what `compute` takes as predictions, but for `transfers`: sort each model's
+        outcomes by index first, since attacks end in another order for every model.
 
         >>> attacks = AttackDivergence()
         >>> good = lambda texts: [[0.1, 0.9] if "good" in text else [0.9, 0.1] for text in texts]
@@ -316,7 +317,9 @@ class AttackDivergence(ArrayMetric):
         arrays = rows.whole()
         collected = Collected(options)
         for index, pair in enumerate(zip(arrays["predictions"], arrays["large_predictions"], strict=True)):
-            collected.add(index, *(read_outcome(f"example {index}:", outcome) for outcome in pair))
+            small, large = (read_outcome(f"example {index}:", outcome) for outcome in pair)
+            check_pair(index, small, large)
+            collected.add(index, small, large)
         return collected.result() or {}
 
     def plot(self, result: dict[str, Any], example: int | None = None) -> Any:

@@ -46,7 +46,8 @@ def attack_each(
     program = as_program(options, large)
     wanted = {name: wanted_indices(name, indices, len(texts)) for name in predictors}
     for i in sorted(frozenset().union(*wanted.values())):
-        if not all(part.strip() for part in ((texts[i],) if isinstance(texts[i], str) else texts[i])):
+        text = texts[i]
+        if not all(part.strip() for part in ((text,) if isinstance(text, str) else text)):
             raise ValueError(f"texts[{i}] is empty or blank")
     total = sum(map(len, wanted.values()))
     jobs = every_job(texts, labels, predictors, wanted, program, options.seed, known)

@@ -8,6 +8,8 @@ from itertools import pairwise
 
 from .predictor import Text
 
+WORD = re.compile(r"(?:w(?!m*e)m*)+(?:'+(?:w(?!m*e)m*)+)*")  # of the kinds of characters (see `kind`)
+
 
 class Draft:
     """The words of a text, of which any may be replaced while all that stands between them stays as it is.
@@ -68,22 +70,29 @@ class Draft:
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
-    """Where the words are: runs of letters, digits and their marks, with apostrophes inside.
+    """Where the words are: runs of letters and digits, with marks and joiners behind them and apostrophes inside.
+
+    An emoji is no word, though it may hold marks, joiners and even a digit (a keycap's).
 
     >>> [text[a:b] for text in ("don't stop-me 2day…", "हिन्दी ist schön") for a, b in word_spans(text)]
     ["don't", 'stop', 'me', '2day', 'हिन्दी', 'ist', 'schön']
+    >>> word_spans("\N{HEAVY BLACK HEART}\N{VARIATION SELECTOR-16}"), word_spans("1\N{COMBINING ENCLOSING KEYCAP}")
+    ([], [])
     """
     kinds = "".join(map(kind, text))
-    return [match.span() for match in re.finditer(r"w+(?:'+w+)*", kinds)]
+    return [match.span() for match in WORD.finditer(kinds)]
 
 
 @lru_cache(maxsize=10_000)
 def kind(character: str) -> str:
-    """w for what words are made of, an apostrophe for either of its forms, a blank for the rest."""
+    """w for letters and digits, m for what joins them, e for what makes emoji of them, ' for apostrophes; or blank."""
     if character in "'\N{RIGHT SINGLE QUOTATION MARK}":
         return "'"
-    joins = character in "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
-    return "w" if joins or unicodedata.category(character)[0] in "LMN" else " "
+    if character in "\N{VARIATION SELECTOR-16}\N{COMBINING ENCLOSING KEYCAP}":
+        return "e"
+    if character in "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}":
+        return "m"
+    return {"L": "w", "N": "w", "M": "m"}.get(unicodedata.category(character)[0], " ")
 
 
 def letters(word: str) -> list[str]:

@@ -10,6 +10,7 @@ from .predictor import Text
 from .side_by_side import Ask
 
 STATUSES = ("skipped", "broken", "withstood")
+MOST = 2**53  # of what is counted: up to here the means, which are floats, know every whole number
 
 
 @dataclass
@@ -151,14 +152,14 @@ def read_outcome(where: str, given: Any) -> Outcome:
     fields = {key: value for key, value in given.items() if value is not None}  # Arrow gives every row all keys
     if unknown := fields.keys() - Outcome.__dataclass_fields__.keys():
         known = ", ".join(Outcome.__dataclass_fields__)
-        raise ValueError(f"{where} unknown key {min(unknown)!r}; the keys are {known}")
+        raise ValueError(f"{where} unknown key {min(unknown, key=str)!r}; the keys are {known}")
     if missing := [key for key in ("status", "queries", "changed_words") if key not in fields]:
         raise ValueError(f"{where} {missing[0]} is missing")
     if fields["status"] not in STATUSES:
         raise ValueError(f"{where} status must be {' or '.join(map(repr, STATUSES))}, got {fields['status']!r}")
-    for key, least in (("queries", 0), ("changed_words", 0), ("label", 0)):
-        if key in fields and (not is_whole(fields[key]) or fields[key] < least):
-            raise ValueError(f"{where} {key} must be a whole number of at least {least}, got {fields[key]!r}")
+    for key in ("queries", "changed_words", "label"):
+        if key in fields and (not is_whole(fields[key]) or not 0 <= fields[key] <= MOST):
+            raise ValueError(f"{where} {key} must be a whole number from 0 to {MOST}, got {fields[key]!r}")
     for key in ("changeable", "transfers"):
         if key in fields and fields[key] not in (True, False):
             raise ValueError(f"{where} {key} must be True or False, got {fields[key]!r}")
@@ -174,6 +175,20 @@ def read_outcome(where: str, given: Any) -> Outcome:
     truths = {key: bool(fields[key]) for key in ("changeable", "transfers") if key in fields}
     empty = dict.fromkeys(("label", "text", "adversarial", "scores", "adversarial_scores"))
     return Outcome(**{**empty, **fields, **numbers, **truths})
+
+
+def check_pair(index: int, small: Outcome, large: Outcome) -> None:
+    """The two outcomes of one row are of one example, as far as they say which.
+
+    >>> small, large = (Outcome(1, text, text, None, None, "withstood", 9, 0) for text in ("good", "bad"))
+    >>> check_pair(3, small, large)
+    Traceback (most recent call last):
+    ValueError: example 3: predictions and large_predictions are of different texts
+    """
+    for name in ("text", "label"):
+        one, other = getattr(small, name), getattr(large, name)
+        if one is not None and other is not None and one != other:
+            raise ValueError(f"example {index}: predictions and large_predictions are of different {name}s")
 
 
 def is_whole(value: Any) -> bool:
