@@ -12,6 +12,7 @@ import argparse
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ METRICS = ROOT / "metrics"
 PLAIN: tuple[str, ...] = ("dimensions", "pairs", "k", "method", "samples", "runs", "explain", "explained", "attack")
 PLAIN += ("attacked", "max_queries", "neighbors", "queries", "n_bins", "binning", "score", "device", "dtype", "tokens")
 PLAIN += ("trust_remote_code", "confidence_level", "seed")
+REPORTS = ("report.json", "report.schema.json", "report.md", "report.html")
+OF_REPORTS = (".json", ".svg", ".png", ".tex")  # in the folders of plots and tables
+OF_ATTACKS = ("attack_field", "word_vectors", "similarity", "masked_model", "rate")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,11 +48,11 @@ def main(argv: list[str] | None = None) -> int:
 def audit(options: argparse.Namespace) -> int:
     metric = evaluate.load(str(METRICS / "trust_equivalence"))
     given = read_inputs(metric, options)
+    check_room(options.out, options.resume)
     chosen = {name: value for name in PLAIN if (value := getattr(options, name)) is not None}
+    of_attack = {name: value for name in OF_ATTACKS if (value := getattr(options, name)) is not None}
     chosen |= {"margins": options.margins or None, "labels": options.labels or None}
-    if options.word_vectors is not None or options.similarity is not None:
-        extra = {"word_vectors": options.word_vectors, "similarity": options.similarity}
-        chosen["attack_options"] = {name: value for name, value in extra.items() if value is not None}
+    chosen["attack_options"] = of_attack or None
     result = metric.compute(
         **given,
         folder=options.out / "work",
@@ -67,6 +71,22 @@ def audit(options: argparse.Namespace) -> int:
         print(f"{failure['dimension']} of {failure['pair']} failed: {failure['reason']}", file=sys.stderr)
     print(f"the report: {next(path for path in written if path.name == 'report.html')}")
     return 1 if failures else 0
+
+
+def check_room(out: Path, resume: bool) -> None:
+    """Nothing is overwritten, and what keeps the report from being written is said before hours of work."""
+    if not resume and ((out / "report.json").is_file() or (out / "report.html").is_file()):
+        raise ValueError(f"{out} holds a report already: give --resume to go on with it, or another folder as --out")
+    for folder in (out, out / "plots", out / "tables"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise ValueError(f"{folder} cannot be written ({error.strerror}): the report goes there") from None
+    inner = (path for name in ("plots", "tables") for path in (out / name).iterdir() if path.suffix in OF_REPORTS)
+    for path in (*(out / name for name in REPORTS), *out.glob("model_card*.md"), *inner):
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder where the report has a file: give another folder as --out")
 
 
 def read_inputs(metric: Any, options: argparse.Namespace) -> dict[str, Any]:
@@ -143,7 +163,7 @@ def named(models: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for model in models:
         name, equals, place = model.partition("=")
-        name, place = (name, place) if equals else (Path(model).name, model)
+        name, place = (name, place) if equals else (Path(model.removeprefix("derived:")).name, model)
         if name in found:
             raise ValueError(f"--compressed has two models called {name}: give them names, NAME=MODEL")
         found[name] = place
@@ -221,8 +241,11 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     what.add_argument("--attack", help="textbugger, deepwordbug, bert_attack, typos or textattack:NAME")
     what.add_argument("--attacked", type=int, help="examples that are attacked")
     what.add_argument("--max-queries", type=int, help="questions that an attack may ask of an example")
+    what.add_argument("--attack-field", choices=("first", "second"), help="the text of a pair that may change")
     what.add_argument("--word-vectors", help="a file of word vectors, for textbugger")
-    what.add_argument("--similarity", help="an encoder that says how alike two sentences are, for textbugger")
+    what.add_argument("--similarity", help="an encoder that compares sentences, for textbugger and bert_attack")
+    what.add_argument("--masked-model", help="a masked language model that proposes words, for bert_attack")
+    what.add_argument("--rate", type=float, help="the chance of a slip at each letter, for typos")
     what.add_argument("--neighbors", nargs="+", type=int, help="how many nearest neighbours are compared")
     what.add_argument("--queries", type=int, help="how many texts are asked for their neighbours")
     what.add_argument("--n-bins", type=int, help="of the calibration errors")
@@ -236,6 +259,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     out.add_argument("--resume", action="store_true", help="go on with the audit in that folder")
     options = parser.parse_args(argv)
+    options.out = options.out.expanduser()
     options.margins = dict(options.margins)
     options.labels = {name: int(value) if value.is_integer() else value for name, value in options.labels}
     return options

@@ -5,6 +5,7 @@ either with the name of a configuration behind it, `glue/sst2`.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,15 +78,14 @@ def read_texts(dataset: str, split: str = "train", text: str = "text", text_pair
 
 def class_numbers(dataset: str, labels: list[Any], names: Sequence[str] | None) -> tuple[list[int], list[str] | None]:
     """Numbers stay as they are; words become the place of their name, by the alphabet where no names are given."""
-    numeric = all(isinstance(value, int) or str(value).lstrip("-").isdigit() for value in labels)
-    if not numeric:
+    numbers = [number for value in labels if (number := whole_number(value)) is not None]
+    if len(numbers) < len(labels):
         found = list(names) if names else sorted({str(value) for value in labels})
         places = {name: i for i, name in enumerate(found)}
         for number, value in enumerate(labels):
             if str(value) not in places:
                 raise ValueError(f"{dataset}: labelled row {number} has the label {value!r}; the classes are {found}")
         return [places[str(value)] for value in labels], found
-    numbers = [int(value) for value in labels]
     if min(numbers) < 0 or (names and max(numbers) >= len(names)):
         wrong = min(numbers) if min(numbers) < 0 else max(numbers)
         expected = f"0 to {len(names) - 1}" if names else "0 and up"
@@ -93,8 +93,19 @@ def class_numbers(dataset: str, labels: list[Any], names: Sequence[str] | None) 
     return numbers, list(names) if names else None
 
 
+def whole_number(value: Any) -> int | None:
+    """A column with gaps has its class numbers as floats.
+
+    >>> [whole_number(value) for value in (1, "1", "1.0", 0.0, "1.5", "good")]
+    [1, 1, 1, 0, None, None]
+    """
+    if isinstance(value, int):
+        return int(value)
+    return int(str(value).split(".")[0]) if re.fullmatch(r"-?\d+(\.0+)?", str(value)) else None
+
+
 def is_unlabelled(value: Any) -> bool:
-    return value is None or value == "" or str(value) == "-1" or value != value
+    return value is None or value == "" or value != value or whole_number(value) == -1
 
 
 # From a name to columns.

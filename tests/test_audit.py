@@ -1,5 +1,6 @@
 """One command, one page, one verdict: scripts/audit.py on tiny checkpoints, stopped, resumed, divided and misused."""
 
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -139,7 +140,7 @@ def test_every_format_of_a_file_gives_the_same_texts_and_labels(command, place):
 def test_options_reach_the_audit(command, place, tmp_path):
     data = ["--dataset", str(place / "pairs.csv"), "--text-pair", "premise", "hypothesis", "--limit", "12"]
     more = ["--margins", "calibration_gap=0.25", "--pairs", "all", "--seed", "3"]
-    named = ["--large", str(place / "large"), "--compressed", f"tiny={place / 'small'}", "rounded=quantized"]
+    named = ["--large", str(place / "large"), "--compressed", f"tiny={place / 'small'}", "rounded=derived:quantized"]
     one = ["--dimensions", "calibration_gap", "--n-bins", "4"]
     assert command.main([*named, *data, *more, *one, "--out", str(tmp_path)]) == 0
     audit = report(tmp_path)
@@ -159,6 +160,19 @@ def test_a_sample_is_drawn_at_random_and_the_same_each_time(command):
     assert first["texts"] == first["references"] == sorted(first["texts"])
     assert first["texts"] != list(range(10))
     assert first["ood_texts"] == list(range(5))
+
+
+def test_options_of_attacks_reach_the_audit(command, place, tmp_path):
+    data = ["--dataset", str(place / "pairs.csv"), "--text-pair", "premise", "hypothesis", "--limit", "8"]
+    some = ["--dimensions", "attack_divergence", "--attacked", "2", "--attack", "typos"]
+    more = ["--rate", "0.2", "--attack-field", "first"]
+    assert command.main([*models(place), *data, *some, *more, "--out", str(tmp_path)]) == 0
+    assert report(tmp_path)["settings"]["attack_options"] == {"attack_field": "first", "rate": 0.2}
+    for example in report(tmp_path)["examples"]["attacks"]:
+        changed = [example[side]["adversarial"] for side in ("small", "large")]
+        assert all(pair is None or pair[1] == example["text"][1] for pair in changed)
+    masked = command.arguments([*models(place), *data, "--masked-model", "owner/masked", "--attack", "bert_attack"])
+    assert masked.masked_model == "owner/masked"
 
 
 # Nothing lost.
@@ -222,8 +236,17 @@ def test_a_second_run_without_resume_overwrites_nothing(command, place, tmp_path
     capsys.readouterr()
     assert command.main([*arguments, "--seed", "9"]) == 2
     assert contents(tmp_path) == before
-    assert_one_sentence(capsys, "holds an audit already: give resume=True to go on with it, or another folder")
+    sentence = "holds a report already: give --resume to go on with it, or another folder as --out"
+    assert_one_sentence(capsys, sentence)
+    (tmp_path / "report.json").unlink()
+    shutil.rmtree(tmp_path / "work")
+    assert command.main(arguments) == 2
+    assert_one_sentence(capsys, sentence)
     assert command.main([*arguments, "--resume"]) == 0
+    for path in tmp_path.glob("report.*"):
+        path.unlink()
+    assert command.main([*arguments, "--seed", "9"]) == 2
+    assert_one_sentence(capsys, "holds an audit already: give resume=True to go on with it, or another folder")
 
 
 def contents(folder):
@@ -302,6 +325,16 @@ def bad(place, tmp_path):
     (tmp_path / "unlabelled.csv").write_text("text,label\na film,\na plot,\n")
     (tmp_path / "torn.parquet").write_bytes(b"PAR1 torn")
     (tmp_path / "file").write_text("")
+    for name, kind in (("plots", "no folder"), ("tables", "no folder"), ("report.html", "no file")):
+        (tmp_path / f"taken {name}").mkdir()
+        spot = tmp_path / f"taken {name}" / name
+        spot.mkdir() if kind == "no file" else spot.write_text("")
+    (tmp_path / "taken summary" / "plots" / "summary.png").mkdir(parents=True)
+    shutil.copytree(place / "small", tmp_path / "noted")
+    for name in ("notes.txt", "README.md", "training.json"):
+        (tmp_path / "noted" / name).write_text("{}")
+    config = json.loads((tmp_path / "noted" / "config.json").read_text())
+    (tmp_path / "noted" / "config.json").write_text(json.dumps(config | {"_name_or_path": "elsewhere"}))
     data = ["--dataset", str(place / "reviews.csv")]
     large, small = ["--large", str(place / "large")], ["--compressed", str(place / "small")]
 
@@ -311,7 +344,33 @@ def bad(place, tmp_path):
     def dataset(name):
         return [*large, *small, "--dataset", str(tmp_path / name)]
 
+    def taken(name):
+        return [*large, *small, *data, "--out", str(tmp_path / f"taken {name}")]
+
+    def attack(*options):
+        return [*large, *small, *data, *options]
+
     return {
+        "plots are no folder": (taken("plots"), "plots cannot be written ("),
+        "tables are no folder": (taken("tables"), "tables cannot be written ("),
+        "the report is a folder": (taken("report.html"), "report.html is a folder where the report has a file"),
+        "a plot is a folder": (taken("summary"), "summary.png is a folder where the report has a file"),
+        "an attack without its vectors": (
+            attack("--attack", "textbugger", "--word-vectors", str(tmp_path / "none.txt")),
+            "word_vectors: there is no file",
+        ),
+        "an attack without its encoder": (
+            attack("--attack", "textbugger", "--similarity", str(tmp_path / "nowhere")),
+            "similarity: there is no folder",
+        ),
+        "an attack without its masked model": (
+            attack("--attack", "bert_attack", "--masked-model", "./nowhere"),
+            "masked_model: there is no folder ./nowhere",
+        ),
+        "one model with notes beside it": (
+            [*large, *small, str(tmp_path / "noted"), *data],
+            "small and noted are the same model: give each model once",
+        ),
         "a column": (
             [*large, *small, *data, "--text", "review"],
             "has no column 'review'; its columns are text, label",
@@ -352,13 +411,32 @@ def test_bad_input_is_one_sentence_and_exit_status_2(command, place, tmp_path, c
     wrong = []
     for case, (arguments, sentence) in bad(place, tmp_path).items():
         out = [] if "--out" in arguments else ["--out", str(tmp_path / "out")]
-        code = command.main([*arguments, *ONE, *out] if case != "an attack" else [*arguments, *out])
+        code = command.main([*arguments, *out] if case.startswith("an attack") else [*arguments, *ONE, *out])
         said = capsys.readouterr().err
         lines = [line for line in said.splitlines() if line.startswith("audit.py: ")]
         if code != 2 or len(lines) != 1 or sentence not in lines[0] or "Traceback" in said:
             wrong.append((case, code, said))
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
     assert wrong == []
+
+
+def test_an_attack_of_a_missing_package_is_said_before_any_work(command, place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    data = ["--dataset", str(place / "reviews.csv"), "--attack", "textattack:TextFoolerJin2019"]
+    assert command.main([*models(place), *data, "--out", str(tmp_path)]) == 2
+    assert_one_sentence(capsys, "attack textattack:TextFoolerJin2019 needs the package textattack, which is not")
+    assert pieces(tmp_path / "work") == 0
+
+
+def test_class_numbers_may_be_whole_floats(command, place, tmp_path):
+    """As pandas has them, where labels are missing."""
+    table = pd.DataFrame({"text": [*TEXTS, "a film", "a plot"], "label": [*map(float, GOLD), None, -1.0]})
+    table.to_csv(tmp_path / "floats.csv", index=False)
+    table.to_parquet(tmp_path / "floats.parquet", index=False)
+    for kind in ("csv", "parquet"):
+        options = command.arguments([*models(place), "--dataset", str(tmp_path / f"floats.{kind}")])
+        given = command.read_inputs(None, options)
+        assert (given["texts"], given["references"]) == (TEXTS, GOLD.tolist())
 
 
 def test_bad_arguments_are_said_by_the_command_itself(place, tmp_path):
@@ -383,17 +461,20 @@ def test_a_full_disk_is_a_sentence_at_the_start(command, place, tmp_path, capsys
 
 def test_a_dimension_that_fails_is_in_the_report_and_the_exit_status_is_1(command, place, tmp_path, capsys):
     """Textbugger's encoder is no encoder: the attack fails, and the other dimension does not."""
+    (tmp_path / "no encoder").mkdir()
     more = ["--dimensions", "prediction_error_jaccard", "attack_divergence", "--attacked", "3"]
-    broken = ["--similarity", str(place / "nowhere" / "encoder")]
+    broken = ["--similarity", str(tmp_path / "no encoder")]
     data = ["--dataset", str(place / "reviews.csv")]
     assert command.main([*models(place), *data, *more, *broken, "--out", str(tmp_path)]) == 1
     said = capsys.readouterr()
-    assert "attack_divergence of small failed: similarity: there is no folder" in said.err
+    assert "attack_divergence of small failed: similarity: " in said.err
     audit = report(tmp_path)
     assert [failure["dimension"] for failure in audit["failures"]] == ["attack_divergence"]
     entries = audit["pairs"][0]["dimensions"]
     assert entries["prediction_error_jaccard"]["status"] == "done"
-    assert entries["attack_divergence"]["reason"] in (tmp_path / "report.md").read_text()
+    reason = "no encoder is no checkpoint with safetensors that could be loaded"
+    assert reason in entries["attack_divergence"]["reason"]
+    assert reason in (tmp_path / "report.md").read_text()
 
 
 def test_fewer_examples_than_a_dimension_needs_leave_that_dimension_out(command, place, tmp_path):
@@ -412,3 +493,4 @@ def test_names_of_models():
         "small": "owner/tiny-bert",
         "q": "quantized",
     }
+    assert named(["derived:pruned"]) == {"pruned": "derived:pruned"}

@@ -140,7 +140,7 @@ def check_settings(options: Any) -> None:
         if isinstance(model, str) and looks_local(model) and not Path(model).expanduser().is_dir():
             raise ValueError(f"{name}: there is no folder {model}")
     if isinstance(attack, str) and attack.startswith("textattack:") and util.find_spec("textattack") is None:
-        raise ValueError(f"attack {attack} needs the package textattack: pip install textattack")
+        raise ValueError(f"attack {attack} needs the package textattack, which is not installed")
 
 
 def check_classes(about: dict[str, dict[str, Any]]) -> None:
