@@ -60,7 +60,7 @@ def read_options(argv: list[str]) -> argparse.Namespace:
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", required=True, help="training data: Hub id, or a csv, tsv, jsonl or parquet file")
     data.add_argument("--split", default="train", help="training split of a Hub data set")
-    data.add_argument("--eval-dataset", help="data to choose the epoch on (default: another split of --dataset; a file needs it)")
+    data.add_argument("--eval-dataset", help="data to choose the epoch on (default: --dataset; a file has no splits)")
     data.add_argument("--eval-split", default="validation", help="its split, of a Hub data set")
     data.add_argument("--text", default="text", help="column of the text")
     data.add_argument("--text-pair", nargs=2, metavar=("FIRST", "SECOND"), help="two columns, instead of --text")
