@@ -11,6 +11,7 @@ Finished work is kept in the folder of the report: stopped at any point, `--resu
 import argparse
 import logging
 import os
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -41,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"audit.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\nstopped; what is finished is kept: go on with --out {options.out} --resume", file=sys.stderr)
+        again = shlex.join([*(sys.argv[1:] if argv is None else argv), *(() if options.resume else ("--resume",))])
+        print(f"\nstopped; what is finished is kept: go on with {Path(__file__).name} {again}", file=sys.stderr)
         return 130
 
 

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import shutil
+import shlex
 import signal
 import socket
 import sqlite3
@@ -224,7 +225,8 @@ def test_control_c_says_how_to_go_on(processes, place, tmp_path):
     code = stopped(processes, [*whole(place), "--out", str(out)], tmp_path / "log", out / "work", 12, signal.SIGINT)
     said = (tmp_path / "log").read_text()
     assert code == 130, said
-    assert f"stopped; what is finished is kept: go on with --out {out} --resume" in said
+    again = shlex.join([*whole(place), "--out", str(out), "--resume"])
+    assert f"stopped; what is finished is kept: go on with audit.py {again}" in said
     assert "Traceback" not in said
     assert not (out / "report.json").exists()
 
@@ -377,7 +379,7 @@ def bad(place, tmp_path):
         ),
         "a label column": ([*large, *small, *data, "--label", "gold"], "no column 'gold'; its columns are text, label"),
         "labels of other classes": (dataset("words.csv"), "references[0] is 'good', which is none of"),
-        "a class number too high": (dataset("numbers.csv"), "references[1] is 7, which is none of large_model's 2"),
+        "a class number too high": (dataset("numbers.csv"), "references[1] is 7, which is none of large's 2"),
         "other classes": (compressed("moods"), "do not match by name: give labels={name: class number}"),
         "more classes": (compressed("three"), "do not match by name"),
         "no checkpoint": (compressed("no checkpoint"), "is no checkpoint: it has no config.json"),
