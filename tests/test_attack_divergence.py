@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import evaluate
 import numpy as np
+import pyarrow
 import pytest
 import tiny_models
 import torch
@@ -18,7 +21,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 ROOT = Path(__file__).resolve().parent.parent
 metric = evaluate.load(str(ROOT / "metrics" / "attack_divergence"))
 package = type(metric).__module__.rpartition(".")[0]
-falls, intervals, plots = (sys.modules[f"{package}.{name}"] for name in ("falls", "intervals", "attack_plots"))
+falls, intervals, plots, known_as = (
+    sys.modules[f"{package}.{name}"] for name in ("falls", "intervals", "attack_plots", "references")
+)
 
 TEXTS = ["good plot but awful acting", "a great film and a dull story", "bad movie with good acting", "the cat sleeps"]
 GOLD = [0, 1, 0, 1]
@@ -356,6 +361,55 @@ def test_another_process_with_another_hash_seed_gives_the_same_texts():
         printed.append(done.stdout)
     assert printed[0] == printed[1]
     assert printed[0].count('"broken"') >= 3
+
+
+def test_pairs_may_come_as_lists_as_json_and_arrow_give_them():
+    pairs = [("good film", "a good film"), ("good end", "good end")]
+    arguments = ARGUMENTS | {"references": [1, 1], "details": True}
+    expected = metric.compute(**arguments | {"texts": pairs})
+    array = np.empty(2, dtype=object)
+    array[:] = [np.array(pair, dtype=object) for pair in pairs]
+    for texts in (json.loads(json.dumps(pairs)), pyarrow.array(pairs), np.array(pairs), array):
+        assert metric.compute(**arguments | {"texts": texts}) == expected
+        found = metric.attack(texts, [1, 1], {"large": LARGE}, attack="deepwordbug")
+        assert {outcome["text"] for _, _, outcome in found} == set(pairs)
+
+
+# References.
+
+
+def test_whole_numbers_may_be_written_as_strings():
+    large = SimpleNamespace(name="large", classes=3, names=None)
+    assert known_as.gold(["1", "0.0", "2.", " 2", 1, 2.0], large, None).tolist() == [1, 0, 2, 2, 1, 2]
+    assert known_as.gold(["1", "low", "2"], large, {"low": 0, "high": 1}).tolist() == [1, 0, 2]
+    named = SimpleNamespace(name="large", classes=3, names=["1", "2", "3"])
+    assert known_as.gold(["1", "3", 0], named, None).tolist() == [0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("label", "names", "expected"),
+    [
+        ("3", None, "0 to 2"),
+        ("-1", None, "0 to 2"),
+        ("1.5", None, "0 to 2"),
+        ("nan", None, "0 to 2"),
+        ("good", None, "0 to 2"),
+        ("good", ["Low", "Mid", "High"], "Low, Mid, High"),
+        ("3", ["Low", "Mid", "High"], "Low, Mid, High"),
+        ("0", ["1", "2", "3"], "1, 2, 3"),  # a class number here would be another class than its neighbour's name
+    ],
+)
+def test_a_label_that_is_no_class_is_refused_with_what_the_classes_are(label, names, expected):
+    large = SimpleNamespace(name="teacher", classes=3, names=names)
+    sentence = f"references[1] is {label!r}, which is none of teacher's 3 classes: {expected}"
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        known_as.gold([1, label], large, None)
+
+
+def test_of_many_classes_the_first_names_are_listed():
+    large = SimpleNamespace(name="teacher", classes=100, names=[f"class {i}" for i in range(100)])
+    with pytest.raises(ValueError, match=r"teacher's 100 classes: class 0, class 1, .*, class 11, \.\.\.$"):
+        known_as.gold([100], large, None)
 
 
 # Kinds of models.

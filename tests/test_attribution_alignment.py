@@ -148,6 +148,20 @@ def test_every_kind_of_model_gives_the_same_figures(alignment, folders):
     assert all(result == pytest.approx(results[0]) for result in results)
 
 
+def test_pairs_may_come_as_lists_as_json_and_arrow_give_them(alignment):
+    pairs = [("a good film", "awful acting"), ("dull", "great plot")]
+    model = bag_of_words(WORDS)
+    arguments = {"references": ["1", "0.0"], "model": model, "large_model": model, "k": 2, "method": "occlusion"}
+    expected = alignment.compute(texts=pairs, details=True, **arguments)
+    given = [list(pair) for pair in pairs]
+    assert alignment.compute(texts=given, details=True, **arguments) == expected
+    options = {"method": "occlusion", "k": 2}
+    found = sorted(alignment.explain(given, [1, 0], {"large": model}, **options))
+    explanations = [explained for _, _, explained in found]
+    figures = [alignment.compare(texts, explanations, explanations, **options) for texts in (pairs, given)]
+    assert figures[0] == figures[1]
+
+
 def test_names_of_references_are_those_of_labels_where_it_is_given(alignment):
     tokenizer = tiny_models.tokenizer()
     large, small = ((tiny_models.classifier(seed, ("negative", "Very_positive")), tokenizer) for seed in (0, 1))

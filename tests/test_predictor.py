@@ -402,6 +402,16 @@ def test_a_device_that_is_not_there_is_refused_in_a_sentence(model, folder, devi
             predictor.as_predictor(one, "model", device=device)
 
 
+def test_a_regression_head_is_refused_in_a_sentence(model):
+    for classes in (1, 2):
+        network = tiny_models.classifier(classes=classes)
+        predict = predictor.as_predictor((network, model[1]), "small")
+        assert predict(["good"]).shape == (1, 2)
+        network.config.problem_type = "regression"
+        with pytest.raises(ValueError, match=r"^small's head is for regression and gives no probabilities"):
+            predict(["good"])
+
+
 def test_a_model_without_its_tokenizer_is_refused(model):
     with pytest.raises(ValueError, match="without its tokenizer"):
         predictor.as_predictor(model[0], "model")

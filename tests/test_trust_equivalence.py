@@ -790,7 +790,7 @@ BAD = {
     "too few labels": ({"references": [1]}, "references needs one entry per text, got 1 for 20 texts"),
     "a label that is no class": (
         {"references": [2] * 20},
-        "references[0] is 2, which is none of large_model's 2 classes",
+        "references[0] is 2, which is none of large's 2 classes: ",
     ),
     "a label that is no name": ({"references": ["x"] * 20}, "references[0] is 'x', which is none of"),
     "no text": ({"texts": []}, "texts is empty: give at least one text"),

@@ -30,7 +30,7 @@ from .masked_words import MaskedWords
 from .outcomes import Outcome, check_pair, read_outcome, read_outcomes
 from .predictor import Predictor, check_class_numbers
 from .recipes import Attack
-from .references import as_list
+from .references import as_texts
 from .search import GreedyByImportance, NoSearch
 from .side_by_side import side_by_side
 from .stop_words import STOP_WORDS
@@ -263,7 +263,7 @@ class AttackDivergence(ArrayMetric):
             raise ValueError(f"{missing[0]} is missing: attacking takes texts, references, model and large_model")
         if predictions is not None:
             raise ValueError("give outcomes (predictions, large_predictions) or models to attack, not both")
-        texts = as_list("texts", texts)
+        texts = as_texts("texts", texts)
         self.partial = None
         predictors = open_models({"large_model": large_model, "model": model}, options)
         vectors = None
@@ -304,7 +304,7 @@ class AttackDivergence(ArrayMetric):
         ('broken', 1, [0.1, 0.9], [0.9, 0.1])
         """
         options = read_options(self.options, kwargs)
-        for index, name, outcome in attack_each(as_list("texts", texts), references, models, indices, options):
+        for index, name, outcome in attack_each(as_texts("texts", texts), references, models, indices, options):
             yield index, name, outcome.as_dict()
 
     def _rows(self, name: str, values: Any) -> np.ndarray:

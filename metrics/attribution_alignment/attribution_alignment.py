@@ -26,7 +26,7 @@ from .image_plots import plot_image
 from .images import ImageModel
 from .predictor import Predictor, check_class_numbers
 from .question_answering import QuestionAnswerer
-from .references import as_list
+from .references import as_texts
 from .side_by_side import Job
 
 # The loader copies only what is imported here.
@@ -219,7 +219,7 @@ class AttributionAlignment(ArrayMetric):
             raise ValueError(f"{missing[0]} is missing: explaining takes texts, model and large_model")
         if predictions is not None:
             raise ValueError("give explanations (predictions, large_predictions) or models to explain, not both")
-        texts = as_list("texts", texts)
+        texts = as_texts("texts", texts)
         self.partial = None
         collected = Collected(options)
         try:
@@ -253,7 +253,7 @@ class AttributionAlignment(ArrayMetric):
         [(0, 'large', [[('good', 0.8)]])]
         """
         options = read_options(self.options, kwargs)
-        return explain_each(as_list("texts", texts), references, models, indices, options)
+        return explain_each(as_texts("texts", texts), references, models, indices, options)
 
     def compare(
         self,
@@ -264,8 +264,9 @@ class AttributionAlignment(ArrayMetric):
     ) -> dict[str, Any]:
         """The figures of two models from what `explain` gave for each text, all runs of it."""
         options = read_options(self.options, kwargs)
+        some = as_texts("texts", texts)
         collected = Collected(options)
-        for i, (text, small, large) in enumerate(zip(texts, explanations, large_explanations, strict=True)):
+        for i, (text, small, large) in enumerate(zip(some, explanations, large_explanations, strict=True)):
             collected.add(Explained(i, text, small, large, distinct_words(options.method, text)))
         if not collected.rows:
             raise ValueError(f"texts have no word that {options.method} could explain")

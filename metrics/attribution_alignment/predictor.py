@@ -240,6 +240,8 @@ class ModelPredictor(Predictor):
             raise ValueError(f"{self.name} has no classification head: its checkpoint is an encoder alone")
         if getattr(self.model.config, "problem_type", None) == "multi_label_classification":
             raise ValueError(f"{self.name} gives every label a probability of its own; one label per text is needed")
+        if getattr(self.model.config, "problem_type", None) == "regression":
+            raise ValueError(f"{self.name}'s head is for regression and gives no probabilities; a classifier is needed")
         return class_probabilities(output.logits.double()).cpu().numpy()
 
     def _hidden(self, output: Any) -> Any:

@@ -24,7 +24,7 @@ from .intervals import share_interval
 from .members import check_names, open_family
 from .predictor import Predictor, check_class_numbers, check_texts
 from .processes import Processes
-from .references import as_list
+from .references import as_texts
 from .report import write_report
 from .report_examples import changes, explanation, marked_words
 from .report_html import page
@@ -217,7 +217,7 @@ def sizes(name: str, given: Any) -> list[int]:
 
 
 def list_of_texts(name: str, values: Any) -> list[Any]:
-    found = as_list(name, values)
+    found = as_texts(name, values)
     if not found:
         raise ValueError(f"{name} is empty: give at least one text")
     check_texts(name, found)
