@@ -5,8 +5,8 @@ import json
 import multiprocessing
 import os
 import random
-import shutil
 import shlex
+import shutil
 import signal
 import socket
 import sqlite3
