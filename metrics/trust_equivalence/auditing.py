@@ -325,7 +325,9 @@ def attacked(work: Work, compared: list[dict[str, Any]], classes: list[str]) -> 
             for way in ((pair["compressed"], pair["large"]), (pair["large"], pair["compressed"]))
         ]
         broken = [i for i in work.attacked if "broken" in (sides[0][i]["status"], sides[1][i]["status"])]
-        broken.sort(key=lambda i: (sides[0][i]["status"] == sides[1][i]["status"], sides[0][i]["changed_words"], i))
+        order = {frozenset({"broken", "withstood"}): 0, frozenset({"broken"}): 1}  # then what one had wrong before
+        both = {i: frozenset(side[i]["status"] for side in sides) for i in broken}
+        broken.sort(key=lambda i: (order.get(both[i], 2), sides[0][i]["changed_words"], i))
         for i in broken[:SHOWN]:
             where = {"index": i, "text": as_plain(work.texts[i]), "gold": classes[work.gold[i]], "pair": pair["name"]}
             shown.append(where | {"small": sides[0][i], "large": sides[1][i]})
