@@ -896,7 +896,7 @@ def test_metrics_that_are_nowhere_are_a_sentence():
 # Where an overlap tells nothing.
 
 
-def test_where_chance_alone_overlaps_nothing_is_concluded():
+def test_where_chance_alone_overlaps_nothing_is_concluded(tmp_path):
     large, small = (lambda texts: [[0.0, 1.0]] * len(texts)), (lambda texts: [[0.1, 0.9]] * len(texts))
     family = {"large": large, "compressed": {"s": small}}
     result = compute(**family, references=[1] * len(TEXTS), dimensions=["prediction_error_jaccard"])
@@ -904,6 +904,8 @@ def test_where_chance_alone_overlaps_nothing_is_concluded():
     assert (entry["value"], entry["expected"]) == (1, 1)
     assert (entry["verdict"], entry["examples_needed"]) == ("inconclusive", None)
     assert entry["sentence"].endswith("so that these examples tell nothing: inconclusive.")
+    assert entry["margin"] > 0  # the report counts in margins
+    assert "tell nothing" in load("trust_equivalence").report(result, tmp_path)[0].read_text()
 
 
 def test_a_twin_without_a_mistake_is_no_floor_for_errors():

@@ -20,7 +20,7 @@ ORDER = (
 )
 Entry = dict[str, Any]
 
-LEAST_MARGIN = 0.01  # of an excess over the twin, in an overlap
+LEAST_MARGIN = 0.01  # of an overlap
 Columns = tuple[np.ndarray, np.ndarray]  # which examples, and a row of numbers for each
 
 
@@ -73,7 +73,7 @@ def entry_of(
 
 def margin_alone(dimension: Dimension, entry: Entry) -> float:
     """What the divergence itself may be: of an overlap, a part of what lies between chance and a full overlap."""
-    return dimension.alone * (1 if entry["expected"] is None else 1 - entry["expected"])
+    return max(LEAST_MARGIN, dimension.alone * (1 if entry["expected"] is None else 1 - entry["expected"]))
 
 
 def margin_beside(dimension: Dimension, twin: Entry) -> float:
