@@ -220,12 +220,25 @@ def tokenized(
 # The loss, and the order of the batches.
 
 
-class Distiller(Trainer):
-    """A Trainer that also learns a teacher's probabilities, where the rows hold them, in batches of like length."""
+class ByLength(Trainer):
+    """A Trainer whose batches hold rows of like length."""
 
-    def __init__(self, *, lengths: list[int], temperature: float, mix: float, **settings: Any):
+    def __init__(self, *, lengths: list[int], **settings: Any):
         super().__init__(**settings)
-        self.lengths, self.temperature, self.mix = lengths, temperature, mix
+        self.lengths = lengths
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        # The Trainer's own grouping by length also shuffles the evaluation set (transformers 5), and then its rows
+        # no longer stand beside the large model's.
+        return LengthGroupedSampler(self.args.train_batch_size, lengths=self.lengths)
+
+
+class Distiller(ByLength):
+    """One that also learns a teacher's probabilities, where the rows hold them."""
+
+    def __init__(self, *, temperature: float, mix: float, **settings: Any):
+        super().__init__(**settings)
+        self.temperature, self.mix = temperature, mix
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -236,11 +249,6 @@ class Distiller(Trainer):
         outputs = model(**inputs)
         loss = distillation_loss(outputs.logits.float(), teacher, inputs["labels"], self.temperature, self.mix)
         return (loss, outputs) if return_outputs else loss
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        # The Trainer's own grouping by length also shuffles the evaluation set (transformers 5), and then its rows
-        # no longer stand beside the large model's.
-        return LengthGroupedSampler(self.args.train_batch_size, lengths=self.lengths)
 
 
 def distillation_loss(

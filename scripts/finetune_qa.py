@@ -21,18 +21,16 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from finetune import PACKAGES
+from finetune import PACKAGES, ByLength
 from from_metrics import part
 from starting_model import checkpoint
 from transformers import (
     AutoModelForQuestionAnswering,
     AutoTokenizer,
     DataCollatorWithPadding,
-    Trainer,
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_pt_utils import LengthGroupedSampler
 
 PIECE = 1024  # questions that are tokenized at a time
 
@@ -148,17 +146,6 @@ def span(offsets: np.ndarray, place: tuple[int, int] | None) -> tuple[int, int]:
     first = np.flatnonzero((offsets[:, 0] <= place[0]) & (place[0] < offsets[:, 1]))
     last = np.flatnonzero((offsets[:, 0] < place[1]) & (place[1] <= offsets[:, 1]))
     return (int(first[0]), int(last[-1])) if len(first) and len(last) else (0, 0)
-
-
-class ByLength(Trainer):
-    """A Trainer whose batches hold windows of like length."""
-
-    def __init__(self, *, lengths: list[int], **settings: Any):
-        super().__init__(**settings)
-        self.lengths = lengths
-
-    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        return LengthGroupedSampler(self.args.train_batch_size, lengths=self.lengths)
 
 
 def arguments(options: argparse.Namespace, folder: str, examples: int) -> TrainingArguments:

@@ -1,7 +1,6 @@
 """Which words fit where another one stands? What a masked language model would put there."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from .drafts import Draft, in_case_of
 from .edits import Found, InContext
 from .outcomes import Questions
-from .predictor import START, TOKENS, batches, longest_input, open_network
+from .predictor import START, TOKENS, batches, in_evaluation, longest_input, open_network
 from .word_vectors import whole_words
 
 Place = tuple[str, tuple[int, int]]  # a text, and where in it a word begins and ends
@@ -113,7 +112,7 @@ class MaskedLanguageModel:
             rows = [torch.tensor(encoded[text][0]) for text in some]
             ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=padding)
             mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-            with torch.inference_mode(), evaluating(self.model):
+            with torch.inference_mode(), in_evaluation(self.model):
                 logits = self.model(input_ids=ids.to(numbers.device), attention_mask=mask.to(numbers.device)).logits
                 for text, row in zip(some, logits, strict=True):
                     likely = row[places[text]][:, numbers].topk(min(LIKELIEST, len(numbers))).indices.tolist()
@@ -129,16 +128,3 @@ def tokens_between(offsets: Sequence[tuple[int, int]], start: int, end: int) -> 
     [2, 3]
     """
     return [i for i, (a, b) in enumerate(offsets) if a < end and b > start]
-
-
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """The model without dropout; afterwards as it was."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

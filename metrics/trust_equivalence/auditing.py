@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib import metadata, util
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -112,11 +113,7 @@ def twin_first(pairs: list[Pair]) -> list[Pair]:
 
 def classes_of(about: dict[str, Any]) -> Any:
     """What `gold` asks of a model, without opening it."""
-
-    class Classes:
-        name, classes, names = "large", about["classes"], about["names"]
-
-    return Classes
+    return SimpleNamespace(name="large", classes=about["classes"], names=about["names"])
 
 
 def check_settings(options: Any) -> None:

@@ -36,7 +36,6 @@ STAGES = {
     "attacks": "Changing texts until a model errs",
     "report": "Drawing the report",
 }
-HEADER = "text,label\n"
 
 
 def verdict_tab(models: Models, large: Any, compressed: Any) -> None:
