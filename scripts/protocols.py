@@ -149,8 +149,16 @@ def trust_tasks(scale: str) -> tuple[Task, ...]:
 
 
 def miniature_tasks(scale: str) -> tuple[Task, ...]:
-    """The paper's training settings are not known here: these are our choice."""
-    attack: dict[str, Any] = {"dimensions": ["attack_divergence"], "attack": "textbugger", "pairs": "all", **BELOW}
+    """The paper's training settings are not known here: these are our choice. TextBugger's texts must stay alike, by a
+    sentence encoder: at the small scale, the very one that the family begins with."""
+    like = {"small": "encoder", "full": "sentence-transformers/all-MiniLM-L6-v2"}[scale]
+    attack: dict[str, Any] = {
+        **BELOW,
+        "dimensions": ["attack_divergence"],
+        "attack": "textbugger",
+        "attack_options": {"similarity": like},
+        "pairs": "all",
+    }
     if scale == "full":
         qa = Task(
             "qa",

@@ -96,7 +96,9 @@ def reproduce(protocol: Protocol, options: argparse.Namespace) -> int:
             figures["answers"] = compare_answers(protocol, task, models, files[task.name], out / "answers")
         for name in task.audits:
             folder = out / "audits" / f"{task.name}-{name}"
-            figures["audits"][f"{task.name}-{name}"] = audit(protocol, task, name, models, files[task.name], folder)
+            settings = with_encoder(task.audits[name], encoder)
+            found = audit(f"{task.name}: {name}", protocol, task, settings, models, files[task.name], folder)
+            figures["audits"][f"{task.name}-{name}"] = found
     records = {f"{task}/{name}": record_of(folder) for (task, name), folder in trained.items()}
     tables = paper_tables.tables(protocol, records, figures)
     paper_data.write(out / "tables.md", paper_tables.markdown(tables) + "\n")
@@ -270,15 +272,28 @@ def answers(name: str, model: Path, rows: dict[str, Any], windows: dict[str, int
 # Classes: an audit does all that is left, and keeps what it has done.
 
 
+def with_encoder(settings: dict[str, Any], encoder: Path) -> dict[str, Any]:
+    """An audit's settings, of their own, where the small encoder compares sentences too if they ask for it."""
+    settings = copy.deepcopy(settings)
+    if settings.get("attack_options", {}).get("similarity") == "encoder":
+        settings["attack_options"]["similarity"] = str(encoder)
+    return settings
+
+
 def audit(
-    protocol: Protocol, task: Task, name: str, models: dict[str, Path], files: dict[str, Path], folder: Path
+    name: str,
+    protocol: Protocol,
+    task: Task,
+    settings: dict[str, Any],
+    models: dict[str, Path],
+    files: dict[str, Path],
+    folder: Path,
 ) -> dict[str, Any]:
     texts, references = paper_data.read_texts(files["test"], task.classes)
-    settings = copy.deepcopy(task.audits[name])
     for size in ("explained", "attacked"):
         if settings.get(size, 0) is None:
             settings[size] = len(texts)
-    print(f"audit of {task.name}: {name} ...", file=sys.stderr, flush=True)
+    print(f"audit of {name} ...", file=sys.stderr, flush=True)
     started = time.monotonic()
     metric = evaluate.load(str(METRICS / "trust_equivalence"))
     with contextlib.redirect_stdout(sys.stderr):
@@ -296,7 +311,7 @@ def audit(
             **settings,
         )
         metric.report(result, folder)
-    print(f"audit of {task.name}: {name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    print(f"audit of {name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     return result["details"]
 
 
