@@ -33,7 +33,8 @@ def rows(given: Settings) -> Iterator[Row]:
     metric = load("trust_equivalence")
     family = metric.bundled()
     if given.tiny:
-        family |= {name: family[name][:12] for name in ("texts", "references", "ood_texts")}
+        family |= {name: family[name][:8] for name in ("texts", "references", "ood_texts")}
+        family |= {"compressed": {"tiny": family["compressed"]["tiny"]}, "twin": None}
     for dimension in ("attribution_alignment", "attack_divergence"):
         load(dimension)  # so that what they ask is seen, too
     first, second, plain, asked = audit_times(metric, family)
@@ -72,7 +73,8 @@ def seconds_of(metric: Any, family: dict[str, Any], folder: Path, resume: bool) 
 def recorded() -> Iterator[Asked]:
     """What every model is asked, in whichever metric: each of them has its own copy of the predictor."""
     asked: Asked = {}
-    kinds = [module.ModelPredictor for name, module in sys.modules.items() if name.endswith(".predictor")]
+    named = [module for name, module in sys.modules.items() if name.endswith(".predictor")]
+    kinds = [module.ModelPredictor for module in named if hasattr(module, "ModelPredictor")]  # scikit-learn has others
     before = [kind._answer for kind in kinds]
 
     def record(answer: Any) -> Any:
