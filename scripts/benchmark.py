@@ -5,7 +5,8 @@
     python scripts/benchmark.py --only calibration_gap --write   # its rows in place of the older ones
     python scripts/benchmark.py --tiny                       # does all of it run? Printed only
 
-Every time is the best of several repetitions that take turns, so that a busy moment of the machine hits both sides.
+Times are the best of several repetitions that take turns, so that a busy moment of the machine hits both sides (lime,
+shap and TextAttack take too long for more than one or two).
 Where a ratio is above what was asked for, the table says so. benchmark_growth.py writes the second table.
 """
 
