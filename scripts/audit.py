@@ -235,7 +235,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--margins", nargs="+", type=number_of, default=[], metavar="DIMENSION=MARGIN", help="how much may differ"
     )
     what.add_argument("--k", nargs="+", type=int, help="how many of the most important words are compared")
-    what.add_argument("--method", choices=("lime", "shap", "occlusion", "integrated_gradients"), help="of explanation")
+    what.add_argument("--method", help="of explanation: lime, shap, occlusion or integrated_gradients")
     what.add_argument("--samples", type=int, help="perturbed texts per explanation")
     what.add_argument("--runs", type=int, help="explanations per text, with different seeds")
     what.add_argument("--explain", choices=("gold", "large", "own"), help="the class that is explained")
