@@ -172,6 +172,7 @@ def test_main_job_gives_what_the_metrics_give(example):
 
 @pytest.fixture(scope="module")
 def compare():
+    sys.path.append(str(ROOT / "scripts"))
     spec = importlib.util.spec_from_file_location("compare", ROOT / "scripts" / "compare.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -232,6 +232,8 @@ def by_gradients(texts: Sequence[Text], subjects: list[Subject], order: np.ndarr
                 found = integrated_gradients(
                     predictor.model, predictor.tokenizer, some, columns.tolist(), max_length=predictor.length
                 )
+            if not all(np.isfinite(weight) for explanation in found for _, weight in explanation):
+                raise ValueError(f"{subject.name}'s gradients hold NaN or infinity")
             for index, explanation in zip(piece, found, strict=True):
                 yield (index, subject.name), [explanation[: options.features]] * options.runs
 
