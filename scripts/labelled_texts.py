@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
+from unpacking import check_fits
 
 Text = str | tuple[str, str]
 MOST_CLASSES = 100_000  # where they have no names; a number beyond is an id, or a mistake
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+CELL = 16  # bytes of a cell in memory; a parquet file holds a million equal ones in a few
 
 
 @dataclass(frozen=True)
@@ -120,11 +124,11 @@ def read_columns(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[s
     path = Path(os.path.expanduser(dataset))
     if path.suffix not in SUFFIXES:
         return from_hub(dataset, split)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ValueError(f"there is no file {dataset}")
     try:
         return from_file(path), {}
-    except (ValueError, UnicodeDecodeError, RecursionError, pd.errors.ParserError) as error:
+    except (ValueError, OSError, RecursionError, pd.errors.ParserError) as error:
         raise ValueError(f"{dataset} could not be read as {path.suffix[1:]}: {first_line(error)}") from None
 
 
@@ -135,12 +139,28 @@ def from_file(path: Path) -> dict[str, list[Any]]:
             raise ValueError("every line must be an object")
         return {name: [row.get(name) for row in rows] for name in dict.fromkeys(key for row in rows for key in row)}
     if path.suffix == ".parquet":
-        table = pd.read_parquet(path)
-    elif path.suffix == ".tsv":
+        return from_parquet(path)
+    if path.suffix == ".tsv":
         table = pd.read_csv(path, sep="\t", quoting=3, dtype=str, keep_default_na=False)  # 3: no quoting
     else:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return {str(name): values.tolist() for name, values in table.items()}
+
+
+def from_parquet(path: Path) -> dict[str, list[Any]]:
+    """Equal texts are kept once, as they are in the file, which may be far smaller than all of them together."""
+    with pyarrow.parquet.ParquetFile(path) as file:
+        check_fits(path, file.metadata.num_rows * file.metadata.num_columns * CELL)
+        words = [field.name for field in file.schema_arrow if field.type in (pyarrow.string(), pyarrow.large_string())]
+    table = pyarrow.parquet.read_table(path, read_dictionary=words)
+    return {name: [value for chunk in table[name].chunks for value in values_of(chunk)] for name in table.column_names}
+
+
+def values_of(column: Any) -> list[Any]:
+    if not isinstance(column, pyarrow.DictionaryArray):
+        return column.to_pylist()
+    words = column.dictionary.to_pylist()
+    return [None if i is None else words[i] for i in column.indices.to_pylist()]
 
 
 def from_hub(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
@@ -148,7 +168,10 @@ def from_hub(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[str, 
 
     owner, _, rest = dataset.rpartition("/")
     tries = [(dataset,), (owner, rest)] if owner else [(dataset,)]
+    ends = ", ".join(SUFFIXES)
     for names in tries:
+        if os.path.exists(names[0]):  # the loader of the Hub's data sets would unpack whatever archives lie there
+            raise ValueError(f"{names[0]} lies here and is no data set of the Hub: give a file that ends in {ends}")
         try:
             loaded = datasets.load_dataset(*names, split=split)
             break
@@ -157,7 +180,6 @@ def from_hub(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[str, 
         except (OSError, ValueError, RuntimeError) as error:
             raise ValueError(f"the data set {dataset} could not be loaded: {first_line(error)}") from None
     else:
-        ends = ", ".join(SUFFIXES)
         raise ValueError(f"there is no data set {dataset}, neither on the Hub nor here (a file ends in {ends})")
     named = {name: kind for name, kind in loaded.features.items() if isinstance(kind, datasets.ClassLabel)}
     classes = {name: list(kind.names) for name, kind in named.items()}

@@ -11,6 +11,8 @@ from from_metrics import helper
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from vocabulary import trim
 
+SAFE = {"trust_remote_code": False}  # no checkpoint runs code of its own, and nobody is asked whether it may
+
 
 def starting_model(
     source: str,
@@ -30,7 +32,7 @@ def starting_model(
     """
     source = checkpoint(source)
     with opening(source):
-        config, tokenizer = configured(source, classes), AutoTokenizer.from_pretrained(source)
+        config, tokenizer = configured(source, classes), AutoTokenizer.from_pretrained(source, **SAFE)
     if tokenizer.pad_token_id is None:
         raise ValueError(f"the tokenizer of {source} has no padding token, which texts of several lengths need")
     rows = None
@@ -66,7 +68,7 @@ def checkpoint(path: str) -> str:
 
 def configured(source: str, classes: Sequence[str]) -> Any:
     """The checkpoint's settings, with these classes; its own names stand where the new ones are mere numbers."""
-    config = AutoConfig.from_pretrained(source)
+    config = AutoConfig.from_pretrained(source, **SAFE)
     numbered = all(name.startswith("LABEL_") for name in classes)
     if not (numbered and config.num_labels == len(classes)):
         config.id2label = dict(enumerate(classes))
@@ -78,7 +80,7 @@ def pretrained(source: str, config: Any) -> Any:
     """In float32, since training in half precision loses small steps; a head for other classes is begun anew."""
     with opening(source):
         return AutoModelForSequenceClassification.from_pretrained(
-            source, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True
+            source, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True, **SAFE
         )
 
 

@@ -13,7 +13,7 @@ from .goals import Targeted
 from .masked_words import MaskedWords
 from .outcomes import Outcome, Program, Questions, answer
 from .predictor import Predictor, Text, as_predictor, brief, check_texts, failure, match_labels, progress_bar
-from .recipes import RECIPES, Attack, bert_attack, deepwordbug, textbugger, typos
+from .recipes import RECIPES, Attack, bert_attack, textbugger, typos
 from .references import example_seed, gold, gold_labels
 from .side_by_side import Ask, Failure, Job, side_by_side
 from .textattack_bridge import PREFIX, textattack_program
@@ -169,7 +169,9 @@ def named_attack(options: Any, large: Predictor) -> Attack:
         return textbugger(open_vectors(options.word_vectors, large), similarity)
     if options.attack == "bert_attack":
         return bert_attack(MaskedWords(options.masked_model, **settings), similarity)
-    return deepwordbug() if options.attack == "deepwordbug" else typos(options.rate or RATE)
+    if options.attack == "typos":
+        return typos(options.rate or RATE)
+    return RECIPES[options.attack]()  # all that it needs is its name
 
 
 def class_number(options: Any, large: Predictor) -> int:

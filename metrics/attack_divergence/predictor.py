@@ -63,7 +63,11 @@ class Predictor:
         with progress_bar(len(distinct), f"asking {self.name}", self.quiet) as bar:
             for at in range(0, len(distinct), PIECE):
                 part = distinct[at : at + PIECE]
-                rows, pooled = self._answer(part, probabilities, embeddings, bar)
+                try:
+                    rows, pooled = self._answer(part, probabilities, embeddings, bar)
+                except Exception as error:
+                    error.add_note(f"{self.name} failed")  # one of many, and few errors say whose they are
+                    raise
                 pieces.append((self._check(rows, len(part)) if probabilities else np.empty(0), pooled))
         self.asked += len(distinct)
         back = np.array([place[text] for text in texts])

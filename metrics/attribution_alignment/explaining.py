@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .explainers import Explanation, explain, integrated_gradients
+from .explainers import METHODS, Explanation, explain, integrated_gradients
 from .predictor import (
     ModelPredictor,
     Predictor,
@@ -23,7 +23,6 @@ from .predictor import (
 from .references import example_seed, gold, gold_labels
 from .side_by_side import Ask, Failure, Job, side_by_side
 
-METHODS = ("lime", "shap", "occlusion", "integrated_gradients")
 GRADIENT_PIECE = 64  # texts that are explained by gradients at a time
 
 Results = Generator[tuple[tuple[int, str], Any], None, None]
@@ -204,9 +203,9 @@ def by_asking(texts: Sequence[Text], subjects: list[Subject], order: np.ndarray,
 
     The jobs have no seed: none draws from the global random generators.
     """
-    features = options.features
-    if features is None and options.method == "lime":
-        features = max(20, *options.sizes)
+    features, usual = options.features, METHODS[options.method].features
+    if features is None and usual is not None:
+        features = max(usual, *options.sizes)
 
     def explain_runs(ask: Ask, index: int, target: int) -> list[Explanation]:
         seeds = [example_seed(options.seed + run, index) for run in range(options.runs)]
@@ -242,6 +241,8 @@ def by_gradients(texts: Sequence[Text], subjects: list[Subject], order: np.ndarr
                 found = integrated_gradients(
                     predictor.model, predictor.tokenizer, some, columns.tolist(), max_length=predictor.length
                 )
+            if not all(np.isfinite(weight) for explanation in found for _, weight in explanation):
+                raise ValueError(f"{subject.name}'s gradients hold NaN or infinity")
             for index, explanation in zip(piece, found, strict=True):
                 yield (index, subject.name), [explanation[: options.features]] * options.runs
 
@@ -252,5 +253,5 @@ def distinct_words(method: str, text: Text) -> int:
     >>> distinct_words("lime", "good, good!"), distinct_words("shap", "good, good!")
     (1, 2)
     """
-    words = re.compile(r"\w+" if method == "lime" else r"\S+")
+    words = re.compile(METHODS[method].words if method in METHODS else r"\S+")
     return len({word for part in ((text,) if isinstance(text, str) else text) for word in words.findall(part)})

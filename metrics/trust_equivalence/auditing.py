@@ -181,6 +181,9 @@ def do_work(
         work.probabilities[member.name], pooled = clean_answers(desk, member, desk.texts, embeddings, bar)
         if pooled is not None:
             work.embeddings[member.name] = pooled
+            if not np.isfinite(pooled).all():
+                reason = f"{member.name}'s embeddings hold NaN or infinity"
+                work.failures["representation_overlap", member.name] = reason
     bar.close()
     if "ood_divergence" in wanted and ood_texts:
         bar = desk.progress("strange texts", len(ood_texts) * len(desk.members))
