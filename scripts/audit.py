@@ -273,7 +273,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     out.add_argument("--resume", action="store_true", help="go on with the audit in that folder")
     options = parser.parse_args(argv)
-    options.out = options.out.expanduser()
+    options.out = Path(os.path.expanduser(options.out))
     options.margins = dict(options.margins)
     options.labels = {name: int(value) if value.is_integer() else value for name, value in options.labels}
     return options
