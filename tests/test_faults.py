@@ -27,7 +27,7 @@ SEED = 11
 def moments(total):
     """When to kill: so many seconds after the start, at so many pieces of work, at so many files of the report."""
     rng = random.Random(SEED)
-    starts = [("start", rng.uniform(0, 1)) for _ in range(KILLS["start"])]
+    starts = [("start", rng.uniform(0, 0.3)) for _ in range(KILLS["start"])]
     works = [("work", count) for count in sorted(rng.sample(range(1, total), KILLS["work"]))]
     reports = [("report", count) for count in rng.sample(range(1, 12), KILLS["report"])]
     for at, start in enumerate(starts):
