@@ -247,7 +247,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--margins", nargs="+", type=number_of, default=[], metavar="DIMENSION=MARGIN", help="how much may differ"
     )
     what.add_argument("--k", nargs="+", type=int, help="how many of the most important words are compared")
-    what.add_argument("--method", choices=("lime", "shap", "occlusion", "integrated_gradients"), help="of explanation")
+    what.add_argument("--method", help="of explanation: lime, shap, occlusion or integrated_gradients")
     what.add_argument("--samples", type=int, help="perturbed texts per explanation")
     what.add_argument("--runs", type=int, help="explanations per text, with different seeds")
     what.add_argument("--explain", choices=("gold", "large", "own"), help="the class that is explained")
@@ -273,7 +273,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     out.add_argument("--resume", action="store_true", help="go on with the audit in that folder")
     options = parser.parse_args(argv)
-    options.out = options.out.expanduser()
+    options.out = Path(os.path.expanduser(options.out))
     options.margins = dict(options.margins)
     options.labels = {name: int(value) if value.is_integer() else value for name, value in options.labels}
     return options

@@ -1,7 +1,4 @@
-"""How much longer does the bundled audit take than its models themselves, and how fast is it the second time?
-
-Part of benchmark.py, which gives it the ways to measure and to tell.
-"""
+"""What the bundled audit takes beside its models' own time, and the second time. Part of benchmark.py."""
 
 import sys
 import tempfile
@@ -11,16 +8,53 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmark_rows import Row, Settings, load, peak_memory
+
 Asked = dict[int, tuple[Any, dict[Any, None]]]  # by the model: one predictor of it, and the distinct texts
 
+# Two of the bundled models on random words, in the four dimensions that need no probing.
+ARRAYS = """
+import evaluate, numpy as np
+metric = evaluate.load("metrics/trust_equivalence")
+given = metric.bundled()
+rng = np.random.default_rng(0)
+words = np.array(sorted(set(" ".join(given["texts"]).split())))
+texts = [" ".join(rng.choice(words, 6)) for _ in range({count})]
+metric.compute(
+    large=given["large"], compressed={{"tiny": given["compressed"]["tiny"]}}, texts=texts,
+    references=rng.integers(2, size=len(texts)), ood_texts=given["ood_texts"],
+    dimensions=["prediction_error_jaccard", "calibration_gap", "representation_overlap", "ood_divergence"],
+)
+"""
 
-def audit_times(metric: Any) -> tuple[float, float, float, int]:
+
+def rows(given: Settings) -> Iterator[Row]:
+    """The bundled audit as a user runs it: from nothing, and again."""
+    metric = load("trust_equivalence")
+    family = metric.bundled()
+    if given.tiny:
+        family |= {name: family[name][:8] for name in ("texts", "references", "ood_texts")}
+        family |= {"compressed": {"tiny": family["compressed"]["tiny"]}, "twin": None}
+    for dimension in ("attribution_alignment", "attack_divergence"):
+        load(dimension)  # so that what they ask is seen, too
+    first, second, plain, asked = audit_times(metric, family)
+    whole = f"the bundled audit with its report; plain passes of its models over their {asked:,} distinct texts"
+    yield Row(whole, first, plain, 1.3)
+    yield Row("the same; three minutes", first, 180, 1)
+    yield Row("the same audit again over kept work; the first time", second, first, 0.05)
+    few, many = given.size(1000, tiny=20), given.size(100_000, tiny=40)
+    small, large = (peak_memory(ARRAYS.format(count=count)) for count in (few, many))
+    what = f"peak memory of the array dimensions, {many:,} texts, beyond that of {few:,}; 1 GiB"
+    yield Row(what, max(0, large - small), 1024, 1, "MiB")
+
+
+def audit_times(metric: Any, family: dict[str, Any]) -> tuple[float, float, float, int]:
     """Seconds of the whole audit with its report, of the same again over kept work, and of plain passes of all models
     over the distinct texts that were asked; and how many these are."""
     with tempfile.TemporaryDirectory() as folder:
         with recorded() as asked:
-            first = seconds_of(metric, Path(folder), resume=False)
-        second = seconds_of(metric, Path(folder), resume=True)
+            first = seconds_of(metric, family, Path(folder), resume=False)
+        second = seconds_of(metric, family, Path(folder), resume=True)
     begin = time.perf_counter()
     for predictor, texts in asked.values():
         predictor(list(texts))
@@ -28,9 +62,9 @@ def audit_times(metric: Any) -> tuple[float, float, float, int]:
     return first, second, plain, sum(len(texts) for _, texts in asked.values())
 
 
-def seconds_of(metric: Any, folder: Path, resume: bool) -> float:
+def seconds_of(metric: Any, family: dict[str, Any], folder: Path, resume: bool) -> float:
     begin = time.perf_counter()
-    result = metric.compute(**metric.bundled(), folder=folder / "work", resume=resume, details=True)
+    result = metric.compute(**family, folder=folder / "work", resume=resume, details=True)
     metric.report(result, folder)
     return time.perf_counter() - begin
 
@@ -39,7 +73,8 @@ def seconds_of(metric: Any, folder: Path, resume: bool) -> float:
 def recorded() -> Iterator[Asked]:
     """What every model is asked, in whichever metric: each of them has its own copy of the predictor."""
     asked: Asked = {}
-    kinds = [module.ModelPredictor for name, module in sys.modules.items() if name.endswith(".predictor")]
+    named = [module for name, module in sys.modules.items() if name.endswith(".predictor")]
+    kinds = [module.ModelPredictor for module in named if hasattr(module, "ModelPredictor")]  # scikit-learn has others
     before = [kind._answer for kind in kinds]
 
     def record(answer: Any) -> Any:

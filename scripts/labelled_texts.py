@@ -18,6 +18,7 @@ import pyarrow.parquet
 from unpacking import check_fits
 
 Text = str | tuple[str, str]
+MOST_CLASSES = 100_000  # where they have no names; a number beyond is an id, or a mistake
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 CELL = 16  # bytes of a cell in memory; a parquet file holds a million equal ones in a few
 
@@ -91,6 +92,8 @@ def class_numbers(dataset: str, labels: list[Any], names: Sequence[str] | None) 
             if str(value) not in places:
                 raise ValueError(f"{dataset}: labelled row {number} has the label {value!r}; the classes are {found}")
         return [places[str(value)] for value in labels], found
+    if max(numbers) >= MOST_CLASSES and not names:
+        raise ValueError(f"{dataset}: the label {max(numbers)} is no class number; expected 0 to {MOST_CLASSES - 1}")
     if min(numbers) < 0 or (names and max(numbers) >= len(names)):
         wrong = min(numbers) if min(numbers) < 0 else max(numbers)
         expected = f"0 to {len(names) - 1}" if names else "0 and up"
@@ -118,14 +121,14 @@ def is_unlabelled(value: Any) -> bool:
 
 def read_columns(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
     """Every column as a list, and the names of its classes where a column has them. (A file has no splits.)"""
-    path = Path(dataset).expanduser()
+    path = Path(os.path.expanduser(dataset))
     if path.suffix not in SUFFIXES:
         return from_hub(dataset, split)
     if not os.path.isfile(path):
         raise ValueError(f"there is no file {dataset}")
     try:
         return from_file(path), {}
-    except (ValueError, OSError, pd.errors.ParserError) as error:
+    except (ValueError, OSError, RecursionError, pd.errors.ParserError) as error:
         raise ValueError(f"{dataset} could not be read as {path.suffix[1:]}: {first_line(error)}") from None
 
 

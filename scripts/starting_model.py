@@ -1,5 +1,6 @@
 """What does training begin with? A checkpoint, or a new small model of its kind, whole or with fewer word pieces."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,8 +59,8 @@ def starting_model(
 
 def checkpoint(path: str) -> str:
     """A folder that is there, or a Hub id; a mistyped folder is not looked for on the Hub."""
-    if Path(path).expanduser().is_dir():
-        return str(Path(path).expanduser())
+    if Path(os.path.expanduser(path)).is_dir():
+        return str(Path(os.path.expanduser(path)))
     if helper("attribution_alignment", "predictor").looks_local(path):
         raise ValueError(f"there is no folder {path}")
     return path

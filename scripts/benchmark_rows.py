@@ -1,0 +1,137 @@
+"""How the benchmarks measure and tell: ours, theirs, the ratio, what was asked of it, and whether that was reached."""
+
+import os
+import platform
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import evaluate
+import numpy as np
+import quiet  # noqa: F401
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "benchmarks.md"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the subjects are given: where things lie, and whether all of it is only to be tried at a tiny size."""
+
+    data: Path = Path(os.environ.get("TRUST_EQUIVALENCE_DATA", ROOT.parent / "shared" / "data"))
+    classifier: Path | None = None  # where the trained classifier is kept from one run to the next
+    textattack: Path = ROOT / ".venv-textattack" / "bin" / "python"  # as the README's line makes it
+    tiny: bool = False
+
+    def size(self, whole: int, tiny: int) -> int:
+        return tiny if self.tiny else whole
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: what ours does and, after a semicolon, the peer; figures of one unit; the most that was
+    asked for as their ratio, None where nothing was; and why there are no figures, where there are none."""
+
+    what: str
+    ours: float
+    theirs: float
+    asked: float | None = None
+    unit: str = "s"
+    missing: str = ""
+
+    def cells(self) -> tuple[str, ...]:
+        if self.missing:
+            return self.what, "", "", "", f"**not measured**: {self.missing}"
+        ratio = self.ours / self.theirs
+        told = f"{ratio:.2f}" if ratio >= 0.1 or ratio == 0 else f"{ratio:.1g}"
+        return self.what, figure(self.ours, self.unit), figure(self.theirs, self.unit), told, self.verdict(ratio)
+
+    def verdict(self, ratio: float) -> str:
+        if self.asked is None:
+            return "stated"
+        return f"at most {self.asked:.3g}: {'reached' if ratio <= self.asked else '**missed**'}"
+
+
+def figure(value: float, unit: str) -> str:
+    """Three digits, or all before the point; short times in smaller units.
+
+    >>> figure(0.01649, "s"), figure(0.3, "s"), figure(1083.2, "MiB"), figure(47, "")
+    ('16.5 ms', '0.300 s', '1,083 MiB', '47')
+    """
+    if unit == "s" and value < 0.1:
+        value, unit = (value * 1e3, "ms") if value >= 1e-4 else (value * 1e6, "µs")
+    number = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:#.3g}"
+    return f"{number} {unit}".rstrip()
+
+
+Subject = Callable[[Settings], Iterator[Row]]
+
+
+def load(name: str, **options: Any) -> Any:
+    return evaluate.load(str(ROOT / "metrics" / name), **options)
+
+
+def module_beside(metric: Any, name: str) -> Any:
+    """A helper file of a metric that was loaded."""
+    return sys.modules[f"{type(metric).__module__.rpartition('.')[0]}.{name}"]
+
+
+def best_times(
+    repetitions: int, *sides: Callable[[], Any], clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
+    """Seconds of each side, the best of several turns; `time.process_time` where one thread does all the work."""
+    best = [np.inf] * len(sides)
+    for _ in range(repetitions):
+        for i, side in enumerate(sides):
+            begin = clock()
+            side()
+            best[i] = min(best[i], clock() - begin)
+    return best
+
+
+def peak_memory(code: str) -> float:
+    """Peak memory in MiB of a fresh interpreter that runs this code.
+
+    (VmHWM is the interpreter's own; ru_maxrss would begin with what this process held when it started it.)
+    """
+    measure = "\nprint(next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
+    run = subprocess.run([sys.executable, "-c", code + measure], capture_output=True, text=True, check=True, cwd=ROOT)
+    return float(run.stdout.split()[-1]) / 1024
+
+
+def flat(what: str, code: str, tenth: int, whole: int) -> Row:
+    """Does peak memory stay the same for ten times as much? `code` has a place for {count}."""
+    small, large = (peak_memory(code.format(count=count)) for count in (tenth, whole))
+    return Row(f"peak memory, {what.format(count=f'{whole:,}')}; of {tenth:,}", large, small, 1.1, "MiB")
+
+
+def extra_memory(call: Callable[[], Any]) -> float:
+    """The most MiB that a call held beyond what was there before it (NumPy reports its arrays to tracemalloc)."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
+
+
+def machine(packages: tuple[str, ...]) -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"Machine: {platform.machine()}, {os.cpu_count()} cores. Python {platform.python_version()}, {versions}."
+
+
+def write_section(heading: str, lines: list[str], page: Path = PAGE) -> None:
+    """Put these lines into the page under a heading of their own, in place of what stood there before."""
+    parts = page.read_text(encoding="utf-8").split("\n## ") if page.exists() else ["# Benchmarks\n"]
+    new = "\n".join([heading, "", *lines]) + "\n"
+    old = [part.partition("\n")[0] for part in parts]
+    if heading in old:
+        parts[old.index(heading)] = new
+    else:
+        parts.append(new)
+    page.write_text("\n## ".join(part.rstrip("\n") + "\n" for part in parts), encoding="utf-8")
