@@ -1,6 +1,9 @@
 """The same question has the same answer: the bundled audit again, turned around, divided and in other batches.
 
-Every number of report.json is compared, to 1e-6; only `run` (date, seconds, number of processes) may differ.
+Every value of report.json is compared; only `run` (date, seconds, number of processes) may differ. Figures are equal to
+1e-6. What single answers of a model go into (`details` and `examples`: probabilities, thresholds) is equal to 1e-5: a
+batch's shape decides how float32 rounds, and two of the 400 reviews' probabilities differ by up to 1.7e-6 from those of
+each review alone, which is as far as both are from those in float64. No decision turns on that.
 """
 
 import json
@@ -40,12 +43,13 @@ def known_as(item, i):
 
 
 def differences(one, other):
-    """Where two reports differ by more than 1e-6."""
+    """Where two reports differ."""
     one, other = numbers(one), numbers(other)
     wrong = [(path, one.get(path), other.get(path)) for path in one.keys() ^ other.keys()]
     for path in one.keys() & other.keys():
         a, b = one[path], other[path]
-        same = abs(a - b) <= 1e-6 if isinstance(a, float) and isinstance(b, float) else a == b
+        close = 1e-5 if {"details", "examples"} & set(path) else 1e-6
+        same = abs(a - b) <= close if isinstance(a, float) and isinstance(b, float) else a == b
         if not same:
             wrong.append((path, a, b))
     return wrong
