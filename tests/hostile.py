@@ -148,7 +148,7 @@ def spoiled(draw: Any, good: Any, options: dict[str, Any] | None = None, harm: A
         elif way == "length" and isinstance(values, list) and values:
             call[name] = values[:-1] if draw(st.booleans()) else [*values, values[0]]
         elif way == "cell" and isinstance(values, list) and values:
-            call[name] = with_cell(values, draw(st.integers(0, len(values) - 1)), draw(SCALARS))
+            call[name] = with_cell(values, draw(st.integers(0, 999)), draw(SCALARS))
         else:
             call[name] = draw(harm)
     for name in given:
@@ -157,11 +157,12 @@ def spoiled(draw: Any, good: Any, options: dict[str, Any] | None = None, harm: A
     return call
 
 
-def with_cell(values: list, place: int, value: Any) -> list:
-    """The list with another entry, or with another one inside of an entry."""
+def with_cell(values: list, number: int, value: Any) -> list:
+    """The list with another entry, or with another one inside of an entry; the number says which."""
+    place = number % len(values)
     entry = values[place]
     if isinstance(entry, list) and entry:
         value = [*entry[:-1], value]
     elif isinstance(entry, dict) and entry:
-        value = {**entry, min(entry): value}
+        value = {**entry, sorted(entry)[number % len(entry)]: value}
     return [*values[:place], value, *values[place + 1 :]]

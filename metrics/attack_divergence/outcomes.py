@@ -155,13 +155,13 @@ def read_outcome(where: str, given: Any) -> Outcome:
         raise ValueError(f"{where} unknown key {brief(min(unknown, key=str))}; the keys are {known}")
     if missing := [key for key in ("status", "queries", "changed_words") if key not in fields]:
         raise ValueError(f"{where} {missing[0]} is missing")
-    if fields["status"] not in STATUSES:
+    if not isinstance(fields["status"], str) or fields["status"] not in STATUSES:
         raise ValueError(f"{where} status must be {' or '.join(map(repr, STATUSES))}, got {brief(fields['status'])}")
     for key in ("queries", "changed_words", "label"):
         if key in fields and (not is_whole(fields[key]) or not 0 <= fields[key] <= MOST):
             raise ValueError(f"{where} {key} must be a whole number from 0 to {MOST}, got {brief(fields[key])}")
     for key in ("changeable", "transfers"):
-        if key in fields and fields[key] not in (True, False):
+        if key in fields and not is_truth(fields[key]):
             raise ValueError(f"{where} {key} must be True or False, got {brief(fields[key])}")
     for key in ("text", "adversarial"):
         if key in fields:
@@ -193,6 +193,10 @@ def check_pair(index: int, small: Outcome, large: Outcome) -> None:
 
 def is_whole(value: Any) -> bool:
     return isinstance(value, int | np.integer | float | np.floating) and not isinstance(value, bool) and value % 1 == 0
+
+
+def is_truth(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_) or (is_whole(value) and value in (0, 1))
 
 
 def read_text(where: str, value: Any) -> Text:

@@ -68,7 +68,7 @@ Args:
     both_right: images: take only those that both models get right (default: True).
     explain *: the class that is explained: "gold" (the reference), "large" (what the large model predicts) or "own"
         (what each model predicts).
-    runs: explain so many times with different seeds, to see the explainer's own noise.
+    runs: explain so many times (up to 1000) with different seeds, to see the explainer's own noise.
     samples: perturbed texts per explanation (default: lime 1000, shap 500; the other methods take none).
     features: how many words an explanation keeps (default: lime 20 or the largest k if that is more, others all).
     target_width: take examples in random order and stop when the interval of the headline is this narrow.

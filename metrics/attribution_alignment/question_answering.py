@@ -76,7 +76,8 @@ def read_row(index: int, row: Any) -> Row:
     if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers):
         answers = {"text": [answer.get("text") for answer in answers]}
     texts = answers.get("text") if isinstance(answers, dict) else None
-    if not isinstance(texts, list | tuple | np.ndarray) or not all(isinstance(text, str) for text in texts):
+    texts = texts.tolist() if isinstance(texts, np.ndarray) else texts
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         raise ValueError(f"questions[{index}] needs answers with a list of strings as 'text', got {brief(answers)}")
     return {key: row[key] for key in ("id", "question", "context")} | {"answers": {"text": list(texts)}}
 

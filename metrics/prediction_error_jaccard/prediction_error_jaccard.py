@@ -216,7 +216,8 @@ def squad_gold(reference: dict[str, Any]) -> set[str]:
     if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers):
         answers = {"text": [answer.get("text") for answer in answers]}
     texts = answers.get("text") if isinstance(answers, dict) else None
-    if not isinstance(texts, list | tuple | np.ndarray) or any(not isinstance(text, str) for text in texts):
+    texts = texts.tolist() if isinstance(texts, np.ndarray) else texts
+    if not isinstance(texts, list | tuple) or any(not isinstance(text, str) for text in texts):
         raise ValueError(f'references needs answers with a list of strings as "text" (id {brief(reference["id"])})')
     return {normal for text in texts if (normal := normalize_answer(text))} or {""}
 
