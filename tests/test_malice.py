@@ -228,7 +228,7 @@ def test_equal_texts_of_a_parquet_file_take_the_room_of_one(tmp_path):
     assert {id(text) for text in found.texts} == {id(found.texts[0])}
 
 
-@pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.zip", "bomb.xlsx", "bomb.pkl", "bomb.csv.zst", "folder", "a/b"])
+@pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.zip", "bomb.xlsx", "bomb.pkl", "bomb.csv.zst", "a/b"])
 def test_only_plain_files_are_data(tmp_path, monkeypatch, name):
     """What the loader of the Hub's data sets would unpack, or look through, is never given to it."""
     monkeypatch.chdir(tmp_path)
@@ -249,6 +249,23 @@ def test_only_plain_files_are_data(tmp_path, monkeypatch, name):
             continue  # a path of this machine, where there is nothing
         with pytest.raises(ValueError, match=expected):
             labelled_texts.read(place)
+
+
+def test_of_a_folder_only_plain_files_of_the_split_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: pytest.fail("it was given to the loader"))
+    folder = tmp_path / "reviews"
+    (folder / "data").mkdir(parents=True)
+    for name in ("train.zip", "train.csv.gz", "train.py", "trainer.csv"):
+        (folder / name).write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match=r"the folder .*reviews holds no file of the split 'train', such as train.csv"):
+        labelled_texts.read(str(folder))
+    for number, text in enumerate(("good", "dull")):
+        rows = pd.DataFrame({"text": [text], "label": [number]})
+        rows.to_parquet(folder / "data" / f"train-{number:05}-of-00002.parquet")
+    assert labelled_texts.read(str(folder)).texts == ["good", "dull"]
+    rows.drop(columns="label").to_csv(folder / "train.csv")
+    with pytest.raises(ValueError, match="has the columns"):
+        labelled_texts.read(str(folder))
 
 
 # Texts.
