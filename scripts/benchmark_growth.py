@@ -33,8 +33,8 @@ HEAD = """\
 ![Time and memory of each dimension at five sizes, on log-log axes](.github/growth.png)
 
 Printed by `python scripts/benchmark_growth.py`. Every point was measured in a process of its own, after a call of the
-smallest size: the time of a call (the best of several, where one is short), and how much more memory the process then
-held at most, inputs included. A text is six random words of the bundled reviews; of the bundled models `tiny` was
+smallest size: the time of a call (the best of up to five, within ten seconds), and how much more memory the process
+then held at most, inputs included. A text is six random words of the bundled reviews; of the bundled models `tiny` was
 compared with `distilled`. The slope is that of a straight line through the three largest sizes, since fixed costs hide
 it below: 1 is growth in proportion, 2 is growth with the square.
 """
@@ -145,7 +145,7 @@ def point(name: str, size: int) -> dict[str, float]:
     before = most_memory()
     call = series.prepare(size)
     times: list[float] = []
-    while len(times) < 5 and sum(times) < 1:
+    while len(times) < 5 and sum(times) < 10:
         begin = time.perf_counter()
         call()
         times.append(time.perf_counter() - begin)

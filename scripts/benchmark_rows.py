@@ -18,6 +18,7 @@ import quiet  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "benchmarks.md"
+SMALLER = (("ms", 1e3), ("µs", 1e6), ("ns", 1e9), ("ps", 1e12))
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ def figure(value: float, unit: str) -> str:
     >>> figure(0.01649, "s"), figure(0.3, "s"), figure(1083.2, "MiB"), figure(47, "")
     ('16.5 ms', '0.300 s', '1,083 MiB', '47')
     """
-    if unit == "s" and value < 0.1:
-        value, unit = (value * 1e3, "ms") if value >= 1e-4 else (value * 1e6, "µs")
+    if unit == "s" and 0 < value < 0.1:
+        unit, factor = next((unit, factor) for unit, factor in SMALLER if value * factor >= 0.1)
+        value *= factor
     number = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:#.3g}"
     return f"{number} {unit}".rstrip()
 
@@ -127,11 +129,18 @@ def machine(packages: tuple[str, ...]) -> str:
 
 def write_section(heading: str, lines: list[str], page: Path = PAGE) -> None:
     """Put these lines into the page under a heading of their own, in place of what stood there before."""
-    parts = page.read_text(encoding="utf-8").split("\n## ") if page.exists() else ["# Benchmarks\n"]
-    new = "\n".join([heading, "", *lines]) + "\n"
-    old = [part.partition("\n")[0] for part in parts]
-    if heading in old:
-        parts[old.index(heading)] = new
-    else:
-        parts.append(new)
-    page.write_text("\n## ".join(part.rstrip("\n") + "\n" for part in parts), encoding="utf-8")
+    parts = sections(page) | {heading: "\n".join(lines)}
+    top = parts.pop("")
+    told = "".join(f"\n## {name}\n\n{text}\n" for name, text in parts.items())
+    page.write_text(f"{top}\n{told}", encoding="utf-8")
+
+
+def read_section(heading: str, page: Path = PAGE) -> list[str]:
+    return sections(page).get(heading, "").splitlines()
+
+
+def sections(page: Path) -> dict[str, str]:
+    """What stands under each heading; under "" the top of the page."""
+    top, *parts = page.read_text(encoding="utf-8").split("\n## ") if page.exists() else ["# Benchmarks"]
+    split = (part.partition("\n") for part in parts)
+    return {"": top.strip()} | {name: text.strip() for name, _, text in split}

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,30 @@ def test_a_section_takes_the_place_of_its_older_self_and_leaves_the_others(tmp_p
     rows.write_section("Two", ["b"], page)
     rows.write_section("One", ["new"], page)
     assert page.read_text() == "# Benchmarks\n\n## One\n\nnew\n\n## Two\n\nb\n"
+
+
+def test_some_rows_are_measured_anew_and_the_others_stay(tmp_path, monkeypatch, capsys):
+    page = tmp_path / "page.md"
+    for name in ("read_section", "write_section"):
+        monkeypatch.setattr(benchmark, name, partial(getattr(rows, name), page=page))
+    seconds = iter([1.0, 2.0, 3.0])
+    subject = lambda settings: iter([rows.Row("sorting; theirs", next(seconds), 1.0, 1)])  # noqa: E731
+    monkeypatch.setattr(benchmark, "SUBJECTS", {"a": subject, "b": subject})
+    benchmark.main(["--only", "a"])
+    assert not page.exists()
+    seconds = iter([1.0, 2.0, 3.0])
+    benchmark.main([])
+    before = page.read_text()
+    benchmark.main(["--only", "a", "--write"])
+    assert page.read_text() == before.replace(
+        "| a | sorting; theirs | 1 s | 1 s | 1.00 | at most 1: reached |",
+        "| a | sorting; theirs | 3 s | 1 s | 3.00 | at most 1: **missed** |",
+    )
+    assert page.read_text().count("**missed**") == 2
+    monkeypatch.setattr(benchmark, "machine", lambda packages: "Machine: another.")
+    with pytest.raises(SystemExit):
+        benchmark.main(["--only", "a", "--write"])
+    assert "--write needs a page of this machine and these versions" in capsys.readouterr().err
 
 
 # All of it runs.
