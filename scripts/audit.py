@@ -38,8 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     try:
         return audit(options)
-    except ValueError as error:
-        print(f"audit.py: {error}", file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(f"audit.py: {visible(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         again = shlex.join([*(sys.argv[1:] if argv is None else argv), *(() if options.resume else ("--resume",))])
@@ -70,7 +70,8 @@ def audit(options: argparse.Namespace) -> int:
     print(metric.table(result))
     failures = result["details"]["failures"]
     for failure in failures:
-        print(f"{failure['dimension']} of {failure['pair']} failed: {failure['reason']}", file=sys.stderr)
+        reason = f"{failure['dimension']} of {failure['pair']} failed: {failure['reason']}"
+        print(visible(reason), file=sys.stderr)
     print(f"the report: {next(path for path in written if path.name == 'report.html')}")
     return 1 if failures else 0
 
@@ -110,9 +111,8 @@ def read_inputs(metric: Any, options: argparse.Namespace) -> dict[str, Any]:
     if options.dataset is not None:
         text, pair = options.text_pair or (options.text, None)
         data = labelled_texts.read(options.dataset, options.split, text, pair, options.label)
-        references = in_classes(
-            data, given["large"], on_hub=Path(options.dataset).suffix not in labelled_texts.SUFFIXES
-        )
+        on_hub = Path(options.dataset).suffix not in labelled_texts.SUFFIXES
+        references = in_classes(data, given["large"], on_hub, bool(options.trust_remote_code))
         given |= {"texts": data.texts, "references": references, "data_name": data_name(options)}
     if options.ood_dataset is not None:
         text, pair = options.ood_text_pair or (options.ood_text or options.text, None)
@@ -122,7 +122,9 @@ def read_inputs(metric: Any, options: argparse.Namespace) -> dict[str, Any]:
     return sampled(given, options.limit, options.seed or 0)
 
 
-def in_classes(data: labelled_texts.LabelledTexts, large: str, on_hub: bool) -> list[Any]:
+def in_classes(
+    data: labelled_texts.LabelledTexts, large: str, on_hub: bool, trust_remote_code: bool = False
+) -> list[Any]:
     """Labels by name: the model's order may be another. The Hub's are numbers too, for models without those names."""
     if data.names is None:
         return data.labels
@@ -132,7 +134,8 @@ def in_classes(data: labelled_texts.LabelledTexts, large: str, on_hub: bool) -> 
     from transformers import AutoConfig  # slow to import, and often not needed
 
     try:
-        known = {str(name).casefold() for name in AutoConfig.from_pretrained(large).id2label.values()}
+        config = AutoConfig.from_pretrained(large, trust_remote_code=trust_remote_code)
+        known = {str(name).casefold() for name in config.id2label.values()}
     except (OSError, ValueError):
         return by_name  # what is wrong with the model is said where it is opened
     return by_name if {name.casefold() for name in data.names} <= known else data.labels
@@ -179,6 +182,15 @@ def progress(what: str, count: int) -> Any:
     if not terminal:
         shape = "{desc:<14} {percentage:3.0f}%, {elapsed} gone, {remaining} left\n"
     return tqdm(total=count, desc=what, bar_format=shape, mininterval=0.1 if terminal else 15, disable=rank() > 0)
+
+
+def visible(message: Any) -> str:
+    """One line without what a terminal would obey: names come from files that others made.
+
+    >>> visible("there is no column 'a'; its columns are b\\x1b[2J\\nc")
+    "there is no column 'a'; its columns are b [2J c"
+    """
+    return "".join(character if character.isprintable() else " " for character in str(message))
 
 
 def rank() -> int:
@@ -235,7 +247,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
         "--margins", nargs="+", type=number_of, default=[], metavar="DIMENSION=MARGIN", help="how much may differ"
     )
     what.add_argument("--k", nargs="+", type=int, help="how many of the most important words are compared")
-    what.add_argument("--method", choices=("lime", "shap", "occlusion", "integrated_gradients"), help="of explanation")
+    what.add_argument("--method", help="of explanation: lime, shap, occlusion or integrated_gradients")
     what.add_argument("--samples", type=int, help="perturbed texts per explanation")
     what.add_argument("--runs", type=int, help="explanations per text, with different seeds")
     what.add_argument("--explain", choices=("gold", "large", "own"), help="the class that is explained")
@@ -261,7 +273,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     out.add_argument("--resume", action="store_true", help="go on with the audit in that folder")
     options = parser.parse_args(argv)
-    options.out = options.out.expanduser()
+    options.out = Path(os.path.expanduser(options.out))
     options.margins = dict(options.margins)
     options.labels = {name: int(value) if value.is_integer() else value for name, value in options.labels}
     return options

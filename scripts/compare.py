@@ -20,11 +20,15 @@ import argparse
 import json
 import sys
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import evaluate
 import numpy as np
+from unpacking import check_fits
 
 METRICS = Path(__file__).resolve().parent.parent / "metrics"
 KEYS = ("labels", "probabilities", "logits", "embeddings", "ood_probabilities", "ood_logits")
@@ -101,16 +105,15 @@ def example(out: Path) -> tuple[Path, Path]:
 
 
 def read(path: Path) -> Arrays:
-    """The arrays of one file, by their documented names."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except OSError as error:
-        raise ValueError(f"{path} could not be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
-        raise ValueError(f"{path} is not an .npz archive of plain arrays, as numpy.savez writes it") from None
-    if unknown := sorted(arrays.keys() - set(KEYS)):
+    """The arrays of one file, by their documented names; nothing is unpacked before names and sizes are known."""
+    with as_archive(path):
+        file = np.load(path, allow_pickle=False)
+        names, size = file.files, sum(part.file_size for part in file.zip.infolist())
+    if unknown := sorted(set(names) - set(KEYS)):
         raise ValueError(f"{path} holds {unknown[0]!r}; the names are {', '.join(KEYS)}")
+    check_fits(path, size)
+    with as_archive(path), file:
+        arrays = {name: file[name] for name in names}
     for name in ("", "ood_"):
         if f"{name}probabilities" in arrays and f"{name}logits" in arrays:
             raise ValueError(f"{path} holds both {name}probabilities and {name}logits; give one")
@@ -118,6 +121,26 @@ def read(path: Path) -> Arrays:
         if problem := problem_of(name, array):
             raise ValueError(f"{path}: `{name}` {problem}")
     return arrays
+
+
+@contextmanager
+def as_archive(path: Path) -> Iterator[None]:
+    """What is wrong with a file as such becomes one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"{path} could not be read: {error.strerror or error}") from None
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        OverflowError,
+        MemoryError,
+        zlib.error,
+        zipfile.BadZipFile,
+    ):
+        raise ValueError(f"{path} is not an .npz archive of plain arrays, as numpy.savez writes it") from None
 
 
 def problem_of(name: str, array: np.ndarray) -> str | None:

@@ -23,7 +23,7 @@ import finetune
 import torch
 import transformers
 from from_metrics import helper
-from starting_model import checkpoint, opening
+from starting_model import SAFE, checkpoint, opening
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import cached_file
 
@@ -77,8 +77,8 @@ def compress(options: argparse.Namespace) -> None:
         else:
             made = without_layers(model, options.keep)
     made.save_pretrained(options.out)
-    AutoTokenizer.from_pretrained(source).save_pretrained(options.out)
-    batch = some_tokens(made)
+    AutoTokenizer.from_pretrained(source, **SAFE).save_pretrained(options.out)
+    batch = some_tokens(made.config.vocab_size)
     with torch.inference_mode():
         difference = (made(**batch).logits - load(options.out)(**batch).logits).abs().max().item()
     if not difference < 1e-3:  # rounding, of half-precision models above all
@@ -89,7 +89,7 @@ def load(path: str | Path) -> Any:
     """A trained classifier in evaluation, in the precision that it was saved in."""
     with opening(str(path)):
         model, told = AutoModelForSequenceClassification.from_pretrained(
-            path, use_safetensors=True, dtype="auto", output_loading_info=True
+            path, use_safetensors=True, dtype="auto", output_loading_info=True, **SAFE
         )
     if told["missing_keys"]:
         raise ValueError(f"{path} has no trained classification head: {sorted(told['missing_keys'])[0]} is missing")
@@ -126,7 +126,7 @@ def int8(source: str) -> Any:
     load(source)  # says what is wrong with it
     plan = transformers.TorchAoConfig(Int8WeightOnlyConfig(version=2))
     made = AutoModelForSequenceClassification.from_pretrained(
-        source, use_safetensors=True, dtype="auto", quantization_config=plan
+        source, use_safetensors=True, dtype="auto", quantization_config=plan, **SAFE
     )
     return made.eval()
 
@@ -142,7 +142,8 @@ def report(original: str, compressed: Path) -> str:
     opened = {"original": checkpoint(original), "compressed": str(compressed)}
     as_predictor = helper("attribution_alignment", "predictor").as_predictor
     models = {name: as_predictor(source, name).model.eval() for name, source in opened.items()}
-    batch = {name: value.to(models["original"].device) for name, value in some_tokens(models["original"]).items()}
+    known = min(model.config.vocab_size for model in models.values())  # tokens that both have
+    batch = {name: value.to(models["original"].device) for name, value in some_tokens(known).items()}
     seconds = {name: float("inf") for name in models}
     with torch.inference_mode():
         for _ in range(ROUNDS):
@@ -162,9 +163,9 @@ def report(original: str, compressed: Path) -> str:
     return "\n".join(lines)
 
 
-def some_tokens(model: Any) -> dict[str, torch.Tensor]:
+def some_tokens(known: int) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(model.config.vocab_size, (BATCH, LENGTH), generator=generator)
+    ids = torch.randint(known, (BATCH, LENGTH), generator=generator)
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 

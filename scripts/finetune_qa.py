@@ -23,7 +23,7 @@ import torch
 import transformers
 from finetune import PACKAGES, ByLength
 from from_metrics import part
-from starting_model import checkpoint
+from starting_model import SAFE, checkpoint
 from transformers import (
     AutoModelForQuestionAnswering,
     AutoTokenizer,
@@ -75,8 +75,8 @@ def finetune(options: argparse.Namespace, command: str) -> dict[str, Any]:
     started = time.monotonic()
     set_seed(options.seed)
     source = checkpoint(options.model)
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    model = AutoModelForQuestionAnswering.from_pretrained(source, use_safetensors=True, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(source, **SAFE)
+    model = AutoModelForQuestionAnswering.from_pretrained(source, use_safetensors=True, dtype=torch.float32, **SAFE)
     windows = {"length": options.length, "stride": options.stride}
     examples = features(answering.as_question_answerer((model, tokenizer), "the model in training", **windows), rows)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,11 @@
 """Which texts, and which labels? Reads a data set from the Hub or from a local file, and says what is wrong with it.
 
-A local file is csv, tsv (fields apart by tabs, no quoting), jsonl or parquet. From the Hub: `name`, `owner/name`, or
-either with the name of a configuration behind it, `glue/sst2`.
+A local file is csv, tsv (fields apart by tabs, no quoting), jsonl or parquet; a local folder holds such files, named by
+split. From the Hub: `name`, `owner/name`, or either with the name of a configuration behind it, `glue/sst2`.
 """
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
+from unpacking import check_fits
 
 Text = str | tuple[str, str]
+MOST_CLASSES = 100_000  # where they have no names; a number beyond is an id, or a mistake
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+CELL = 16  # bytes of a cell in memory; a parquet file holds a million equal ones in a few
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,8 @@ def class_numbers(dataset: str, labels: list[Any], names: Sequence[str] | None) 
             if str(value) not in places:
                 raise ValueError(f"{dataset}: labelled row {number} has the label {value!r}; the classes are {found}")
         return [places[str(value)] for value in labels], found
+    if max(numbers) >= MOST_CLASSES and not names:
+        raise ValueError(f"{dataset}: the label {max(numbers)} is no class number; expected 0 to {MOST_CLASSES - 1}")
     if min(numbers) < 0 or (names and max(numbers) >= len(names)):
         wrong = min(numbers) if min(numbers) < 0 else max(numbers)
         expected = f"0 to {len(names) - 1}" if names else "0 and up"
@@ -113,30 +121,66 @@ def is_unlabelled(value: Any) -> bool:
 
 def read_columns(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
     """Every column as a list, and the names of its classes where a column has them. (A file has no splits.)"""
-    path = Path(dataset).expanduser()
+    path = Path(os.path.expanduser(dataset))
+    if os.path.isdir(path):
+        return from_folder(path, split), {}
     if path.suffix not in SUFFIXES:
         return from_hub(dataset, split)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ValueError(f"there is no file {dataset}")
-    try:
-        return from_file(path), {}
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise ValueError(f"{dataset} could not be read as {path.suffix[1:]}: {first_line(error)}") from None
+    return from_file(path), {}
+
+
+def from_folder(folder: Path, split: str) -> dict[str, list[Any]]:
+    """The files of one split, as they lie in a clone of a data set of the Hub; nothing is unpacked, and nothing run."""
+    begins = re.compile(rf"{re.escape(split)}(?![A-Za-z0-9])")
+    files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and begins.match(path.name))
+    if not files:
+        such = f"such as {split}.csv or {split}-00000-of-00001.parquet"
+        raise ValueError(f"the folder {folder} holds no file of the split {split!r}, {such}")
+    tables = [from_file(path) for path in files]
+    for path, table in zip(files, tables, strict=True):
+        if table.keys() != tables[0].keys():
+            raise ValueError(f"{path} has the columns {', '.join(table)}, but {files[0]} has {', '.join(tables[0])}")
+    return {name: [value for table in tables for value in table[name]] for name in tables[0]}
 
 
 def from_file(path: Path) -> dict[str, list[Any]]:
+    try:
+        return columns_of(path)
+    except (ValueError, OSError, RecursionError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path} could not be read as {path.suffix[1:]}: {first_line(error)}") from None
+
+
+def columns_of(path: Path) -> dict[str, list[Any]]:
     if path.suffix == ".jsonl":
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("every line must be an object")
         return {name: [row.get(name) for row in rows] for name in dict.fromkeys(key for row in rows for key in row)}
     if path.suffix == ".parquet":
-        table = pd.read_parquet(path)
-    elif path.suffix == ".tsv":
+        return from_parquet(path)
+    if path.suffix == ".tsv":
         table = pd.read_csv(path, sep="\t", quoting=3, dtype=str, keep_default_na=False)  # 3: no quoting
     else:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return {str(name): values.tolist() for name, values in table.items()}
+
+
+def from_parquet(path: Path) -> dict[str, list[Any]]:
+    """Equal texts are kept once, as they are in the file, which may be far smaller than all of them together."""
+    with pyarrow.parquet.ParquetFile(path) as file:
+        check_fits(path, file.metadata.num_rows * file.metadata.num_columns * CELL)
+        words = [field.name for field in file.schema_arrow if field.type in (pyarrow.string(), pyarrow.large_string())]
+    table = pyarrow.parquet.read_table(path, read_dictionary=words)
+    return {name: [value for chunk in table[name].chunks for value in values_of(chunk)] for name in table.column_names}
+
+
+def values_of(column: Any) -> list[Any]:
+    if not isinstance(column, pyarrow.DictionaryArray):
+        return column.to_pylist()
+    words = column.dictionary.to_pylist()
+    return [None if i is None else words[i] for i in column.indices.to_pylist()]
 
 
 def from_hub(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[str, list[str]]]:
@@ -144,7 +188,10 @@ def from_hub(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[str, 
 
     owner, _, rest = dataset.rpartition("/")
     tries = [(dataset,), (owner, rest)] if owner else [(dataset,)]
+    ends = ", ".join(SUFFIXES)
     for names in tries:
+        if os.path.exists(names[0]):  # the loader of the Hub's data sets would unpack whatever archives lie there
+            raise ValueError(f"{names[0]} lies here and is no data set of the Hub: give a file that ends in {ends}")
         try:
             loaded = datasets.load_dataset(*names, split=split)
             break
@@ -153,7 +200,6 @@ def from_hub(dataset: str, split: str) -> tuple[dict[str, list[Any]], dict[str, 
         except (OSError, ValueError, RuntimeError) as error:
             raise ValueError(f"the data set {dataset} could not be loaded: {first_line(error)}") from None
     else:
-        ends = ", ".join(SUFFIXES)
         raise ValueError(f"there is no data set {dataset}, neither on the Hub nor here (a file ends in {ends})")
     named = {name: kind for name, kind in loaded.features.items() if isinstance(kind, datasets.ClassLabel)}
     classes = {name: list(kind.names) for name, kind in named.items()}

@@ -184,10 +184,10 @@ def miniature_tasks(scale: str) -> tuple[Task, ...]:
         sentiment = Task(
             "sentiment",
             "SST-2",
-            {"train": 3000, "dev": 300, "test": 872},
+            {"train": 8000, "dev": 300, "test": 872},
             ("--epochs", "2", "--learning-rate", "1e-4", "--max-length", "64", "--bf16"),
             ("negative", "positive"),
-            {"attack": attack | {"attacked": 60}},
+            {"attack": attack | {"attacked": 100}},
         )
     return qa, sentiment
 

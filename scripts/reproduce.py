@@ -350,7 +350,7 @@ def errors_table(given: list[str], questions: Path | None) -> paper_tables.Table
 def read_ids(path: Path) -> list[str]:
     try:
         ids = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} could not be read as json: {error}") from None
     if not isinstance(ids, list) or not ids or not all(isinstance(one, str) for one in ids):
         raise ValueError(f"{path} must hold a list of ids")

@@ -8,14 +8,15 @@ after every one of 10,000 examples; the second at intervals of a fixed number of
 """
 
 import argparse
-import importlib.util
+import importlib
 import math
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one process a core is faster than one call on all of them
 
@@ -26,17 +27,8 @@ LEVEL = 0.95
 MOST = 10_000
 
 
-def load_alignment() -> Any:
-    path = Path(__file__).resolve().parent.parent / "metrics" / "attribution_alignment" / "alignment.py"
-    spec = importlib.util.spec_from_file_location("alignment", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-alignment = load_alignment()
+sys.path.append(str(Path(__file__).resolve().parent.parent / "metrics"))
+alignment = importlib.import_module("attribution_alignment.alignment")
 
 
 class Population(NamedTuple):

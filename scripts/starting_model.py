@@ -1,5 +1,6 @@
 """What does training begin with? A checkpoint, or a new small model of its kind, whole or with fewer word pieces."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ import torch
 from from_metrics import helper
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from vocabulary import trim
+
+SAFE = {"trust_remote_code": False}  # no checkpoint runs code of its own, and nobody is asked whether it may
 
 
 def starting_model(
@@ -29,7 +32,7 @@ def starting_model(
     """
     source = checkpoint(source)
     with opening(source):
-        config, tokenizer = configured(source, classes), AutoTokenizer.from_pretrained(source)
+        config, tokenizer = configured(source, classes), AutoTokenizer.from_pretrained(source, **SAFE)
     if tokenizer.pad_token_id is None:
         raise ValueError(f"the tokenizer of {source} has no padding token, which texts of several lengths need")
     rows = None
@@ -56,8 +59,8 @@ def starting_model(
 
 def checkpoint(path: str) -> str:
     """A folder that is there, or a Hub id; a mistyped folder is not looked for on the Hub."""
-    if Path(path).expanduser().is_dir():
-        return str(Path(path).expanduser())
+    if Path(os.path.expanduser(path)).is_dir():
+        return str(Path(os.path.expanduser(path)))
     if helper("attribution_alignment", "predictor").looks_local(path):
         raise ValueError(f"there is no folder {path}")
     return path
@@ -65,7 +68,7 @@ def checkpoint(path: str) -> str:
 
 def configured(source: str, classes: Sequence[str]) -> Any:
     """The checkpoint's settings, with these classes; its own names stand where the new ones are mere numbers."""
-    config = AutoConfig.from_pretrained(source)
+    config = AutoConfig.from_pretrained(source, **SAFE)
     numbered = all(name.startswith("LABEL_") for name in classes)
     if not (numbered and config.num_labels == len(classes)):
         config.id2label = dict(enumerate(classes))
@@ -77,7 +80,7 @@ def pretrained(source: str, config: Any) -> Any:
     """In float32, since training in half precision loses small steps; a head for other classes is begun anew."""
     with opening(source):
         return AutoModelForSequenceClassification.from_pretrained(
-            source, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True
+            source, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True, **SAFE
         )
 
 

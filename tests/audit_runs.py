@@ -3,8 +3,11 @@
 import importlib.util
 import json
 import os
+import random
+import resource
 import signal
 import sys
+import time
 from pathlib import Path
 
 import evaluate
@@ -22,13 +25,53 @@ def audit_command():
     return module
 
 
-def run_audit(arguments: list[str], output: str) -> None:
-    """The command with these arguments; what it prints goes into the file."""
+def run_audit(
+    arguments: list[str], output: str, clock: int | None = None, hangs_at: int | None = None, limit: int | None = None
+) -> None:
+    """The command with these arguments; what it prints goes into the file. With trouble, where some is asked for."""
     with open(output, "w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # as a command in front of a person has it
+    if clock is not None:
+        turn_clock(clock)
+    if hangs_at is not None:
+        hang(hangs_at)
+    if limit is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     sys.exit(audit_command().main(arguments))
+
+
+def turn_clock(seed: int) -> None:
+    """A clock that is an hour off, before or after, whenever it is looked at."""
+    from tqdm import std
+
+    rng, true = random.Random(seed), time.time
+    time.time = std.time = lambda: true() + rng.choice([-3600, 0, 3600])
+
+
+def hang(at: int) -> None:
+    """The models say so many times what they think, and then nothing more."""
+    from transformers import BertForSequenceClassification
+
+    answer, asked = BertForSequenceClassification.forward, []
+
+    def forward(self, *given, **settings):
+        asked.append(True)
+        if len(asked) > at:
+            print("hanging", flush=True)
+            time.sleep(3600)
+        return answer(self, *given, **settings)
+
+    BertForSequenceClassification.forward = forward
+
+
+def one_of_many(rank: int, count: int, port: int, arguments: list[str], output: str) -> None:
+    """What torchrun starts: one of several processes that do an audit together."""
+    own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    os.environ |= own | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+    run_audit(arguments, output)
 
 
 def audit_divided(rank: int, port: int, output: str) -> None:

@@ -53,3 +53,29 @@ def space(tmp_path_factory):
     served = Served(tmp_path_factory.mktemp("family"))
     yield served
     served.close()
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    """Checkpoints and files of texts, for scripts/audit.py."""
+    from small_audits import files
+
+    return files(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture(scope="session")
+def processes():
+    from small_audits import fork_server
+
+    return fork_server()
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(place, processes, tmp_path_factory):
+    """What the command printed, and where it wrote."""
+    from small_audits import finished, whole
+
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    code, said = finished(processes, [*whole(place), "--out", str(folder / "out")], folder / "log")
+    assert code == 0, said
+    return said, folder / "out"

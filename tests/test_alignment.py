@@ -1,6 +1,6 @@
 """The statistics and plots of attribution_alignment: worked cases, properties, independent code, and promises kept."""
 
-import importlib.util
+import importlib
 import itertools
 import json
 import math
@@ -19,17 +19,8 @@ from scipy.stats import hypergeom, kendalltau, t
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "metrics" / "attribution_alignment"
 
-
-def load(path):
-    """A file by itself: it needs neither the metric around it nor evaluate."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-alignment = load(FOLDER / "alignment.py")
 sys.path += [str(ROOT / "scripts"), str(FOLDER.parent)]
+alignment = importlib.import_module("attribution_alignment.alignment")
 plots = importlib.import_module("attribution_alignment.alignment_plots")  # with the files that it draws with
 simulate = importlib.import_module("simulate_alignment")
 

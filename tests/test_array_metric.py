@@ -133,3 +133,42 @@ def test_odd_options_are_refused_by_name(errors, option, value):
 def test_numpy_options_are_read(errors):
     plain = errors.compute(**GOOD, confidence_level=0.9, seed=3)
     assert errors.compute(**GOOD, confidence_level=np.float64(0.9), seed=np.int64(3)) == plain
+
+
+@pytest.mark.parametrize(
+    "value",
+    [pd.Series([1, 2]), np.ma.masked_array([0.5], mask=[1]), "x" * 10_000, [10**5000], object(), "two\nlines"],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_in_a_message_is_short_and_on_one_line(errors, value):
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, got ") as caught:
+        errors.compute(**GOOD, seed=value)
+    message = str(caught.value)
+    assert len(message) < 200
+    assert len(message.splitlines()) == 1
+    assert " at 0x" not in message
+
+
+def test_an_error_of_what_was_handed_over_stays_on_one_line(errors):
+    class Table:
+        def __len__(self):
+            return 3
+
+        def __array__(self, *_, **__):
+            raise RuntimeError("torn\nin two")
+
+    with pytest.raises(ValueError, match="predictions could not be read as an array: RuntimeError: torn in two"):
+        errors.compute(**GOOD | {"predictions": Table()})
+
+
+@pytest.mark.parametrize("result", [None, 3, "details", [], {}, {"details": None}, {"details": True}])
+def test_what_is_no_result_with_details_cannot_be_drawn(errors, ood, result):
+    for metric in (errors, ood):
+        with pytest.raises(ValueError, match="plot needs a result with details"):
+            metric.plot(result)
+
+
+def test_the_result_of_another_metric_cannot_be_drawn(errors, ood):
+    result = errors.compute(**GOOD, details=True)
+    with pytest.raises(ValueError, match="plot of ood_divergence needs its own result, got one of prediction_error_ja"):
+        ood.plot(result)

@@ -626,3 +626,11 @@ def test_pairs_and_whole_results_can_be_drawn(tmp_path):
     bare = metric.compute(predictions=[GOOD], large_predictions=[GOOD], details=True)
     with pytest.raises(ValueError, match="example 0 has no texts"):
         metric.plot(bare, example=0)
+
+
+@pytest.mark.parametrize("key", ["status", "changeable", "transfers"])
+@pytest.mark.parametrize("value", [np.array([1, 0]), np.empty(0)])
+def test_an_array_is_no_part_of_an_outcome(key, value):
+    good = {"status": "broken", "queries": 2, "changed_words": 1}
+    with pytest.raises(ValueError, match=f"predictions, example 0: {key} must be"):
+        metric.compute(predictions=[{**good, key: value}], large_predictions=[good])

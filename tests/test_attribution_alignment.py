@@ -1,6 +1,7 @@
 """attribution_alignment with models: known weights, the explainers' own packages, kinds of models, and bad input."""
 
 import importlib
+import io
 import json
 from pathlib import Path
 
@@ -528,3 +529,15 @@ def test_explain_only_what_is_asked_for_and_the_same_whatever_else_is(alignment)
     some = list(alignment.explain(texts, references, models, {"large": [1], "small": [0]}, **options))
     assert sorted((i, name) for i, name, _ in some) == [(0, "small"), (1, "large")]
     assert all(runs == everything[i, name] for i, name, runs in some)
+
+
+@pytest.mark.parametrize(("option", "most"), [("runs", 1000), ("samples", 10**6)])
+def test_more_than_anybody_can_wait_for_is_refused(alignment, option, most):
+    with pytest.raises(ValueError, match=f"{option} must be a whole number from . to {most}, got 2147483648"):
+        alignment.compute(texts=["a"], references=[0], model=len, large_model=len, **{option: 2**31})
+
+
+@pytest.mark.parametrize("word", ["good", "\x00", "\ud800", "$\\frac$"])
+def test_one_example_of_explanations_made_elsewhere_is_drawn(alignment, word):
+    result = alignment.compute(predictions=[[(word, 0.5)]], large_predictions=[[(word, 0)]], k=1, details=True)
+    alignment.plot(result, example=0).savefig(io.BytesIO(), format="svg")

@@ -2,9 +2,7 @@
 
 import importlib.util
 import json
-import multiprocessing
 import os
-import random
 import shlex
 import shutil
 import signal
@@ -12,88 +10,20 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
-from audit_runs import SCRIPTS, audit_command, audit_divided, run_audit
-from test_trust_equivalence import GOLD, NAMES, STRANGE, TEXTS
+from audit_runs import SCRIPTS, audit_command, audit_divided
+from small_audits import close, models, pieces, report, stopped, whole
+from test_trust_equivalence import GOLD, NAMES, TEXTS
 from tiny_models import checkpoint, classifier, tokenizer
 
 ONE = ["--dimensions", "prediction_error_jaccard"]
-SMALL = ["--explained", "4", "--attacked", "4", "--attack", "deepwordbug", "--samples", "20", "--neighbors", "3"]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """Checkpoints and files of texts."""
-    folder = tmp_path_factory.mktemp("place")
-    for seed, name in enumerate(("large", "twin", "small")):
-        checkpoint(folder / name, seed=seed, labels=NAMES)
-    table = pd.DataFrame({"text": TEXTS, "label": [NAMES[i] for i in GOLD], "number": GOLD})
-    table.to_csv(folder / "reviews.csv", index=False)
-    table.to_csv(folder / "reviews.tsv", index=False, sep="\t")
-    table.to_json(folder / "reviews.jsonl", orient="records", lines=True)
-    table.to_parquet(folder / "reviews.parquet", index=False)
-    pd.DataFrame({"premise": TEXTS, "hypothesis": TEXTS[::-1], "label": GOLD}).to_csv(folder / "pairs.csv", index=False)
-    pd.DataFrame({"line": STRANGE}).to_csv(folder / "other.csv", index=False)
-    return folder
-
-
-def models(place):
-    return ["--large", str(place / "large"), "--compressed", str(place / "small")]
-
-
-def whole(place):
-    """An audit with everything in it."""
-    strange = ["--ood-dataset", str(place / "other.csv"), "--ood-text", "line"]
-    data = ["--dataset", str(place / "reviews.csv"), "--twin", str(place / "twin"), *strange]
-    return [*models(place), *data, *SMALL]
 
 
 @pytest.fixture(scope="module")
 def command():
     return audit_command()
-
-
-def report(folder):
-    """report.json without what may differ between two equal audits."""
-    found = json.loads((folder / "report.json").read_text())
-    return {key: value for key, value in found.items() if key != "run"}
-
-
-def close(audit):
-    """Equal, floats to 1e-6."""
-    if isinstance(audit, dict):
-        return {key: close(value) for key, value in audit.items()}
-    if isinstance(audit, list):
-        return [close(value) for value in audit]
-    return pytest.approx(audit, abs=1e-6, rel=0) if isinstance(audit, float) else audit
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Processes that start with what the command imports, so that each one costs no more than its audit."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["evaluate", "torch", "transformers", "lime.lime_text", "audit_runs"])
-    return context
-
-
-def begun(processes, arguments, output):
-    process = processes.Process(target=run_audit, args=(arguments, str(output)))
-    process.start()
-    return process
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(place, processes, tmp_path_factory):
-    """What the command printed, and where it wrote."""
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    process = begun(processes, [*whole(place), "--out", str(folder / "out")], folder / "log")
-    process.join()
-    said = (folder / "log").read_text()
-    assert process.exitcode == 0, said
-    return said, folder / "out"
 
 
 # What comes out.
@@ -179,50 +109,10 @@ def test_options_of_attacks_reach_the_audit(command, place, tmp_path):
 # Nothing lost.
 
 
-def pieces(work):
-    """How many pieces are kept by now."""
-    found = 0
-    for path in work.glob("work-*.sqlite"):
-        try:
-            file = sqlite3.connect(path, timeout=5)
-            found += file.execute("SELECT count(*) FROM work").fetchone()[0]
-            file.close()
-        except sqlite3.OperationalError:  # there is no table yet
-            continue
-    return found
-
-
-def stopped(processes, arguments, output, work, count, how):
-    """Stopped as soon as so many pieces are kept; whether it was in the middle."""
-    process = begun(processes, arguments, output)
-    while process.is_alive() and pieces(work) < count:
-        time.sleep(0.005)
-    if in_the_middle := process.is_alive():
-        os.kill(process.pid, how)
-    process.join()
-    return process.exitcode if in_the_middle else None
-
-
-def test_killed_at_random_and_resumed_it_is_the_uninterrupted_report(processes, place, uninterrupted, tmp_path):
-    _, straight = uninterrupted
-    out = tmp_path / "out"
-    arguments, total = [*whole(place), "--out", str(out)], pieces(straight / "work")
-    moments = sorted(random.Random(7).sample(range(2, total - 2), 4))
-    codes = []
-    for i, moment in enumerate(moments):
-        resume = ["--resume"] if i else []
-        codes.append(stopped(processes, [*arguments, *resume], tmp_path / "log", out / "work", moment, signal.SIGKILL))
-    assert codes.count(-signal.SIGKILL) >= 2, (codes, moments, (tmp_path / "log").read_text())
-    process = begun(processes, [*arguments, "--resume"], tmp_path / "log")
-    process.join()
-    assert process.exitcode == 0, (tmp_path / "log").read_text()
-    assert report(out) == close(report(straight))
-    assert "damaged" not in (tmp_path / "log").read_text()
-
-
 def test_control_c_says_how_to_go_on(processes, place, tmp_path):
     out = tmp_path / "out"
-    code = stopped(processes, [*whole(place), "--out", str(out)], tmp_path / "log", out / "work", 12, signal.SIGINT)
+    arguments = [*whole(place), "--out", str(out)]
+    code = stopped(processes, arguments, tmp_path / "log", lambda: pieces(out / "work") >= 12, signal.SIGINT)
     said = (tmp_path / "log").read_text()
     assert code == 130, said
     again = shlex.join([*whole(place), "--out", str(out), "--resume"])

@@ -377,7 +377,7 @@ def test_a_word_that_would_fill_the_memory_is_named(method):
 
 
 def test_unknown_method_and_samples_of_occlusion():
-    with pytest.raises(ValueError, match="method must be 'lime', 'shap' or 'occlusion', got 'lame'"):
+    with pytest.raises(ValueError, match="method must be 'lime' or 'shap' or 'occlusion', got 'lame'"):
         explain("lame", "text", noise, 1, 0)
     with pytest.raises(ValueError, match="takes no samples"):
         explain("occlusion", "text", noise, 1, 0, samples=10)

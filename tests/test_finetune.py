@@ -409,3 +409,17 @@ def test_a_data_set_that_is_nowhere_is_named(monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     with pytest.raises(ValueError, match="there is no data set movies, neither on the Hub nor here"):
         labelled_texts.read("movies")
+
+
+def test_a_file_that_is_nested_too_deep_is_a_sentence(tmp_path):
+    path = tmp_path / "deep.jsonl"
+    path.write_text('{"text":' * 200_000)
+    with pytest.raises(ValueError, match=r"deep.jsonl could not be read as jsonl: "):
+        labelled_texts.read(str(path))
+
+
+def test_a_label_that_is_an_id_is_no_class_number(tmp_path):
+    path = tmp_path / "ids.csv"
+    path.write_text("text,label\na film,7\na plot,123456789012\n")
+    with pytest.raises(ValueError, match="the label 123456789012 is no class number; expected 0 to 99999"):
+        labelled_texts.read(str(path))

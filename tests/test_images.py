@@ -371,8 +371,9 @@ GOOD |= {"model": brightness_of(slice(4), slice(4)), "large_model": brightness_o
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"images": []}, "images are empty"),
-        ({"images": "cat.png"}, "images needs a list of images, got str"),
+        ({"images": []}, r"images needs a list of one or more images, got \[\]"),
+        ({"images": "cat.png"}, "images needs a list of one or more images, got .cat.png."),
+        ({"images": {1, 2}}, "images needs a list of one or more images, got"),
         ({"images": [np.zeros(5)]}, r"images\[0\] must be an image or an array of height x width"),
         ({"images": [CHECKS, np.zeros((3, 8, 8))]}, r"images\[1\] must be an image"),
         ({"images": [CHECKS * 2]}, r"images\[0\] must hold fractions from 0 to 1, got 0 to 2"),
@@ -424,3 +425,14 @@ def test_an_image_with_fewer_pixels_than_patches_needs_a_patch_size():
     assert alignment.compute(**arguments)["examples_used"] == 1
     with pytest.raises(ValueError, match="cuts an image into 8 x 8 patches, more than an image of 4 x 4 pixels has"):
         alignment.compute(**arguments | {"patch": None})
+
+
+def test_a_patch_larger_than_the_image_is_the_whole_image():
+    assert images.patch_map(3, 5, side=10**400).max() == 0
+
+
+def test_a_correlation_without_an_answer_is_none_in_the_details():
+    even = {"model": lambda some: [[0, 1]] * len(some)}
+    result = alignment.compute(**GOOD | even, details=True, both_right=False)
+    assert result["map_correlation"] == 0
+    assert {example["map_correlation"] for example in result["details"]["per_example"]} == {None}

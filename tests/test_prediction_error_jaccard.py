@@ -316,3 +316,10 @@ def test_bad_input_is_named_in_one_sentence_and_leaves_the_module_usable(errors,
     with pytest.raises(ValueError, match=words):
         errors.compute(**arguments)
     assert errors.compute(**GOOD)["shared_errors"] == 1
+
+
+def test_an_array_without_entries_is_no_list_of_answers(errors):
+    answer = [{"id": "q", "prediction_text": "a"}]
+    gold = [{"id": "q", "answers": {"text": np.array("a")}}]
+    with pytest.raises(ValueError, match="references needs answers with a list of strings"):
+        errors.compute(predictions=answer, references=gold, large_predictions=answer, task="squad_v2")

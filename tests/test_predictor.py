@@ -436,9 +436,12 @@ def test_a_pickled_checkpoint_is_refused(folder, tmp_path):
 def test_code_of_a_checkpoint_runs_only_when_asked_for(folder, tmp_path):
     target, trace = tmp_path / "remote", tmp_path / "trace"
     shutil.copytree(folder, target)
-    config = (target / "config.json").read_text().replace(
-        "{", '{"auto_map": {"AutoConfig": "own.OwnConfig"},', 1
-    ).replace('"model_type": "bert"', '"model_type": "own"')
+    config = (
+        (target / "config.json")
+        .read_text()
+        .replace("{", '{"auto_map": {"AutoConfig": "own.OwnConfig"},', 1)
+        .replace('"model_type": "bert"', '"model_type": "own"')
+    )
     (target / "config.json").write_text(config)
     (target / "own.py").write_text(f"open({str(trace)!r}, 'w').close()\n")
     with pytest.raises(ValueError, match="model: "):
@@ -461,3 +464,37 @@ def test_no_progress_bar_reaches_a_pipe(folder):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert not re.search(r"%\||asking|text/s", done.stderr)  # packages that transformers loads may warn there
+
+
+def test_an_error_of_a_function_is_a_sentence_that_names_the_model():
+    def model(texts):
+        raise KeyError("two\nlines")
+
+    with pytest.raises(ValueError, match=r"^the small one failed \(KeyError: 'two\\nlines'\)$") as caught:
+        predictor.as_predictor(model, "the small one")(["a"])
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize("texts", [["a", "\ud83d"], [("a", "b"), ("a", "b\udc00")]])
+def test_half_of_a_character_is_refused_with_its_place(model, texts):
+    for one in (model, lambda texts: [[0.5, 0.5] for _ in texts]):
+        with pytest.raises(ValueError, match=r"texts\[1\] holds half of a character, '\\ud"):
+            predictor.as_predictor(one, "model")(texts)
+
+
+@pytest.mark.parametrize("settings", [{"tokens": 0}, {"tokens": "9"}, {"layer": 0.5}, {"layer": None}, {"pooling": []}])
+def test_settings_of_another_kind_are_refused_by_name(model, settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        predictor.as_predictor(model, "model", **settings)
+
+
+@pytest.mark.parametrize("device", [10**400, [], 0.5, "", object])
+def test_what_is_no_device_at_all_is_refused_in_a_sentence(model, device):
+    with pytest.raises(ValueError, match="device must be one that this machine has") as caught:
+        predictor.as_predictor(model, "model", device=device)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_home_of_nobody_is_no_folder():
+    with pytest.raises(ValueError, match="there is no folder ~nobody-lives-here/model"):
+        predictor.as_predictor("~nobody-lives-here/model", "model")

@@ -434,6 +434,7 @@ def test_sizes_that_would_overflow_when_squared_change_nothing():
         ({"k": 2.5}, "k must be a whole number of at least 1, got 2.5"),
         ({"k": True}, "k must be a whole number"),
         ({"k": "10"}, "k must be a whole number"),
+        ({"k": np.array(0.9)}, "k must be a whole number of at least 1, got 0.9"),
         ({"k": []}, "k must be .* different ones"),
         ({"k": [2, 2]}, "k must be .* different ones"),
         ({"queries": 0}, "queries must be a whole number of at least 1, got 0"),

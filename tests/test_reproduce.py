@@ -233,6 +233,7 @@ WRONG = {
     "an id twice": (["large.json", "twice.json"], "twice.json holds an id more than once"),
     "no list": (["large.json", "dict.json"], "dict.json must hold a list of ids"),
     "no json": (["large.json", "text.json"], "text.json could not be read as json"),
+    "too deep": (["large.json", "deep.json"], "deep.json could not be read as json"),
     "no file": (["large.json", "absent.json"], "absent.json could not be read"),
 }
 
@@ -244,6 +245,7 @@ def test_lists_that_cannot_be_compared_end_with_one_sentence(case, tmp_path, cap
     for name, ids in {**contents, "question_ids": ["a", "b"]}.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(ids))
     (tmp_path / "text.json").write_text("{")
+    (tmp_path / "deep.json").write_text("[" * 200_000)
     monkeypatch.chdir(tmp_path)
     assert_one_sentence(["--errors", *given], sentence, capsys)
 

@@ -449,6 +449,13 @@ def test_weights_that_are_none_are_refused_with_a_sentence(remote):
         hub.fetch("owner/name", lambda folder: audit.open(folder), FakeHub(remote))
 
 
+@pytest.mark.parametrize("name", [["large"], {}, 3, None])
+def test_a_model_that_is_no_name_is_answered_with_a_sentence(space, name):
+    page, found = space.ask("why", name, "distilled", TEXT, "lime", 5)
+    assert "a model is one of the list, or the name of one on the Hugging Face Hub" in page
+    assert found is None
+
+
 def test_models_with_other_classes_are_answered_with_a_sentence(space, tmp_path, monkeypatch):
     other = tiny_models.checkpoint(tmp_path / "three", labels=("a", "b", "c"))
     monkeypatch.setattr(hub, "hub", lambda: FakeHub(other))

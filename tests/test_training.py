@@ -101,12 +101,12 @@ def test_the_large_model_works_once(audit, plain, tmp_path):
         audit, large, tmp_path, dimensions=["prediction_error_jaccard", "attribution_alignment"]
     )
     cut = tokenizer()
-    first = callback.figures((plain.model, cut))
+    first = callback.figures(callback.student({"model": plain.model, "processing_class": cut}))
     once = sum(asked)
     assert once > len(TEXTS)
     with torch.no_grad():
         made.model.classifier.bias.add_(torch.tensor([0.5, -0.5]))
-    second = callback.figures((made.model, cut))
+    second = callback.figures(callback.student({"model": made.model, "processing_class": cut}))
     assert first != second
     # The explainer asks the large model about one text again, to see how many classes it has.
     assert sum(asked) <= once + 1
@@ -167,7 +167,15 @@ def test_mistakes_are_said_before_the_training(audit, large):
         audit.for_trainer(large_predictions=[], n_bins=0)
 
 
+def test_a_model_whose_classes_have_no_names_is_refused_before_the_first_step(audit, large, tmp_path):
+    made, _ = with_callback(audit, large, tmp_path)
+    made.model.config.id2label = {0: "LABEL_0", 1: "LABEL_1"}
+    with pytest.raises(ValueError, match=r"large names its classes .* but model does not"):
+        made.train()
+    assert made.state.global_step == 0
+
+
 def test_a_trainer_without_a_tokenizer_is_told_so(audit, large, tmp_path):
     callback = audit.callback(large=large, texts=TEXTS, references=GOLD, every=1, **OPTIONS)
     with pytest.raises(ValueError, match="the callback needs the model's tokenizer: give Trainer"):
-        callback.look(None, classifier(), None)
+        callback.on_train_begin(None, None, None, model=classifier())

@@ -20,12 +20,14 @@ def tokenizer(length: int = 64, words: list[str] = WORDS) -> PreTrainedTokenizer
     return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=length, **names)
 
 
-def classifier(seed: int = 0, labels: tuple[str, ...] | None = None, classes: int = 2, width: int = 32):
+def classifier(
+    seed: int = 0, labels: tuple[str, ...] | None = None, classes: int = 2, width: int = 32, layers: int = 2
+):
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(SPECIAL) + len(WORDS),
         hidden_size=width,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=2 * width,
         max_position_embeddings=64,

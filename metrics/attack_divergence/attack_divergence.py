@@ -28,7 +28,7 @@ from .goals import Targeted, Untargeted
 from .intervals import share_interval
 from .masked_words import MaskedWords
 from .outcomes import Outcome, check_pair, read_outcome, read_outcomes
-from .predictor import Predictor, check_class_numbers
+from .predictor import Predictor, check_class_numbers, failure
 from .recipes import Attack
 from .references import as_texts
 from .search import GreedyByImportance, NoSearch
@@ -365,7 +365,7 @@ class Collected:
                 try:
                     rows = self.predictors[other]([text for _, text in fooled])
                 except Exception as error:
-                    message = f"{other} failed at the texts that fool {name} ({type(error).__name__}: {error})"
+                    message = f"{other} failed at the texts that fool {name} ({failure(error)})"
                     raise Interrupted(message) from error
                 for (outcome, _), row in zip(fooled, rows, strict=True):
                     outcome.transfers = bool(row.argmax() != outcome.label)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_metric import brief, details_of
 from .drawable import drawable
 
 COMPRESSED, LARGE, BOTH, GREY = "#D55E00", "#0072B2", "#5B3A6B", "#666666"
@@ -21,13 +22,12 @@ def plot(result: dict[str, Any], example: int | None = None) -> Any:
     Traceback (most recent call last):
     ValueError: plot needs a result with details: call compute(..., details=True)
     """
-    if "details" not in result:
-        raise ValueError("plot needs a result with details: call compute(..., details=True)")
-    entries = result["details"]["per_example"]
+    details = details_of(result, "attack_divergence")
+    entries = details["per_example"]
     if example is None:
         return plot_falls(result)
     if isinstance(example, bool) or not isinstance(example, int | np.integer) or not 0 <= example < len(entries):
-        raise ValueError(f"example must be a whole number from 0 to {len(entries) - 1}, got {example!r}")
+        raise ValueError(f"example must be a whole number from 0 to {len(entries) - 1}, got {brief(example)}")
     entry = entries[int(example)]
     if any(entry[key][name] is None for *_, key, _ in MODELS for name in ("text", "adversarial")):
         raise ValueError(f"example {example} has no texts: these outcomes were given without text and adversarial")

@@ -12,8 +12,8 @@ from .constraints import Similarity
 from .goals import Targeted
 from .masked_words import MaskedWords
 from .outcomes import Outcome, Program, Questions, answer
-from .predictor import Predictor, Text, as_predictor, check_texts, match_labels, progress_bar
-from .recipes import RECIPES, Attack, bert_attack, deepwordbug, textbugger, typos
+from .predictor import Predictor, Text, as_predictor, brief, check_texts, failure, match_labels, progress_bar
+from .recipes import RECIPES, Attack, bert_attack, textbugger, typos
 from .references import example_seed, gold, gold_labels
 from .side_by_side import Ask, Failure, Job, side_by_side
 from .textattack_bridge import PREFIX, textattack_program
@@ -68,14 +68,14 @@ def attack_each(
                 yield index, name, result
         except Exception as error:
             many = f"{finished} of {total} attacks were finished"
-            raise Interrupted(f"the attacks broke off ({type(error).__name__}: {error}); {many}") from error
+            raise Interrupted(f"the attacks broke off ({failure(error)}); {many}") from error
         finally:
             for name, predictor in predictors.items():
                 predictor.quiet = quiet[name]
     if failed:
         index, name, cause = failed[0]
         many = f"{len(failed)} of {total} attacks failed"
-        message = f"texts[{index}] could not be attacked for {name} ({type(cause).__name__}: {cause}); {many}"
+        message = f"texts[{index}] could not be attacked for {name} ({failure(cause)}); {many}"
         raise Interrupted(message) from cause
 
 
@@ -128,7 +128,7 @@ def first_answers(predictors: Iterable[Predictor], text: Text) -> dict[tuple[Pre
         try:
             (known[predictor, text],) = predictor([text])
         except Exception as error:
-            raise Interrupted(f"a model failed at the first question ({type(error).__name__}: {error})") from error
+            raise Interrupted(f"a model failed at the first question ({failure(error)})") from error
         first = first or predictor
         if predictor.classes != first.classes:
             raise ValueError(f"{predictor.name} has {predictor.classes} classes but {first.name} has {first.classes}")
@@ -140,7 +140,7 @@ def wanted_indices(name: str, indices: Mapping[str, Iterable[int]] | None, count
         return frozenset(range(count))
     wanted = frozenset(int(index) for index in indices.get(name, ()))
     if odd := [index for index in wanted if not 0 <= index < count]:
-        raise ValueError(f"indices[{name!r}] holds {odd[0]}, but there are {count} texts")
+        raise ValueError(f"indices[{brief(name)}] holds {odd[0]}, but there are {count} texts")
     return wanted
 
 
@@ -169,7 +169,9 @@ def named_attack(options: Any, large: Predictor) -> Attack:
         return textbugger(open_vectors(options.word_vectors, large), similarity)
     if options.attack == "bert_attack":
         return bert_attack(MaskedWords(options.masked_model, **settings), similarity)
-    return deepwordbug() if options.attack == "deepwordbug" else typos(options.rate or RATE)
+    if options.attack == "typos":
+        return typos(options.rate or RATE)
+    return RECIPES[options.attack]()  # all that it needs is its name
 
 
 def class_number(options: Any, large: Predictor) -> int:
@@ -184,7 +186,7 @@ def check_attack(attack: Any) -> None:
     if isinstance(attack, str):
         if attack not in RECIPES and not attack.startswith(PREFIX):
             known = ", ".join(map(repr, RECIPES))
-            raise ValueError(f"attack must be one of {known} or '{PREFIX}NAME', got {attack!r}")
+            raise ValueError(f"attack must be one of {known} or '{PREFIX}NAME', got {brief(attack)}")
     elif not isinstance(attack, Attack) and not callable(attack):
         kinds = "a name, an Attack composed of parts, or one of TextAttack's"
         raise ValueError(f"attack must be {kinds}, got {type(attack).__name__}")

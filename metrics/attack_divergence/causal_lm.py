@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .predictor import ModelPredictor, Predictor, Text, open_network
+from .predictor import ModelPredictor, Predictor, Text, brief, check_characters, open_network
 
 FIELD = re.compile(r"(\{text\}|\{text_pair\})")
 
@@ -40,27 +40,31 @@ def as_causal_predictor(
     """
     known = ("model", "prompt", "verbalizers", "length")
     if unknown := [key for key in given if key not in known]:
-        raise ValueError(f"{name}: a dict takes {', '.join(known)}, not {unknown[0]!r}")
+        raise ValueError(f"{name}: a dict takes {', '.join(known)}, not {brief(unknown[0])}")
     if missing := [key for key in known[:3] if key not in given]:
-        raise ValueError(f"{name}: the dict has no {missing[0]!r}; it needs model, prompt and verbalizers")
+        raise ValueError(f"{name}: the dict has no {brief(missing[0])}; it needs model, prompt and verbalizers")
     prompt, verbalizers, length = given["prompt"], given["verbalizers"], given.get("length", "total")
     check_prompt(name, prompt, verbalizers, length)
     opened = open_network(given["model"], name, device, dtype, trust_remote_code, task="CausalLM")
     if opened is None:
-        raise ValueError(f"{name}: model must be a path, a Hub id or (model, tokenizer), got {given['model']!r:.60}")
+        raise ValueError(f"{name}: model must be a path, a Hub id or (model, tokenizer), got {brief(given['model'])}")
     return CausalPredictor(*opened, name, prompt, verbalizers, length, **settings)
 
 
 def check_prompt(name: str, prompt: Any, verbalizers: Any, length: Any) -> None:
     if not isinstance(prompt, str) or prompt.count("{text}") != 1 or prompt.count("{text_pair}") > 1:
-        raise ValueError(f"{name}: prompt must hold {{text}} once and {{text_pair}} at most once, got {prompt!r}")
+        raise ValueError(f"{name}: prompt must hold {{text}} once and {{text_pair}} at most once, got {brief(prompt)}")
     if not isinstance(verbalizers, dict) or len(verbalizers) < 2:
-        raise ValueError(f"{name}: verbalizers must be a dict from two or more labels to words, got {verbalizers!r}")
+        raise ValueError(
+            f"{name}: verbalizers must be a dict from two or more labels to words, got {brief(verbalizers)}"
+        )
     for label, words in verbalizers.items():
         if not isinstance(label, str) or not isinstance(words, str) or not words.strip():
-            raise ValueError(f"{name}: verbalizers must give every label its words, got {label!r}: {words!r}")
+            raise ValueError(f"{name}: verbalizers must give every label its words, got {brief(label)}: {brief(words)}")
+        check_characters(f"{name}: the verbalizer of {brief(label)}", words)
+    check_characters(f"{name}: prompt", prompt)
     if length not in ("total", "mean"):
-        raise ValueError(f"{name}: length must be 'total' or 'mean', got {length!r}")
+        raise ValueError(f"{name}: length must be 'total' or 'mean', got {brief(length)}")
 
 
 class CausalPredictor(ModelPredictor):
@@ -90,9 +94,9 @@ class CausalPredictor(ModelPredictor):
         self.verbalizers = [tokenizer(words, add_special_tokens=False)["input_ids"] for words in verbalizers.values()]
         for label, tokens in zip(self.names, self.verbalizers, strict=True):
             if not tokens:
-                raise ValueError(f"{name}: the verbalizer of {label!r} has no tokens")
+                raise ValueError(f"{name}: the verbalizer of {brief(label)} has no tokens")
             if self.verbalizers.count(tokens) > 1:
-                raise ValueError(f"{name}: the verbalizer of {label!r} has the same tokens as another label's")
+                raise ValueError(f"{name}: the verbalizer of {brief(label)} has the same tokens as another label's")
         self.longest = max(map(len, self.verbalizers))
         self.room = self.length - (self.longest - 1)  # tokens that the prompt may take: the last word is not read
         self.accepts = parameters(model)

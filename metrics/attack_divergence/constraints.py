@@ -9,7 +9,7 @@ import numpy as np
 
 from .drafts import Draft
 from .outcomes import Questions
-from .predictor import Text, as_predictor, numbers
+from .predictor import Text, as_predictor, failure, numbers
 from .stop_words import STOP_WORDS
 
 
@@ -109,7 +109,7 @@ class Encoder:
         try:
             vectors = np.asarray(numbers(self.embed(list(distinct))), dtype=np.float64)
         except Exception as error:
-            raise ValueError(f"similarity failed ({type(error).__name__}: {error})") from error
+            raise ValueError(f"similarity failed ({failure(error)})") from error
         if vectors.ndim != 2 or len(vectors) != len(distinct) or not np.isfinite(vectors).all():
             expected = f"expected one vector of finite numbers for each of {len(distinct)} texts"
             raise ValueError(f"similarity returned an array of shape {vectors.shape}, {expected}")

@@ -8,7 +8,7 @@ import numpy as np
 from .drafts import Draft, in_case_of
 from .edits import Found, InContext
 from .outcomes import Questions
-from .predictor import START, TOKENS, batches, in_evaluation, longest_input, open_network
+from .predictor import START, TOKENS, batches, failure, in_evaluation, longest_input, open_network
 from .word_vectors import whole_words
 
 Place = tuple[str, tuple[int, int]]  # a text, and where in it a word begins and ends
@@ -55,7 +55,7 @@ class Substitutes:
         try:
             found = list(self.substitutes(distinct))
         except Exception as error:
-            raise ValueError(f"masked_model failed ({type(error).__name__}: {error})") from error
+            raise ValueError(f"masked_model failed ({failure(error)})") from error
         good = all(isinstance(words, list | tuple) and all(isinstance(word, str) for word in words) for words in found)
         if len(found) != len(distinct) or not good:
             raise ValueError(f"masked_model must return a list of words for each of {len(distinct)} places")

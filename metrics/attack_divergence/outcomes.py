@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .predictor import Text
+from .predictor import Text, brief
 from .side_by_side import Ask
 
 STATUSES = ("skipped", "broken", "withstood")
@@ -148,21 +148,21 @@ def read_outcome(where: str, given: Any) -> Outcome:
     if isinstance(given, Outcome):
         return given
     if not isinstance(given, dict):
-        raise ValueError(f"{where} expected a dict with status, queries and changed_words, got {given!r}")
+        raise ValueError(f"{where} expected a dict with status, queries and changed_words, got {brief(given)}")
     fields = {key: value for key, value in given.items() if value is not None}  # Arrow gives every row all keys
     if unknown := fields.keys() - Outcome.__dataclass_fields__.keys():
         known = ", ".join(Outcome.__dataclass_fields__)
-        raise ValueError(f"{where} unknown key {min(unknown, key=str)!r}; the keys are {known}")
+        raise ValueError(f"{where} unknown key {brief(min(unknown, key=str))}; the keys are {known}")
     if missing := [key for key in ("status", "queries", "changed_words") if key not in fields]:
         raise ValueError(f"{where} {missing[0]} is missing")
-    if fields["status"] not in STATUSES:
-        raise ValueError(f"{where} status must be {' or '.join(map(repr, STATUSES))}, got {fields['status']!r}")
+    if not isinstance(fields["status"], str) or fields["status"] not in STATUSES:
+        raise ValueError(f"{where} status must be {' or '.join(map(repr, STATUSES))}, got {brief(fields['status'])}")
     for key in ("queries", "changed_words", "label"):
         if key in fields and (not is_whole(fields[key]) or not 0 <= fields[key] <= MOST):
-            raise ValueError(f"{where} {key} must be a whole number from 0 to {MOST}, got {fields[key]!r}")
+            raise ValueError(f"{where} {key} must be a whole number from 0 to {MOST}, got {brief(fields[key])}")
     for key in ("changeable", "transfers"):
-        if key in fields and fields[key] not in (True, False):
-            raise ValueError(f"{where} {key} must be True or False, got {fields[key]!r}")
+        if key in fields and not is_truth(fields[key]):
+            raise ValueError(f"{where} {key} must be True or False, got {brief(fields[key])}")
     for key in ("text", "adversarial"):
         if key in fields:
             fields[key] = read_text(f"{where} {key}", fields[key])
@@ -195,12 +195,16 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, int | np.integer | float | np.floating) and not isinstance(value, bool) and value % 1 == 0
 
 
+def is_truth(value: Any) -> bool:
+    return isinstance(value, bool | np.bool_) or (is_whole(value) and value in (0, 1))
+
+
 def read_text(where: str, value: Any) -> Text:
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(part, str) for part in value):
         return value[0], value[1]
-    raise ValueError(f"{where} must be a string or a pair of strings, got {value!r}")
+    raise ValueError(f"{where} must be a string or a pair of strings, got {brief(value)}")
 
 
 def read_scores(where: str, value: Any) -> list[float]:
@@ -209,5 +213,5 @@ def read_scores(where: str, value: Any) -> list[float]:
     except (TypeError, ValueError):
         scores = np.empty((0, 0))
     if scores.ndim != 1 or len(scores) < 2 or not np.isfinite(scores).all():
-        raise ValueError(f"{where} must be the probabilities of two or more classes, got {value!r}")
+        raise ValueError(f"{where} must be the probabilities of two or more classes, got {brief(value)}")
     return scores.tolist()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_metric import brief
 from .constraints import Constraint, EditDistance, NoStopWord, NoWordTwice, ShareOfWords, Similarity
 from .drafts import Draft
 from .edits import (
@@ -83,7 +84,7 @@ class Attack:
         words.pop(word, None)
         some = list(words)
         if odd := [other for other in some if not isinstance(other, str)]:
-            raise ValueError(f"a transformation must give a list of words, got {odd[0]!r} for {word!r}")
+            raise ValueError(f"a transformation must give a list of words, got {brief(odd[0])} for {brief(word)}")
         texts = draft.with_word(index, some)
         for constraint in self.constraints:
             if some:

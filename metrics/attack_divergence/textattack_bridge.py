@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_metric import brief
 from .outcomes import Outcome, Program, Questions, outcome
 from .predictor import Text
 
@@ -125,7 +126,9 @@ def find_recipe(attack: str) -> Any:
     del known["AttackRecipe"]  # what all others are
     name = attack.removeprefix(PREFIX)
     if name not in known:
-        raise ValueError(f"attack {attack!r} is none of TextAttack's recipes, which are {', '.join(sorted(known))}")
+        raise ValueError(
+            f"attack {brief(attack)} is none of TextAttack's recipes, which are {', '.join(sorted(known))}"
+        )
     return known[name]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from .drafts import Draft, in_case_of
 from .edits import Found, InContext
 from .outcomes import Questions
-from .predictor import ModelPredictor, Predictor
+from .predictor import ModelPredictor, Predictor, brief, failure
 
 PIECE = 128  # words whose neighbours are looked for at a time
 SPARE = 5  # neighbours that are found beyond those wanted: the word itself, and other forms of it, are among them
@@ -86,7 +86,7 @@ def take_vectors(given: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
     if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all():
         raise ValueError("word_vectors needs vectors of finite numbers, all of one length, for one word or more")
     if odd := [word for word in given if not isinstance(word, str)]:
-        raise ValueError(f"word_vectors needs words as its keys, got {odd[0]!r}")
+        raise ValueError(f"word_vectors needs words as its keys, got {brief(odd[0])}")
     return list(given), vectors
 
 
@@ -112,7 +112,7 @@ def read_vectors(path: str) -> tuple[list[str], np.ndarray]:
                 if any(map(str.isalpha, word)):
                     words.setdefault(word, vector)
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"word_vectors: {path} could not be read ({type(error).__name__}: {error})") from None
+        raise ValueError(f"word_vectors: {path} could not be read ({failure(error)})") from None
     if not words or not len(next(iter(words.values()))):
         raise ValueError(f"word_vectors: {path} holds no word with numbers")
     return list(words), np.stack(list(words.values()))

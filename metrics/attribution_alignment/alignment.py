@@ -17,6 +17,8 @@ from scipy.optimize import brentq
 from scipy.special import gammaln, stdtrit
 from scipy.stats import kendalltau
 
+from .array_metric import brief
+
 Explanation = list[tuple[str, float]]
 Row = dict[str, np.ndarray]
 
@@ -56,19 +58,19 @@ def pairs_of(where: str, entry: Any) -> list[Any]:
     if isinstance(entry, dict):
         return [pair for pair in entry.items() if pair[1] is not None]  # Arrow gives every row the words of all rows
     if isinstance(entry, str | bytes) or not hasattr(entry, "__iter__"):
-        raise ValueError(f"{where} expected (word, weight) pairs or a dict of weights, got {entry!r}")
+        raise ValueError(f"{where} expected (word, weight) pairs or a dict of weights, got {brief(entry)}")
     return [(p["word"], p["weight"]) if isinstance(p, dict) and p.keys() == {"word", "weight"} else p for p in entry]
 
 
 def read_pair(where: str, pair: Any) -> tuple[str, float]:
     if isinstance(pair, str | bytes | dict) or not hasattr(pair, "__len__") or len(pair) != 2:
-        raise ValueError(f"{where} expected a (word, weight) pair, got {pair!r}")
+        raise ValueError(f"{where} expected a (word, weight) pair, got {brief(pair)}")
     word, weight = pair
     if not isinstance(word, str):
-        raise ValueError(f"{where} a word must be a string, got {word!r}")
+        raise ValueError(f"{where} a word must be a string, got {brief(word)}")
     weight = weight.item() if getattr(weight, "ndim", None) == 0 else weight  # an entry of NumPy, torch or JAX
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not abs(weight) <= MOST:
-        raise ValueError(f"{where} the weight of {word!r} must be a finite number, got {weight!r}")
+        raise ValueError(f"{where} the weight of {brief(word)} must be a finite number, got {brief(weight)}")
     return word.strip(), float(weight)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_metric import brief, details_of
 from .drawable import drawable
 from .image_plots import plot_image
 
@@ -23,15 +24,14 @@ def plot(result: dict[str, Any], example: int | None = None) -> Any:
     Traceback (most recent call last):
     ValueError: plot needs a result with details: call compute(..., details=True)
     """
-    if "details" not in result:
-        raise ValueError("plot needs a result with details: call compute(..., details=True)")
+    details = details_of(result, "attribution_alignment")
     if example is None:
         return plot_spread(result)
-    count = len(result["details"]["per_example"])
+    count = len(details["per_example"])
     if isinstance(example, bool) or not isinstance(example, int | np.integer) or not 0 <= example < count:
-        raise ValueError(f"example must be a whole number from 0 to {count - 1}, got {example!r}")
-    draw = plot_image if result["details"].get("unit") == "patch" else plot_example
-    return draw(result["details"], int(example))
+        raise ValueError(f"example must be a whole number from 0 to {count - 1}, got {brief(example)}")
+    draw = plot_image if details.get("unit") == "patch" else plot_example
+    return draw(details, int(example))
 
 
 # The spread over examples.
@@ -164,7 +164,7 @@ def draw_words(axis: Any, words: list[Any], shared: set[str], color: str, mirror
 
 def example_heading(entry: dict[str, Any], index: int, k: int, runs: int, cut: bool) -> tuple[str, int]:
     """The text, where the details hold it, and what the example's words come to; with the number of lines."""
-    text = entry.get("text", "")
+    text = entry.get("text") or ""  # None of explanations that were made elsewhere
     parts = [text] if isinstance(text, str) else list(text)
     wide = any(unicodedata.east_asian_width(character) in "WF" for part in parts for character in part)
     lines = [line for part in parts for line in textwrap.wrap(part, 60 if wide else 120, max_lines=3, placeholder=" …")]

@@ -16,11 +16,11 @@ import numpy as np
 
 from .alignment import compare, describe, finish, read_attributions, sure
 from .alignment_plots import plot
-from .array_metric import ArrayMetric, Options, Rows, check_choice, check_integer, check_number, read_options
+from .array_metric import ArrayMetric, Options, Rows, brief, check_choice, check_integer, check_number, read_options
 from .causal_lm import CausalPredictor
 from .drawable import drawable
-from .explainers import Explanation, explain
-from .explaining import METHODS, Explained, Interrupted, distinct_words, explain_both, explain_each
+from .explainers import METHODS, Explanation, explain
+from .explaining import Explained, Interrupted, distinct_words, explain_both, explain_each
 from .image_alignment import ImageFigures, ImageOptions, explain_images
 from .image_plots import plot_image
 from .images import ImageModel
@@ -68,7 +68,7 @@ Args:
     both_right: images: take only those that both models get right (default: True).
     explain *: the class that is explained: "gold" (the reference), "large" (what the large model predicts) or "own"
         (what each model predicts).
-    runs: explain so many times with different seeds, to see the explainer's own noise.
+    runs: explain so many times (up to 1000) with different seeds, to see the explainer's own noise.
     samples: perturbed texts per explanation (default: lime 1000, shap 500; the other methods take none).
     features: how many words an explanation keeps (default: lime 20 or the largest k if that is more, others all).
     target_width: take examples in random order and stop when the interval of the headline is this narrow.
@@ -136,6 +136,7 @@ Examples:
     (0.25, 0.25)
 """
 
+
 @dataclasses.dataclass(frozen=True)
 class AlignmentOptions(Options):
     k: int | list[int] = 10
@@ -158,15 +159,16 @@ class AlignmentOptions(Options):
             check_integer("k", size, at_least=1)
         object.__setattr__(self, "k", [int(size) for size in self.sizes])
         if not self.sizes or len(set(self.sizes)) < len(self.sizes):
-            raise ValueError(f"k must be one number or several different ones, got {self.k!r}")
-        check_choice("method", self.method, METHODS)
+            raise ValueError(f"k must be one number or several different ones, got {brief(self.k)}")
+        check_choice("method", self.method, (*METHODS, "integrated_gradients"))
         check_choice("explain", self.explain, ("gold", "large", "own"))
-        for name, least in (("runs", 1), ("samples", 2), ("features", 1)):
+        for name, least, most in (("runs", 1, 1000), ("samples", 2, 10**6), ("features", 1, None)):
             if (value := getattr(self, name)) is not None or name == "runs":
-                check_integer(name, value, at_least=least)
+                check_integer(name, value, least, most)
                 object.__setattr__(self, name, int(value))
-        if self.samples is not None and self.method not in ("lime", "shap"):
-            raise ValueError(f"samples is for lime and shap, got it with {self.method}, which takes none")
+        if self.samples is not None and (self.method not in METHODS or METHODS[self.method].samples is None):
+            takes = " and ".join(name for name, method in METHODS.items() if method.samples)
+            raise ValueError(f"samples is for {takes}, got it with {self.method}, which takes none")
         if self.labels is not None:
             check_class_numbers(self.labels)
         if self.target_width is not None and self.confidence_level is None:

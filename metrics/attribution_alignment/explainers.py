@@ -11,6 +11,7 @@ import heapq
 import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from types import FunctionType, MethodType, ModuleType
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from .array_metric import check_choice
 from .predictor import Text, class_probabilities
 
 Ask = Callable[[list[Text]], np.ndarray]  # texts in, probability rows out, one row a text
@@ -48,18 +50,15 @@ def explain(
     >>> [(word, round(weight, 9)) for word, weight in explain("occlusion", "dull but good", ask, target=1, seed=0)]
     [('good', 0.3), ('dull', -0.1), ('but', 0.0)]
     """
-    if method == "lime":
-        return lime(text, ask, target, seed, 1000 if samples is None else samples, 20 if features is None else features)
-    if method == "shap":
-        return partition_shap(text, ask, target, seed, 500 if samples is None else samples, features)
-    if method == "occlusion":
-        if samples is not None:
-            raise ValueError("occlusion asks about each word once and takes no samples")
-        return occlusion(text, ask, target, features)
-    raise ValueError(f"method must be 'lime', 'shap' or 'occlusion', got {method!r}")
+    check_choice("method", method, tuple(METHODS))
+    chosen = METHODS[method]
+    if samples is not None and chosen.samples is None:
+        raise ValueError(f"{method} asks about each word once and takes no samples")
+    samples = chosen.samples if samples is None else samples
+    return chosen.weigh(text, ask, target, seed, samples, chosen.features if features is None else features)
 
 
-def lime(text: Text, ask: Ask, target: int, seed: int, samples: int = 1000, features: int = 20) -> Explanation:
+def lime(text: Text, ask: Ask, target: int, seed: int, samples: int, features: int) -> Explanation:
     r"""`LimeTextExplainer` with its defaults: its words are `\w+`, and removing one removes all its occurrences.
 
     Marks that combine with letters are not in `\w`: lime breaks a word in two at a separate accent or a Hindi vowel.
@@ -82,7 +81,7 @@ def lime(text: Text, ask: Ask, target: int, seed: int, samples: int = 1000, feat
 
 
 def partition_shap(
-    text: Text, ask: Ask, target: int, seed: int, samples: int = 500, features: int | None = None
+    text: Text, ask: Ask, target: int, seed: int, samples: int, features: int | None = None
 ) -> Explanation:
     """shap's partition explainer over whitespace words, with its defaults: what is masked becomes `...`.
 
@@ -106,7 +105,9 @@ def partition_shap(
     return ranked(((word, w) for word, w in zip(words, values.tolist(), strict=True) if word != boundary), features)
 
 
-def occlusion(text: Text, ask: Ask, target: int, features: int | None = None) -> Explanation:
+def occlusion(
+    text: Text, ask: Ask, target: int, seed: int = 0, samples: int | None = None, features: int | None = None
+) -> Explanation:
     """How much the probability falls when one occurrence of a word is left out; the rest of the text stays as it is."""
     line, boundary = one_line(text)
     spans = [match.span() for match in WordTokenizer(boundary).pattern.finditer(line)]
@@ -126,6 +127,23 @@ def occlusion(text: Text, ask: Ask, target: int, features: int | None = None) ->
         without.extend(probabilities(lines).tolist())
     words = (line[start:end].strip() for start, end in spans)
     return ranked(((word, float(whole) - p) for word, p in zip(words, without, strict=True)), features)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method that only asks: what it does with a text, and what it does unless told otherwise."""
+
+    weigh: Callable[..., Explanation]  # (text, ask, target, seed, samples, features)
+    samples: int | None = None  # perturbed texts; None: it takes no such number
+    features: int | None = None  # words that are kept; None: all
+    words: str = r"\S+"  # what a word is
+
+
+METHODS = {
+    "lime": Method(lime, samples=1000, features=20, words=r"\w+"),
+    "shap": Method(partition_shap, samples=500),
+    "occlusion": Method(occlusion),
+}
 
 
 def integrated_gradients(

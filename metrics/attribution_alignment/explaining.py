@@ -9,12 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from .explainers import Explanation, explain, integrated_gradients
-from .predictor import ModelPredictor, Predictor, Text, as_predictor, check_texts, match_labels, progress_bar
+from .explainers import METHODS, Explanation, explain, integrated_gradients
+from .predictor import (
+    ModelPredictor,
+    Predictor,
+    Text,
+    as_predictor,
+    check_texts,
+    failure,
+    match_labels,
+    progress_bar,
+)
 from .references import example_seed, gold, gold_labels
 from .side_by_side import Ask, Failure, Job, side_by_side
 
-METHODS = ("lime", "shap", "occlusion", "integrated_gradients")
 GRADIENT_PIECE = 64  # texts that are explained by gradients at a time
 
 Results = Generator[tuple[tuple[int, str], Any], None, None]
@@ -78,7 +86,7 @@ def explain_both(
                         yield Explained(index, texts[index], pair["model"], pair["large_model"], words, counts)
         except Exception as error:
             many = f"{finished} of {len(texts)} examples were finished; their figures are in `partial`"
-            raise Interrupted(f"a model failed ({type(error).__name__}: {error}); {many}") from error
+            raise Interrupted(f"a model failed ({failure(error)}); {many}") from error
         finally:
             results.close()
             for predictor, _, quiet in before:
@@ -86,7 +94,7 @@ def explain_both(
     if failed:
         index, name, cause = failed[0]
         many = f"{len({index for index, *_ in failed})} of {len(texts)} examples failed; the others are in `partial`"
-        message = f"texts[{index}] could not be explained for {name} ({type(cause).__name__}: {cause}); {many}"
+        message = f"texts[{index}] could not be explained for {name} ({failure(cause)}); {many}"
         raise Interrupted(message) from cause
 
 
@@ -135,7 +143,7 @@ def explain_each(
             predictor.quiet = was
     if failed:
         index, name, cause = failed[0]
-        message = f"texts[{index}] could not be explained for {name} ({type(cause).__name__}: {cause})"
+        message = f"texts[{index}] could not be explained for {name} ({failure(cause)})"
         raise Interrupted(message) from cause
 
 
@@ -187,7 +195,7 @@ def first_answers(predictor: Predictor, texts: Sequence[Text]) -> dict[Text, np.
     try:
         return dict(zip(texts, predictor(texts), strict=True))
     except Exception as error:
-        raise Interrupted(f"a model failed at the first question ({type(error).__name__}: {error})") from error
+        raise Interrupted(f"a model failed at the first question ({failure(error)})") from error
 
 
 def by_asking(texts: Sequence[Text], subjects: list[Subject], order: np.ndarray, options: Any) -> Results:
@@ -195,9 +203,9 @@ def by_asking(texts: Sequence[Text], subjects: list[Subject], order: np.ndarray,
 
     The jobs have no seed: none draws from the global random generators.
     """
-    features = options.features
-    if features is None and options.method == "lime":
-        features = max(20, *options.sizes)
+    features, usual = options.features, METHODS[options.method].features
+    if features is None and usual is not None:
+        features = max(usual, *options.sizes)
 
     def explain_runs(ask: Ask, index: int, target: int) -> list[Explanation]:
         seeds = [example_seed(options.seed + run, index) for run in range(options.runs)]
@@ -233,6 +241,8 @@ def by_gradients(texts: Sequence[Text], subjects: list[Subject], order: np.ndarr
                 found = integrated_gradients(
                     predictor.model, predictor.tokenizer, some, columns.tolist(), max_length=predictor.length
                 )
+            if not all(np.isfinite(weight) for explanation in found for _, weight in explanation):
+                raise ValueError(f"{subject.name}'s gradients hold NaN or infinity")
             for index, explanation in zip(piece, found, strict=True):
                 yield (index, subject.name), [explanation[: options.features]] * options.runs
 
@@ -243,5 +253,5 @@ def distinct_words(method: str, text: Text) -> int:
     >>> distinct_words("lime", "good, good!"), distinct_words("shap", "good, good!")
     (1, 2)
     """
-    words = re.compile(r"\w+" if method == "lime" else r"\S+")
+    words = re.compile(METHODS[method].words if method in METHODS else r"\S+")
     return len({word for part in ((text,) if isinstance(text, str) else text) for word in words.findall(part)})

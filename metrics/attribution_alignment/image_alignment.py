@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from .alignment import expected_jaccard, mean_interval, mean_where_known
-from .array_metric import Options, check_choice, check_integer
+from .array_metric import Options, brief, check_choice, check_integer
 from .explaining import Interrupted
 from .images import (
     ImageModel,
@@ -27,7 +27,7 @@ from .images import (
     patch_map,
     read_images,
 )
-from .predictor import check_class_numbers, match_labels, progress_bar
+from .predictor import check_class_numbers, failure, match_labels, progress_bar
 from .references import gold, gold_labels
 
 DRAWS = 4000  # of two random sets of patches: the chance level is then known to about 0.001
@@ -53,7 +53,7 @@ class ImageOptions(Options):
         for size in sizes:
             check_integer("k", size, at_least=1)
         if not sizes or len(set(sizes)) < len(sizes):
-            raise ValueError(f"k must be one number or several different ones, got {self.k!r}")
+            raise ValueError(f"k must be one number or several different ones, got {brief(self.k)}")
         object.__setattr__(self, "k", [int(size) for size in sizes])
         check_choice("method", self.method, ("occlusion", "integrated_gradients"))
         check_choice("explain", self.explain, ("gold", "large", "own"))
@@ -121,7 +121,7 @@ def explain_images(
                 yield ExplainedImage(i, image, patches, large_patches, weights, large_weights)
         except Exception as error:
             many = f"{finished} of {len(chosen)} images were finished; their figures are in `partial`"
-            raise Interrupted(f"a model failed ({type(error).__name__}: {error}); {many}") from error
+            raise Interrupted(f"a model failed ({failure(error)}); {many}") from error
 
 
 def check_method(predictor: ImagePredictor, method: str) -> None:
@@ -135,7 +135,7 @@ def first_answers(predictor: ImagePredictor, images: list[np.ndarray]) -> np.nda
     try:
         return predictor.scores(images).argmax(axis=1)
     except Exception as error:
-        raise Interrupted(f"a model failed at the first question ({type(error).__name__}: {error})") from error
+        raise Interrupted(f"a model failed at the first question ({failure(error)})") from error
 
 
 def patches_of(predictor: ImagePredictor, side: int | None, height: int, width: int) -> np.ndarray:
@@ -166,7 +166,8 @@ class ImageFigures:
         if self.options.details:
             entry = {"index": one.index, "image": one.image, "patches": one.patches, "large_patches": one.large_patches}
             entry |= {"weights": one.weights.tolist(), "large_weights": one.large_weights.tolist()}
-            self.entries.append(entry | row)
+            known = {name: None if np.isnan(value) else value for name, value in row.items()}
+            self.entries.append(entry | known)
 
     def result(self) -> dict[str, Any]:
         table = {name: np.array([row[name] for row in self.rows]) for name in self.rows[0]}

@@ -15,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from .predictor import (
     FunctionPredictor,
     Predictor,
+    brief,
     class_names,
     in_evaluation,
     is_out_of_memory,
@@ -33,11 +34,13 @@ def read_images(values: Any) -> list[np.ndarray]:
     >>> [image.shape for image in read_images(np.zeros((5, 8, 6)))]
     [(8, 6, 3), (8, 6, 3), (8, 6, 3), (8, 6, 3), (8, 6, 3)]
     """
-    if isinstance(values, str | bytes | dict) or not hasattr(values, "__len__"):
-        raise ValueError(f"images needs a list of images, got {type(values).__name__}")
-    if len(values) == 0:
-        raise ValueError("images are empty")
-    return [read_image(f"images[{i}]", values[i]) for i in range(len(values))]
+    try:
+        images = [] if isinstance(values, str | bytes | dict) else [values[i] for i in range(len(values))]
+    except Exception:  # what has no length, or no order
+        images = []
+    if not images:
+        raise ValueError(f"images needs a list of one or more images, got {brief(values)}")
+    return [read_image(f"images[{i}]", image) for i, image in enumerate(images)]
 
 
 def read_image(where: str, value: Any) -> np.ndarray:
@@ -46,7 +49,7 @@ def read_image(where: str, value: Any) -> np.ndarray:
         return np.asarray(value.convert("RGB"))
     try:
         image = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
-    except (TypeError, ValueError):
+    except Exception:  # of whatever calls itself an array
         image = np.empty(0)
     if image.ndim == 2:
         image = image[..., None]
@@ -158,7 +161,7 @@ def patch_map(height: int, width: int, side: int) -> np.ndarray:
     array([[0, 0, 1, 1, 2],
            [0, 0, 1, 1, 2]])
     """
-    rows, columns = np.arange(height) // side, np.arange(width) // side
+    rows, columns = (np.arange(size) // min(side, size) for size in (height, width))
     return rows[:, None] * (columns[-1] + 1) + columns
 
 

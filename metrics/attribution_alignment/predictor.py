@@ -63,7 +63,11 @@ class Predictor:
         with progress_bar(len(distinct), f"asking {self.name}", self.quiet) as bar:
             for at in range(0, len(distinct), PIECE):
                 part = distinct[at : at + PIECE]
-                rows, pooled = self._answer(part, probabilities, embeddings, bar)
+                try:
+                    rows, pooled = self._answer(part, probabilities, embeddings, bar)
+                except Exception as error:
+                    error.add_note(f"{self.name} failed")  # one of many, and few errors say whose they are
+                    raise
                 pieces.append((self._check(rows, len(part)) if probabilities else np.empty(0), pooled))
         self.asked += len(distinct)
         back = np.array([place[text] for text in texts])
@@ -97,6 +101,10 @@ class Predictor:
         return rows
 
 
+class FunctionFailed(ValueError):
+    """A callable raised an error of its own, which is the cause of this one."""
+
+
 class FunctionPredictor(Predictor):
     """A callable, left alone."""
 
@@ -107,7 +115,10 @@ class FunctionPredictor(Predictor):
     def _answer(self, texts: list[Text], probabilities: bool, embeddings: bool, bar: Any) -> tuple[Any, np.ndarray]:
         if embeddings:
             raise ValueError(f"{self.name} is a function and has no embeddings; give a transformers model")
-        rows = self.function(list(texts))
+        try:
+            rows = self.function(list(texts))
+        except Exception as error:
+            raise FunctionFailed(f"{self.name} failed ({failure(error)})") from error
         bar.update(len(texts))
         return rows, np.empty(0)
 
@@ -127,8 +138,10 @@ class ModelPredictor(Predictor):
         tokens: int | None = None,
     ):
         super().__init__(name)
-        if pooling not in (None, *self.poolings):
-            raise ValueError(f"pooling must be {' or '.join(map(repr, self.poolings))}, got {pooling!r}")
+        if not (pooling is None or (isinstance(pooling, str) and pooling in self.poolings)):
+            raise ValueError(f"pooling must be {' or '.join(map(repr, self.poolings))}, got {brief(pooling)}")
+        check_whole("layer", layer)
+        check_whole("tokens", 1 if tokens is None else tokens, at_least=1)
         self.pooling = pooling or self.poolings[0]
         self.model, self.tokenizer, self.layer = model, tokenizer, layer
         self.padding = self.padding_token()
@@ -357,14 +370,14 @@ def load_checkpoint(
     Safetensors only, and no code of its own unless that is asked for. One without a head for classification is loaded
     as an encoder, which has embeddings; another task needs its head.
     """
-    if looks_local(path) and not Path(path).expanduser().is_dir():
-        raise ValueError(f"{name}: there is no folder {path}")
+    if looks_local(path) and not Path(os.path.expanduser(path)).is_dir():
+        raise ValueError(f"{name}: there is no folder {brief(path)[1:-1]}")
     import torch
     import transformers
     from transformers.utils import logging
 
     where = as_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    source = str(Path(path).expanduser()) if looks_local(path) or Path(path).is_dir() else path
+    source = os.path.expanduser(path) if looks_local(path) or Path(path).is_dir() else path
     remote = {"trust_remote_code": trust_remote_code}
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
@@ -382,7 +395,8 @@ def load_checkpoint(
         read = reader.from_pretrained(source, **remote)
     except Exception as error:  # torn weights, wrong sizes, a missing package: each library has errors of its own
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{name}: {path} is no checkpoint with safetensors that could be loaded: {reason}") from error
+        what = brief(path)[1:-1]
+        raise ValueError(f"{name}: {what} is no checkpoint with safetensors that could be loaded: {reason}") from error
     finally:
         if bars:
             logging.enable_progress_bar()
@@ -403,7 +417,7 @@ def as_dtype(dtype: Any) -> Any:
 
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if not isinstance(found, torch.dtype):
-        raise ValueError(f"dtype must name a torch type such as 'float16', got {dtype!r}")
+        raise ValueError(f"dtype must name a torch type such as 'float16', got {brief(dtype)}")
     return found
 
 
@@ -413,9 +427,9 @@ def as_device(device: Any) -> Any:
 
     try:
         return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"device must be one that this machine has, got {device!r} ({reason})") from None
+    except Exception as error:  # each kind of device has errors of its own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"device must be one that this machine has, got {brief(device)} ({reason})") from None
 
 
 def longest_input(model: Any, tokenizer: Any) -> int:
@@ -483,7 +497,7 @@ def order_by(predictor: Predictor, labels: dict[str, int]) -> np.ndarray | None:
     names = predictor.names or [f"LABEL_{i}" for i in range(count)]
     numbers = {fold(name): number for name, number in labels.items()}
     if missing := [name for name in names if fold(name) not in numbers]:
-        raise ValueError(f"labels has no class number for {predictor.name}'s class {missing[0]!r}")
+        raise ValueError(f"labels has no class number for {predictor.name}'s class {brief(missing[0])}")
     found = [numbers[fold(name)] for name in names]
     if sorted(found) != list(range(len(names))):
         raise ValueError(f"labels gives {predictor.name}'s classes the numbers {found}, expected 0 to {len(names) - 1}")
@@ -493,10 +507,10 @@ def order_by(predictor: Predictor, labels: dict[str, int]) -> np.ndarray | None:
 def check_class_numbers(labels: Any) -> None:
     """`labels` as the user gave them: a dict from class name to class number."""
     if not isinstance(labels, dict) or not labels:
-        raise ValueError(f"labels must be a dict from class name to class number, got {labels!r}")
+        raise ValueError(f"labels must be a dict from class name to class number, got {brief(labels)}")
     for name, number in labels.items():
         if not isinstance(name, str) or isinstance(number, bool) or not isinstance(number, Integral):
-            raise ValueError(f"labels must give every class name a whole number, got {name!r}: {number!r}")
+            raise ValueError(f"labels must give every class name a whole number, got {brief(name)}: {brief(number)}")
 
 
 def fold(name: str) -> str:
@@ -515,7 +529,55 @@ def check_texts(name: str, texts: Any) -> None:
         parts = text if pair and isinstance(text, tuple) and len(text) == 2 else (text,)
         if len(parts) != (2 if pair else 1) or not all(isinstance(part, str) for part in parts):
             kind = "a pair of strings, as the first one is" if pair else "a string"
-            raise ValueError(f"{name}[{i}] must be {kind}, got {str(text)[:40]!r}")
+            raise ValueError(f"{name}[{i}] must be {kind}, got {brief(text)}")
+        for part in parts:
+            check_characters(f"{name}[{i}]", part)
+
+
+def check_whole(name: str, value: Any, at_least: int | None = None) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or (at_least is not None and value < at_least):
+        limit = "" if at_least is None else f" of at least {at_least}"
+        raise ValueError(f"{name} must be a whole number{limit}, got {brief(value)}")
+
+
+def check_characters(where: str, text: str) -> None:
+    """Half of a character (a lone surrogate, as broken JSON has it) can be neither tokenized nor written down.
+
+    >>> check_characters("texts[0]", "a good \\ud83d film")
+    Traceback (most recent call last):
+    ValueError: texts[0] holds half of a character, '\\ud83d', in place 7: mend or remove it
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"half of a character, {text[error.start]!r}, in place {error.start}"
+        raise ValueError(f"{where} holds {half}: mend or remove it") from None
+
+
+def failure(error: BaseException) -> str:
+    """Somebody else's error on one line, with its kind; of a callable that failed, what it raised itself.
+
+    >>> failure(OSError("no room\\nleft")), failure(MemoryError())
+    ('OSError: no room left', 'MemoryError')
+    """
+    if isinstance(error, FunctionFailed) and error.__cause__ is not None:
+        error = error.__cause__
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+
+
+def brief(value: Any) -> str:
+    """A value as a sentence can hold it: on one line, and not much of it.
+
+    >>> brief("good"), brief(np.zeros((2, 2))), brief(10**5000)
+    ("'good'", 'array([[0., 0.], [0., 0.]])', 'int')
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of a number too long to be written, or of a repr that fails
+        text = type(value).__name__
+    text = type(value).__name__ if " at 0x" in text else text
+    return text if len(text) <= 80 else f"{text[:76]} ..."
 
 
 def split_pairs(texts: Sequence[Text]) -> tuple[list[str], list[str] | None]:

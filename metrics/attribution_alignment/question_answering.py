@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .predictor import ModelPredictor, open_network, progress_bar
+from .predictor import ModelPredictor, brief, check_characters, open_network, progress_bar
 
 Row = dict[str, Any]  # id, question, context and answers: {"text": [...], ...}; none is the answer "there is none"
 
@@ -39,7 +39,7 @@ def read_squad(source: Any) -> list[Row]:
     if not rows:
         raise ValueError("questions are empty")
     if repeated := [key for key, count in Counter(row["id"] for row in rows).items() if count > 1]:
-        raise ValueError(f"questions hold the id {repeated[0]!r} more than once")
+        raise ValueError(f"questions hold the id {brief(repeated[0])} more than once")
     return rows
 
 
@@ -47,7 +47,7 @@ def read_file(path: str) -> list[Any]:
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"questions: {path} could not be read as json: {error}") from None
     if isinstance(found, list):
         return found
@@ -67,15 +67,18 @@ def read_row(index: int, row: Any) -> Row:
         raise ValueError(f"questions[{index}] must be a dict, got {type(row).__name__}")
     for key in ("id", "question", "context"):
         if not isinstance(row.get(key), str):
-            raise ValueError(f"questions[{index}] needs a string as {key!r}, got {row.get(key)!r}")
+            raise ValueError(f"questions[{index}] needs a string as {brief(key)}, got {brief(row.get(key))}")
+    for key in ("question", "context"):
+        check_characters(f"questions[{index}]", row[key])
     if not row["question"].strip():
         raise ValueError(f"questions[{index}] is blank")
     answers = row.get("answers", [])
     if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers):
         answers = {"text": [answer.get("text") for answer in answers]}
     texts = answers.get("text") if isinstance(answers, dict) else None
-    if not isinstance(texts, list | tuple | np.ndarray) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"questions[{index}] needs answers with a list of strings as 'text', got {answers!r:.60}")
+    texts = texts.tolist() if isinstance(texts, np.ndarray) else texts
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"questions[{index}] needs answers with a list of strings as 'text', got {brief(answers)}")
     return {key: row[key] for key in ("id", "question", "context")} | {"answers": {"text": list(texts)}}
 
 
@@ -88,7 +91,7 @@ def as_question_answerer(
     """
     opened = open_network(model, name, device, dtype, trust_remote_code, task="QuestionAnswering")
     if opened is None:
-        raise ValueError(f"{name} must be a local path, a Hub id, a pipeline or (model, tokenizer), got {model!r:.60}")
+        raise ValueError(f"{name} must be a local path, a Hub id, a pipeline or (model, tokenizer), got {brief(model)}")
     of_network = {key: settings.pop(key) for key in ("pooling", "layer", "tokens") if key in settings}
     return QuestionAnswerer(SpanPredictor(*opened, name, **of_network), **settings)
 
@@ -126,9 +129,9 @@ class QuestionAnswerer:
     ):
         for key, value in (("length", length), ("stride", 1 if stride is None else stride), ("longest", longest)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{key} must be a whole number of at least 1, got {value!r}")
+                raise ValueError(f"{key} must be a whole number of at least 1, got {brief(value)}")
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or threshold != threshold:
-            raise ValueError(f"threshold must be a number, got {threshold!r}")
+            raise ValueError(f"threshold must be a number, got {brief(threshold)}")
         if not getattr(spans.tokenizer, "is_fast", False):
             raise ValueError(f"{spans.name} needs a fast tokenizer: it tells where in the context a token stands")
         self.spans, self.threshold, self.longest = spans, threshold, longest
@@ -210,7 +213,9 @@ class QuestionAnswerer:
             tokens = len(tokenizer(question, add_special_tokens=False, verbose=False)["input_ids"])
             if tokens + around + self.stride >= self.length:
                 room = f"{self.length} tokens with a stride of {self.stride}"
-                raise ValueError(f"the question {question[:40]!r} has {tokens} tokens, too many for windows of {room}")
+                raise ValueError(
+                    f"the question {brief(question[:40])} has {tokens} tokens, too many for windows of {room}"
+                )
 
     def choose(self, context: str, windows: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Any]:
         """The answer from all windows' logits and offsets."""
@@ -266,7 +271,7 @@ def squad_scores(answers: Sequence[dict[str, Any]], rows: Sequence[Row]) -> dict
     given = {answer["id"]: normalized(answer["prediction_text"]) for answer in answers}
     gold = {row["id"]: [n for text in row["answers"]["text"] if (n := normalized(text))] or [[]] for row in rows}
     if odd := sorted(given.keys() ^ gold.keys()):
-        raise ValueError(f"answers and rows hold different ids ({len(odd)} do not match, e.g. {odd[0]!r})")
+        raise ValueError(f"answers and rows hold different ids ({len(odd)} do not match, e.g. {brief(odd[0])})")
     exact = [any(given[key] == one for one in gold[key]) for key in gold]
     f1 = [max(shared_words(given[key], one) for one in gold[key]) for key in gold]
     return {"exact": 100 * float(np.mean(exact)), "f1": 100 * float(np.mean(f1))}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .predictor import Predictor, fold
+from .predictor import Predictor, brief, fold
 
 LISTED = 12  # names of classes in a message
 WHOLE = re.compile(r"\s*[0-9]+(\.0*)?\s*")  # a whole number as a string, as tables of floats write it too
@@ -14,11 +14,15 @@ WHOLE = re.compile(r"\s*[0-9]+(\.0*)?\s*")  # a whole number as a string, as tab
 
 def as_list(name: str, values: Any) -> list[Any]:
     """A list, NumPy array, torch tensor, or a column of pandas, Arrow or datasets as a list."""
-    for method in ("to_pylist", "tolist"):
-        values = getattr(values, method)() if hasattr(values, method) else values
-    if isinstance(values, str | bytes | dict | set) or not hasattr(values, "__iter__"):
-        raise ValueError(f"{name} needs a list with one entry per text, got {type(values).__name__}")
-    return list(values)
+    given = type(values).__name__
+    try:
+        for method in ("to_pylist", "tolist"):
+            values = getattr(values, method)() if hasattr(values, method) else values
+        if not isinstance(values, str | bytes | dict | set):
+            return list(values)
+    except Exception:  # what cannot be gone through, or is on no device
+        pass
+    raise ValueError(f"{name} needs a list with one entry per text, got {given}")
 
 
 def as_texts(name: str, values: Any) -> list[Any]:
@@ -63,7 +67,7 @@ def gold(labels: list[Any], large: Predictor, mapping: dict[str, int] | None) ->
         if not isinstance(number, int | float) or number not in classes:
             shown = sorted(given, key=given.__getitem__) or [f"0 to {len(classes) - 1}"]
             expected = ", ".join(shown[:LISTED]) + (", ..." if len(shown) > LISTED else "")
-            wrong = f"references[{i}] is {label!r}, which is none of {large.name}'s {len(classes)} classes"
+            wrong = f"references[{i}] is {brief(label)}, which is none of {large.name}'s {len(classes)} classes"
             raise ValueError(f"{wrong}: {expected}")
         found.append(int(number))
     return np.array(found)

@@ -251,7 +251,15 @@ def chunk_size(arrays: Arrays) -> int:
 
 def take(inputs: dict[str, Any], read: Callable[[str, Any], np.ndarray]) -> Arrays:
     """Every argument as an array with one entry or row per example, all of one length."""
-    arrays = {name: read(name, values) for name, values in inputs.items()}
+    arrays = {}
+    for name, values in inputs.items():
+        try:
+            arrays[name] = read(name, values)
+        except ValueError:
+            raise
+        except Exception as error:  # what comes in may be anything, and every library has errors of its own
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"{name} could not be read as an array: {type(error).__name__}: {reason}") from None
     lengths = {name: len(values) for name, values in arrays.items()}
     if len(set(lengths.values())) > 1:
         counts = ", ".join(f"{name} has {count}" for name, count in lengths.items())
@@ -273,8 +281,6 @@ def as_rows(name: str, values: Any) -> np.ndarray:
         array = read_array(name, values)
     except ValueError as error:
         raise error if str(error).startswith(name) else ValueError(f"{name} is not a regular array: {error}") from None
-    except Exception as error:
-        raise ValueError(f"{name} could not be read as an array: {type(error).__name__}: {error}") from None
     if array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind in "iu":
         array = array[:, 0]
     if array.ndim not in (1, 2):
@@ -419,22 +425,46 @@ def signature(metric: str, options: Options) -> str:
     return "|".join([f"{metric}:{VERSION}", *(f"{k}={v}" for k, v in sorted(fields.items()))])
 
 
+def details_of(result: Any, metric: str) -> dict[str, Any]:
+    """What a plot is drawn from, or a sentence where that is not there."""
+    details = result.get("details") if isinstance(result, dict) else None
+    if not isinstance(details, dict):
+        raise ValueError("plot needs a result with details: call compute(..., details=True)")
+    if (made := details.get("signature", metric).partition(":")[0]) != metric:
+        raise ValueError(f"plot of {metric} needs its own result, got one of {made}")
+    return details
+
+
+def brief(value: Any) -> str:
+    """A value as a sentence can hold it: on one line, and not much of it.
+
+    >>> brief("good"), brief(np.zeros((2, 2))), brief(10**5000)
+    ("'good'", 'array([[0., 0.], [0., 0.]])', 'int')
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of a number too long to be written, or of a repr that fails
+        text = type(value).__name__
+    text = type(value).__name__ if " at 0x" in text else text
+    return text if len(text) <= 80 else f"{text[:76]} ..."
+
+
 def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     if not any(value is option or (isinstance(value, str) and value == option) for option in allowed):
-        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {value!r}")
+        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, got {brief(value)}")
 
 
 def check_number(name: str, value: Any, above: float, below: float) -> None:
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not above < value < below:
-        raise ValueError(f"{name} must be a number above {above} and below {below}, got {value!r}")
+        raise ValueError(f"{name} must be a number above {above} and below {below}, got {brief(value)}")
 
 
 def check_integer(name: str, value: Any, at_least: int, at_most: int | None = None) -> None:
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or value < at_least or (at_most is not None and value > at_most):
         limits = f"of at least {at_least}" if at_most is None else f"from {at_least} to {at_most}"
-        raise ValueError(f"{name} must be a whole number {limits}, got {value!r}")
+        raise ValueError(f"{name} must be a whole number {limits}, got {brief(value)}")
 
 
 def check_finite(name: str, values: np.ndarray, start: int = 0) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from scipy.special import betaincinv
 
+from .array_metric import details_of
+
 COMPRESSED, LARGE = "#D55E00", "#0072B2"
 
 
@@ -43,9 +45,7 @@ def plot(result: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.legend_handler import HandlerTuple
 
-    if "details" not in result:
-        raise ValueError("plot needs a result with details: call compute(..., details=True)")
-    details = result["details"]
+    details = details_of(result, "calibration_gap")
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     axes = figure.subplots(2, 2, sharey="row", height_ratios=(3, 1))
     models = (("compressed", "", COMPRESSED, "o"), ("large", "large_", LARGE, "s"))

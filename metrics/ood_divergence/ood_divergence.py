@@ -24,6 +24,7 @@ from .array_metric import (
     check_finite,
     check_labels,
     check_number,
+    details_of,
 )
 from .intervals import share_interval
 
@@ -442,13 +443,12 @@ def plot(result: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    if "details" not in result:
-        raise ValueError("plot needs a result with details: call compute(..., details=True)")
+    details = details_of(result, "ood_divergence")
     figure = Figure(figsize=(11, 5.4), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, hspace=0.06))
     grid = figure.add_gridspec(2, 2, width_ratios=(1.1, 1))
     top, bottom, right = (figure.add_subplot(grid[place]) for place in ((0, 0), (1, 0), (slice(None), 1)))
-    plot_scores(top, result["details"], "", "compressed", COMPRESSED, "///")
-    plot_scores(bottom, result["details"], "large_", "large", LARGE, "\\\\\\")
+    plot_scores(top, details, "", "compressed", COMPRESSED, "///")
+    plot_scores(bottom, details, "large_", "large", LARGE, "\\\\\\")
     bottom.set_xlabel("score (higher = stranger)")
     plot_roc(right, result)
     return figure

@@ -19,11 +19,13 @@ from .array_metric import (
     Arrays,
     Options,
     Rows,
+    brief,
     check_choice,
     check_classes,
     check_columns,
     check_labels,
     check_number,
+    details_of,
     top_class,
 )
 from .intervals import paired_share_gap_interval, share_interval
@@ -175,7 +177,9 @@ def validate_squad(arrays: Arrays, options: ErrorOptions) -> Arrays:
     right: dict[str, np.ndarray] = {}
     for name in ("predictions", "large_predictions"):
         if odd := sorted(gold.keys() ^ by_id[name].keys()):
-            raise ValueError(f"{name} and references hold different ids ({len(odd)} do not match, e.g. {odd[0]!r})")
+            raise ValueError(
+                f"{name} and references hold different ids ({len(odd)} do not match, e.g. {brief(odd[0])})"
+            )
         answers[name] = [squad_answer(name, by_id[name][key], options.no_answer_threshold) for key in gold]
         right[name] = np.array([a in squad_gold(gold[k]) for a, k in zip(answers[name], gold, strict=True)])
     agree = np.array(answers["predictions"], dtype=object) == np.array(answers["large_predictions"], dtype=object)
@@ -189,7 +193,7 @@ def squad_by_id(name: str, values: np.ndarray) -> dict[str, dict[str, Any]]:
         if not isinstance(value, dict) or not {"id", key} <= value.keys():
             raise ValueError(f'{name} must be dicts with "id" and "{key}" for task="squad_v2" (row {row} is not)')
         if not isinstance(value["id"], str):
-            raise ValueError(f"{name} needs string ids, got {value['id']!r} in row {row}")
+            raise ValueError(f"{name} needs string ids, got {brief(value['id'])} in row {row}")
         by_id[value["id"]] = value
     if len(by_id) < len(values):
         raise ValueError(f"{name} holds the same id more than once")
@@ -198,11 +202,11 @@ def squad_by_id(name: str, values: np.ndarray) -> dict[str, dict[str, Any]]:
 
 def squad_answer(name: str, prediction: dict[str, Any], threshold: float) -> str:
     text, absent = prediction["prediction_text"], prediction.get("no_answer_probability", 0.0)
-    where = f"for id {prediction['id']!r}"
+    where = f"for id {brief(prediction['id'])}"
     if not isinstance(text, str):
-        raise ValueError(f"{name} needs a string as prediction_text, got {text!r} {where}")
+        raise ValueError(f"{name} needs a string as prediction_text, got {brief(text)} {where}")
     if isinstance(absent, bool) or not isinstance(absent, int | float | np.floating) or not 0 <= absent <= 1:
-        raise ValueError(f"{name} needs a no_answer_probability between 0 and 1, got {absent!r} {where}")
+        raise ValueError(f"{name} needs a no_answer_probability between 0 and 1, got {brief(absent)} {where}")
     return "" if absent > threshold else normalize_answer(text)
 
 
@@ -212,8 +216,9 @@ def squad_gold(reference: dict[str, Any]) -> set[str]:
     if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers):
         answers = {"text": [answer.get("text") for answer in answers]}
     texts = answers.get("text") if isinstance(answers, dict) else None
-    if not isinstance(texts, list | tuple | np.ndarray) or any(not isinstance(text, str) for text in texts):
-        raise ValueError(f'references needs answers with a list of strings as "text" (id {reference["id"]!r})')
+    texts = texts.tolist() if isinstance(texts, np.ndarray) else texts
+    if not isinstance(texts, list | tuple) or any(not isinstance(text, str) for text in texts):
+        raise ValueError(f'references needs answers with a list of strings as "text" (id {brief(reference["id"])})')
     return {normal for text in texts if (normal := normalize_answer(text))} or {""}
 
 
@@ -321,9 +326,7 @@ def mcnemar(only: int, large_only: int) -> float:
 def plot(result: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
 
-    if "details" not in result:
-        raise ValueError("plot needs a result with details: call compute(..., details=True)")
-    table = result["details"]
+    table = details_of(result, "prediction_error_jaccard")
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     top, bottom = figure.subplots(2, 1, height_ratios=(1.15, 1))
     groups = [

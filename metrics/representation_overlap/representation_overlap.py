@@ -13,7 +13,7 @@ import evaluate
 import numpy as np
 from scipy.special import gammaln, stdtrit
 
-from .array_metric import ArrayMetric, Arrays, Options, Rows, check_finite, check_integer
+from .array_metric import ArrayMetric, Arrays, Options, Rows, brief, check_finite, check_integer, details_of
 from .cka import cka
 
 _DESCRIPTION = """
@@ -77,11 +77,12 @@ class OverlapOptions(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        sizes = list(self.k) if isinstance(self.k, list | tuple | np.ndarray) else [self.k]
+        given = self.k.tolist() if isinstance(self.k, np.ndarray) else self.k
+        sizes = list(given) if isinstance(given, list | tuple) else [given]
         for size in sizes:
             check_integer("k", size, at_least=1)
         if not sizes or len(set(sizes)) < len(sizes):
-            raise ValueError(f"k must be a whole number or a list of different ones, got {self.k!r}")
+            raise ValueError(f"k must be a whole number or a list of different ones, got {brief(self.k)}")
         object.__setattr__(self, "k", [int(size) for size in sizes])
         if self.queries is not None:
             check_integer("queries", self.queries, at_least=1)
@@ -294,9 +295,7 @@ def jackknife_interval(value: float, without_one: np.ndarray, level: float) -> t
 def plot(result: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
 
-    if "details" not in result:
-        raise ValueError("plot needs a result with details: call compute(..., details=True)")
-    table = result["details"]
+    table = details_of(result, "representation_overlap")
     sizes, asked = table["k"], len(table["queries"])
     figure = Figure(figsize=(8, 1.4 + 1.5 * len(sizes)), layout="constrained")
     panels = figure.subplots(len(sizes), 1, sharex=True, squeeze=False)[:, 0]

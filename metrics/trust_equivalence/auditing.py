@@ -134,7 +134,7 @@ def check_settings(options: Any) -> None:
         raise ValueError(f"word_vectors: there is no file {vectors}")
     for name in ("similarity", "masked_model"):
         model = asked.get(name)
-        if isinstance(model, str) and looks_local(model) and not Path(model).expanduser().is_dir():
+        if isinstance(model, str) and looks_local(model) and not Path(os.path.expanduser(model)).is_dir():
             raise ValueError(f"{name}: there is no folder {model}")
     if isinstance(attack, str) and attack.startswith("textattack:") and util.find_spec("textattack") is None:
         raise ValueError(f"attack {attack} needs the package textattack, which is not installed")
@@ -181,6 +181,9 @@ def do_work(
         work.probabilities[member.name], pooled = clean_answers(desk, member, desk.texts, embeddings, bar)
         if pooled is not None:
             work.embeddings[member.name] = pooled
+            if not np.isfinite(pooled).all():
+                reason = f"{member.name}'s embeddings hold NaN or infinity"
+                work.failures["representation_overlap", member.name] = reason
     bar.close()
     if "ood_divergence" in wanted and ood_texts:
         bar = desk.progress("strange texts", len(ood_texts) * len(desk.members))
@@ -251,8 +254,8 @@ def attack_settings(options: Any) -> dict[str, Any]:
 
 def known_as(value: Any) -> Any:
     """A setting as what decides it: a file by what it holds; an object, which may be another next time, by this run."""
-    if isinstance(value, str | os.PathLike) and Path(value).expanduser().exists():
-        place = Path(value).expanduser()
+    if isinstance(value, str | os.PathLike) and Path(os.path.expanduser(value)).exists():
+        place = Path(os.path.expanduser(value))
         files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
         return [[file.name, of_file(file)] for file in files]
     if isinstance(value, str | int | float | bool) or value is None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .derive import pruned, quantized
-from .predictor import ModelPredictor, Predictor, Text, as_predictor, looks_local, match_labels
+from .predictor import ModelPredictor, Predictor, Text, as_predictor, brief, failure, looks_local, match_labels
 from .store import Store, digest
 
 DERIVED: dict[str, Callable[..., Any]] = {
@@ -56,7 +56,7 @@ class Member:
         try:
             rows, pooled = self.predictor.both(texts, embeddings=embeddings)
         except Exception as error:
-            text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            text = str(error) if type(error) is ValueError else failure(error)
             raise ValueError(f"{self.name} gave no answers to the texts ({text})") from error
         return rows, pooled if embeddings else np.empty((len(texts), 0))
 
@@ -71,14 +71,14 @@ class Member:
         """The same for models that answer alike: notes and records beside a checkpoint's weights make it no other."""
         if not self.on_disk:
             return self.fingerprint
-        folder = Path(self.source).expanduser()
+        folder = Path(os.path.expanduser(self.source))
         said = {name: without_places(folder / name) or sha for name, sha in self.files.items() if decides(name)}
         return digest(sorted(said.items()))
 
     @cached_property
     def files(self) -> dict[str, str]:
         """The checkpoint's files by name, and what they hold."""
-        folder = Path(self.source).expanduser()
+        folder = Path(os.path.expanduser(self.source))
         if not folder.is_dir():
             raise ValueError(f"{self.name}: there is no folder {self.source}")
         if not (folder / "config.json").is_file():
@@ -159,7 +159,7 @@ class Member:
 
 
 def is_folder(source: str) -> bool:
-    return looks_local(source) or Path(source).expanduser().is_dir()
+    return looks_local(source) or Path(os.path.expanduser(source)).is_dir()
 
 
 def of_files(files: dict[str, str]) -> str:
@@ -256,5 +256,5 @@ def check_names(compressed: Any) -> dict[str, Any]:
         raise ValueError("compressed is empty: give at least one model to compare with the large one")
     for name in found:
         if not isinstance(name, str) or not name.strip() or name in ("large", "twin"):
-            raise ValueError(f"compressed needs names other than 'large' and 'twin', got {name!r}")
+            raise ValueError(f"compressed needs names other than 'large' and 'twin', got {brief(name)}")
     return found

@@ -1,5 +1,6 @@
 """Who does which part? One process alone, or several under `accelerate launch`, each with a device of its own."""
 
+import atexit
 import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -27,6 +28,7 @@ class Processes:
             machine = getattr(torch, "accelerator", torch.cuda)  # torch.accelerator came with 2.6
             cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not machine.is_available()
             state = PartialState(cpu, timeout=PATIENCE)
+            atexit.register(part_company)
             self.rank, self.count, self.device = state.process_index, state.num_processes, state.device
 
     def deal(self, items: Sequence[T]) -> list[T]:
@@ -58,3 +60,11 @@ class Processes:
             if failure is not None:
                 raise failure
         return [result for result, _ in results]
+
+
+def part_company() -> None:
+    """A process that merely ends, while others go on, may crash in the threads that connect them, and end them all."""
+    import torch.distributed
+
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

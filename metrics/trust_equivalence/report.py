@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import re
+import time
+import uuid
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +22,8 @@ from .report_tables import models_table, pairwise_tables
 from .report_words import DIMENSIONS, Audit, Pair, clean, judged
 from .schema import SCHEMA
 from .store import digest
+
+OLD = 3600  # seconds after which a file that is half written is nobody's
 
 
 def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], Any]) -> list[Path]:
@@ -70,6 +74,7 @@ def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], A
             for name, content in drawn.items():
                 write(f"plots/{dimension}.{short}.{name}", content)
     files.append(kept.close())
+    sweep(folder)
     return [write_whole(folder / "report.html", page(audit, plots)), *files]
 
 
@@ -105,7 +110,7 @@ def spoken(dimension: str, pair: Pair) -> str:
 
 def write_whole(path: Path, content: str | bytes) -> Path:
     """Write beside the file first and then rename: a file of that name is always a whole one."""
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")  # two audits may write the same report at once
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as stream:
@@ -115,7 +120,18 @@ def write_whole(path: Path, content: str | bytes) -> Path:
         os.replace(part, path)
     except OSError as error:
         raise ValueError(f"the report could not be written: {path}: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
     return path
+
+
+def sweep(folder: Path) -> None:
+    """Remove the parts that killed runs left; a young one may be another run's that is at work."""
+    for part in folder.rglob(".*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - part.stat().st_mtime > OLD:
+                part.unlink()
 
 
 def pair_names(audit: Audit) -> list[str]:

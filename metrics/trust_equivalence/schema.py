@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .dimensions import ORDER
+
 
 def exactly(properties: dict[str, Any]) -> dict[str, Any]:
     """An object that has all of these and nothing else."""
@@ -25,15 +27,6 @@ NUMBER = {"type": "number"}
 COUNT = {"type": "integer", "minimum": 0}
 SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 TEXT_OR_PAIR = {"anyOf": [TEXT, list_of(TEXT) | {"minItems": 2, "maxItems": 2}]}
-
-DIMENSIONS = [
-    "prediction_error_jaccard",
-    "calibration_gap",
-    "representation_overlap",
-    "ood_divergence",
-    "attribution_alignment",
-    "attack_divergence",
-]
 
 DONE = exactly(
     {
@@ -103,7 +96,7 @@ SCHEMA: dict[str, Any] = {
                     {
                         **dict.fromkeys(["name", "compressed", "large"], TEXT),
                         "role": {"enum": ["twin", "compressed", "other"]},
-                        "dimensions": map_of(DIMENSION) | {"propertyNames": {"enum": DIMENSIONS}},
+                        "dimensions": map_of(DIMENSION) | {"propertyNames": {"enum": list(ORDER)}},
                     }
                 )
             ),
@@ -113,7 +106,7 @@ SCHEMA: dict[str, Any] = {
                     "attacks": list_of(exactly(SHOWN | {"small": OUTCOME, "large": OUTCOME})),
                 }
             ),
-            "failures": list_of(exactly({"pair": TEXT, "dimension": {"enum": DIMENSIONS}, "reason": TEXT})),
+            "failures": list_of(exactly({"pair": TEXT, "dimension": {"enum": list(ORDER)}, "reason": TEXT})),
             "run": exactly(
                 {
                     "started": TEXT,

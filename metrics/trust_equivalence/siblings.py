@@ -19,8 +19,8 @@ def home_of(named: str | None, loaded: str | None) -> str:
     given = named or os.environ.get(VARIABLE)
     places = [given] if given else [place for place in (loaded, noted(), "metrics") if place]
     for place in places:
-        if (Path(place).expanduser() / ONE_OF_THEM).is_file():
-            return str(Path(place).expanduser().resolve())
+        if (Path(os.path.expanduser(place)) / ONE_OF_THEM).is_file():
+            return str(Path(os.path.expanduser(place)).resolve())
     owner = next((place for place in places if re.fullmatch(r"[\w-][\w.-]*", place) and not Path(place).exists()), None)
     if owner is not None and owner != "metrics":
         return owner
@@ -42,7 +42,7 @@ def loading_from() -> str | None:
     path = frame.f_locals.get("path") if frame else None
     if not isinstance(path, str | os.PathLike):
         return None
-    place = Path(path).expanduser()
+    place = Path(os.path.expanduser(path))
     if place.exists():
         folder = place.resolve() if place.is_dir() else place.resolve().parent
         return str(folder.parent)

@@ -43,24 +43,27 @@ def callback_for(large: Any, texts: list[Any], references: Any, ood_texts: Any, 
             self.large = Member("large", "large", large, options.opening, options.labels, texts)
             self.kept: Memory | None = None  # what it said
 
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if state.global_step % every == 0:
-                self.look(state, kwargs["model"], kwargs.get("processing_class") or kwargs.get("tokenizer"))
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            """What would stop the training at the first look stops it before it begins."""
+            self.student(kwargs).predictor  # noqa: B018 (it is opened here, and its classes are put in order)
 
-        def look(self, state: Any, model: Any, tokenizer: Any) -> None:
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if state.global_step % every == 0 and (figures := self.figures(self.student(kwargs))) is not None:
+                if self.trainer is not None:
+                    self.trainer.log(figures)
+                else:
+                    state.log_history.append({**figures, "epoch": state.epoch, "step": state.global_step})
+
+        def student(self, given: dict[str, Any]) -> Member:
+            """The model as it is now, beside the large one."""
+            tokenizer = given.get("processing_class") or given.get("tokenizer")
             if tokenizer is None:
                 raise ValueError("the callback needs the model's tokenizer: give Trainer(processing_class=tokenizer)")
-            figures = self.figures((getattr(model, "module", model), tokenizer))
-            if figures is None:
-                return
-            if self.trainer is not None:
-                self.trainer.log(figures)
-            else:
-                state.log_history.append({**figures, "epoch": state.epoch, "step": state.global_step})
+            model = (getattr(given["model"], "module", given["model"]), tokenizer)
+            return Member("model", "compressed", model, options.opening, options.labels, texts, large=self.large)
 
-        def figures(self, model: Any) -> dict[str, float] | None:
-            settings, processes = options.opening, Processes()
-            small = Member("model", "compressed", model, settings, options.labels, texts, large=self.large)
+        def figures(self, small: Member) -> dict[str, float] | None:
+            processes = Processes()
             if self.kept is None:
                 self.kept = {}
                 work_once(

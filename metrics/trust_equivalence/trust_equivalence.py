@@ -6,6 +6,7 @@ what was kept; each dimension's divergence is set beside what a mere change of s
 
 import dataclasses
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,17 @@ from typing import Any
 import datasets
 import evaluate
 
-from .array_metric import ArrayMetric, Options, Rows, check_choice, check_integer, check_number, read_options
+from .array_metric import (
+    ArrayMetric,
+    Options,
+    Rows,
+    brief,
+    check_choice,
+    check_integer,
+    check_number,
+    details_of,
+    read_options,
+)
 from .auditing import audit_family
 from .causal_lm import as_causal_predictor
 from .derive import pruned
@@ -169,24 +180,26 @@ class AuditOptions(Options):
             check_integer("tokens", self.tokens, at_least=1)
         if self.labels is not None:
             check_class_numbers(self.labels)
+        if not isinstance(self.method, str):
+            raise ValueError(f"method must be the name of a way to explain, got {brief(self.method)}")
         if self.samples is None:
             object.__setattr__(self, "samples", DEFAULT_SAMPLES.get(self.method))
         if self.attack_options is not None and not isinstance(self.attack_options, dict):
             raise ValueError(
-                f"attack_options must be a dict of attack_divergence's options, got {self.attack_options!r}"
+                f"attack_options must be a dict of attack_divergence's options, got {brief(self.attack_options)}"
             )
         for name in self.asked:
             check_choice("dimensions", name, ORDER)
         if not isinstance(self.margins, dict | None):
-            raise ValueError(f"margins must be a dict from dimension to number, got {self.margins!r}")
+            raise ValueError(f"margins must be a dict from dimension to number, got {brief(self.margins)}")
         for name, margin in (self.margins or {}).items():
             check_choice("margins", name, ORDER)
-            check_number(f"margins[{name!r}]", margin, above=0, below=2)
+            check_number(f"margins[{brief(name)}]", margin, above=0, below=2)
 
     @property
     def asked(self) -> list[str]:
-        given = [self.dimensions] if isinstance(self.dimensions, str) else self.dimensions
-        return list(ORDER if given is None else given)
+        given = ORDER if self.dimensions is None else self.dimensions
+        return list(given) if isinstance(given, list | tuple) else [given]
 
     @property
     def opening(self) -> dict[str, Any]:
@@ -212,7 +225,7 @@ def sizes(name: str, given: Any) -> list[int]:
     for size in found:
         check_integer(name, size, at_least=1)
     if not found:
-        raise ValueError(f"{name} needs at least one number, got {given!r}")
+        raise ValueError(f"{name} needs at least one number, got {brief(given)}")
     return [int(size) for size in found]
 
 
@@ -296,7 +309,11 @@ class TrustEquivalence(ArrayMetric):
                 raise ValueError(f"{name} is missing: an audit takes large, compressed, texts and references")
         some = list_of_texts("texts", texts)
         strange = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
-        place = None if folder is None else Path(folder).expanduser()
+        if folder is not None and not isinstance(folder, str | os.PathLike):
+            raise ValueError(f"folder must be a path, got {brief(folder)}")
+        if progress is not None and not callable(progress):
+            raise ValueError(f"progress must be a function (what, how many), got {brief(progress)}")
+        place = None if folder is None else Path(os.path.expanduser(folder))
         processes = Processes()
         if place is not None and not resume and any(processes.together(lambda: has_work(place))):
             raise ValueError(f"{place} holds an audit already: give resume=True to go on with it, or another folder")
@@ -377,21 +394,20 @@ class TrustEquivalence(ArrayMetric):
 
     def plot(self, result: dict[str, Any], pair: str | None = None, dimension: str | None = None) -> Any:
         """All divergences beside their margins, or one pair's plot of one dimension; a matplotlib Figure."""
-        details = result.get("details")
-        if details is None:
-            raise ValueError("plot needs a result with details: call compute(..., details=True)")
+        details = details_of(result, "trust_equivalence")
         if "pairs" not in details:
-            name = dimension or next(name for name in ORDER if name in details)
+            name = next(name for name in ORDER if name in details) if dimension is None else dimension
+            check_choice("dimension", name, tuple(name for name in ORDER if name in details))
             prefix = f"{name}/"
             figures = {key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)}
             return metric_named(name, self._home()).plot(figures | {"details": details[name]})
         if pair is None and dimension is None:
             return summary_plot(details)
         pairs = {one["name"]: one for one in details["pairs"]}
-        if pair is None or pair not in pairs:
-            raise ValueError(f"pair must be one of {', '.join(pairs)}, got {pair!r}")
-        if dimension is None or dimension not in pairs[pair]["dimensions"]:
-            raise ValueError(f"dimension must be one of {', '.join(pairs[pair]['dimensions'])}, got {dimension!r}")
+        if not isinstance(pair, str) or pair not in pairs:
+            raise ValueError(f"pair must be one of {', '.join(pairs)}, got {brief(pair)}")
+        if not isinstance(dimension, str) or dimension not in pairs[pair]["dimensions"]:
+            raise ValueError(f"dimension must be one of {', '.join(pairs[pair]['dimensions'])}, got {brief(dimension)}")
         return self._plot_pair(dimension, pairs[pair])
 
     def _plot_pair(self, dimension: str, pair: dict[str, Any]) -> Any:
@@ -402,8 +418,8 @@ class TrustEquivalence(ArrayMetric):
 
 
 def audit_of(result: dict[str, Any]) -> dict[str, Any]:
-    details = result.get("details", result)
-    if "pairs" not in details:
+    details = result.get("details", result) if isinstance(result, dict) else {}
+    if not isinstance(details, dict) or "pairs" not in details:
         raise ValueError("a report needs an audit with details: call compute(large=..., ..., details=True)")
     return details
 

@@ -88,7 +88,8 @@ def clean_answers(
         done = []
         for item, *parts in zip(mine, *(np.split(table, cuts) for table in answers), strict=True):
             done.append((item, packed(*parts)))
-            desk.store.put(context, *done[-1])
+            if all(np.isfinite(part).all() for part in parts):  # what went wrong once may go right next time
+                desk.store.put(context, *done[-1])
         return done
 
     for item, value in desk.store.each(context):
@@ -167,7 +168,14 @@ def each_example(
 def sentence(error: Exception) -> str:
     """An error as one sentence for the reader of a report."""
     text = (str(error).strip().splitlines() or [""])[0]
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
+    text = text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
+    cause: BaseException | None = error
+    while cause is not None:
+        for note in getattr(cause, "__notes__", ()):  # of the predictor
+            if note.endswith(" failed") and note.removesuffix(" failed") not in text:
+                return f"{note}: {text}"
+        cause = cause.__cause__
+    return text
 
 
 def transfers(

@@ -71,7 +71,7 @@ class Models:
 
     def pair(self, large: Any, compressed: Any) -> Pair:
         """Both models opened, or a sentence why not."""
-        large, compressed = (name if name in self.bundled else hub.check_hub_id(name) for name in (large, compressed))
+        large, compressed = (name if name in self.names else hub.check_hub_id(name) for name in (large, compressed))
         if large == compressed:
             raise ValueError("these are one and the same model: pick two different ones")
         return self.pairs.get((large, compressed), lambda: self.open_pair(large, compressed))
