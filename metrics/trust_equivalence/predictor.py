@@ -65,6 +65,8 @@ class Predictor:
                 part = distinct[at : at + PIECE]
                 try:
                     rows, pooled = self._answer(part, probabilities, embeddings, bar)
+                except FunctionFailed:  # it says whose
+                    raise
                 except Exception as error:
                     error.add_note(f"{self.name} failed")  # one of many, and few errors say whose they are
                     raise
