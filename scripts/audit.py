@@ -23,6 +23,7 @@ import numpy as np
 import quiet  # noqa: F401
 from tqdm import tqdm
 
+DATA = "a csv, tsv, jsonl or parquet file, a folder of such files named by split, or a data set of the Hub"
 ROOT = Path(__file__).resolve().parent.parent
 METRICS = ROOT / "metrics"
 PLAIN: tuple[str, ...] = ("dimensions", "pairs", "k", "method", "samples", "runs", "explain", "explained", "attack")
@@ -105,7 +106,7 @@ def read_inputs(metric: Any, options: argparse.Namespace) -> dict[str, Any]:
     elif not options.compressed:
         raise ValueError("--compressed is missing: one model or more to compare with --large")
     elif options.dataset is None:
-        raise ValueError("--dataset is missing: a csv, tsv, jsonl or parquet file, or a data set of the Hub")
+        raise ValueError(f"--dataset is missing: {DATA}")
     else:
         given |= {"large": options.large, "twin": options.twin, "compressed": named(options.compressed)}
     if options.dataset is not None:
@@ -227,9 +228,9 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     models.add_argument(
         "--trust-remote-code", action="store_true", default=None, help="let a checkpoint run code of its own"
     )
-    data = parser.add_argument_group("data", "a csv, tsv, jsonl or parquet file, or a data set of the Hub")
+    data = parser.add_argument_group("data", DATA)
     data.add_argument("--dataset", help="texts with labels")
-    data.add_argument("--split", default="validation", help="of a data set of the Hub (default: validation)")
+    data.add_argument("--split", default="validation", help="of a data set or folder (default: validation)")
     data.add_argument("--text", default="text", help="the column of the texts (default: text)")
     data.add_argument("--text-pair", nargs=2, metavar="COLUMN", help="the two columns of pairs of texts")
     data.add_argument("--label", default="label", help="the column of the labels (default: label)")
@@ -244,23 +245,28 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     what.add_argument("--pairs", choices=("large", "all"), help="each model with the large one, or all pairs")
     what.add_argument(
-        "--margins", nargs="+", type=number_of, default=[], metavar="DIMENSION=MARGIN", help="how much may differ"
+        "--margins",
+        nargs="+",
+        type=number_of,
+        default=[],
+        metavar="DIMENSION=MARGIN",
+        help="absolute, such as 0.05: how much the divergence may be, or with a twin the excess over it",
     )
-    what.add_argument("--k", nargs="+", type=int, help="how many of the most important words are compared")
-    what.add_argument("--method", help="of explanation: lime, shap, occlusion or integrated_gradients")
-    what.add_argument("--samples", type=int, help="perturbed texts per explanation")
+    what.add_argument("--k", nargs="+", type=int, help="how many of the most important words are compared (5 10)")
+    what.add_argument("--method", help="of explanation: lime (default), shap, occlusion or integrated_gradients")
+    what.add_argument("--samples", type=int, help="perturbed texts per explanation (100)")
     what.add_argument("--runs", type=int, help="explanations per text, with different seeds")
     what.add_argument("--explain", choices=("gold", "large", "own"), help="the class that is explained")
-    what.add_argument("--explained", type=int, help="examples that are explained")
-    what.add_argument("--attack", help="textbugger, deepwordbug, bert_attack, typos or textattack:NAME")
-    what.add_argument("--attacked", type=int, help="examples that are attacked")
+    what.add_argument("--explained", type=int, help="examples that are explained (100)")
+    what.add_argument("--attack", help="textbugger (default), deepwordbug, bert_attack, typos or textattack:NAME")
+    what.add_argument("--attacked", type=int, help="examples that are attacked (100)")
     what.add_argument("--max-queries", type=int, help="questions that an attack may ask of an example")
     what.add_argument("--attack-field", choices=("first", "second"), help="the text of a pair that may change")
     what.add_argument("--word-vectors", help="a file of word vectors, for textbugger")
     what.add_argument("--similarity", help="an encoder that compares sentences, for textbugger and bert_attack")
     what.add_argument("--masked-model", help="a masked language model that proposes words, for bert_attack")
     what.add_argument("--rate", type=float, help="the chance of a slip at each letter, for typos")
-    what.add_argument("--neighbors", nargs="+", type=int, help="how many nearest neighbours are compared")
+    what.add_argument("--neighbors", nargs="+", type=int, help="how many nearest neighbours are compared (10)")
     what.add_argument("--queries", type=int, help="how many texts are asked for their neighbours")
     what.add_argument("--n-bins", type=int, help="of the calibration errors")
     what.add_argument("--binning", choices=("quantile", "uniform"))

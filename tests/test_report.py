@@ -138,7 +138,7 @@ def test_the_schema_refuses(change):
 
 
 def test_the_schema_and_the_words_know_the_same_dimensions():
-    assert list(words.DIMENSIONS) == schema.DIMENSIONS == list(HEADLINES)
+    assert list(words.DIMENSIONS) == list(schema.ORDER) == list(HEADLINES)
 
 
 def test_the_same_audit_gives_the_same_bytes(written, tmp_path):
@@ -364,11 +364,18 @@ def test_the_answer_is_no_if_one_differs_and_yes_only_if_all_are_equivalent():
         entries = [{"status": "done", "verdict": v} if v in VERDICTS else {"status": v} for v in verdicts]
         return words.answer({"dimensions": dict(zip(HEADLINES, entries, strict=False))}).word
 
-    assert says("equivalent", "equivalent") == "Yes"
+    assert says(*["equivalent"] * len(HEADLINES)) == "Yes"
+    assert says("equivalent", "equivalent") == "Not settled"  # the others were not tried
     assert says("equivalent", "different", "inconclusive") == "No"
     assert says("equivalent", "different", "failed") == "No"
     assert {says("equivalent", other) for other in ("inconclusive", "failed", "skipped")} == {"Not settled"}
     assert says() == "Not settled"
+
+
+def test_a_no_without_a_twin_says_what_that_means():
+    entry = {"status": "done", "verdict": "different", "floor": None}
+    assert words.NO_TWIN in words.answer({"dimensions": {"calibration_gap": entry}}).sentence
+    assert words.NO_TWIN not in words.answer({"dimensions": {"calibration_gap": entry | {"floor": 0.1}}}).sentence
 
 
 VERDICTS = ("equivalent", "different", "inconclusive")

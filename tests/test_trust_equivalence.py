@@ -712,7 +712,8 @@ SENTENCES = [
     (
         "representation_overlap",
         ALONE,
-        "Of the 10 nearest neighbours of a text in small and in large, 75 % are shared; by chance it would be 20 %.",
+        "Of all that is among the 10 nearest neighbours of a text in small or in large, 75 % is so in both; "
+        "by chance it would be 20 %.",
     ),
     (
         "ood_divergence",
@@ -722,12 +723,14 @@ SENTENCES = [
     (
         "attribution_alignment",
         ALONE | {"headline": "jaccard_at_5"},
-        "Of the 5 words that matter most to small and to large, 75 % are the same; by chance it would be 20 %.",
+        "Of all that is among the 5 words that matter most to small or to large, 75 % is so for both; "
+        "by chance it would be 20 %.",
     ),
     (
         "representation_overlap",
         {},
-        "Of the 10 nearest neighbours of a text in small and in large, 75 % are shared; by chance it would be 20 %. "
+        "Of all that is among the 10 nearest neighbours of a text in small or in large, 75 % is so in both; "
+        "by chance it would be 20 %. "
         "Between large and its twin, which differ by their seed alone, it is 80 %. So small is 5 points more unlike "
         "large than the twin is (1 points to 9 points), within the margin of 10 points: equivalent.",
     ),
@@ -757,7 +760,8 @@ SENTENCES = [
         "attribution_alignment",
         {"floor": None, "divergence": 0.25, "divergence_low": 0.1, "divergence_high": 0.4, "margin": 0.25}
         | {"verdict": "inconclusive", "headline": "jaccard_at_5"},
-        "Of the 5 words that matter most to small and to large, 75 % are the same; by chance it would be 20 %. That is "
+        "Of all that is among the 5 words that matter most to small or to large, 75 % is so for both; "
+        "by chance it would be 20 %. That is "
         "25 points from a full overlap (10 points to 40 points); 400 examples cannot tell that from the margin of 25 "
         "points: inconclusive, it would take more than could be asked for.",
     ),

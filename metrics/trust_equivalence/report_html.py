@@ -28,6 +28,7 @@ from .report_words import (
     reach,
     signed,
     status,
+    would_settle,
 )
 
 DEEPEST = 60  # percent of colour in a cell of a heat map: what stands in it stays easy to read
@@ -174,7 +175,7 @@ def summary_row(audit: Audit, name: str, entry: Entry) -> dict[str, Any]:
     needed = entry["examples_needed"] if status(entry) == "inconclusive" else None
     return row | {
         "name": figure_name(entry["headline"]),
-        "needed": f"about {needed:,} examples would settle it" if needed else "",
+        "needed": would_settle(name, needed) if needed else "",
         "value": value_of(entry),
         "interval": interval(entry, "low", "high"),
         "twin": signed(number(entry["floor"], entry["kind"])),

@@ -351,7 +351,8 @@ EXAMPLES = """
 SETTINGS = """
 <section id="settings" aria-labelledby="settings-title">
 <h2 id="settings-title">How it was done</h2>
-<p>Two audits can be compared if this line is the same for both.</p>
+<p>Two audits of the same models and data can be compared if this line is the same for both; which models and data they
+were, report.json tells by fingerprints.</p>
 <pre tabindex="0" aria-label="Signature">{{ signature }}</pre>
 {% for rows in (settings, run) %}
 {% if loop.index == 2 %}

@@ -19,6 +19,7 @@ from .report_words import (
     models_of,
     number,
     status,
+    would_settle,
 )
 
 WIDTH = 100
@@ -33,7 +34,8 @@ def verdict_table(audit: Audit) -> str:
     >>> pair = {"compressed": "tiny", "large": "large", "role": "compressed",
     ...         "dimensions": {"prediction_error_jaccard": entry}}
     >>> print(verdict_table({"pairs": [pair], "settings": {"confidence_level": 0.95}, "models": {}, "signature": "s"}))
-    tiny against large: no. Of 1 dimension: different in 1.
+    tiny against large: no. Of 1 dimension: different in 1. There is no twin: two large models that
+      differ by their seed alone may differ as much.
       dimension                 figure                    value  95 % interval        twin  verdict
       prediction_error_jaccard  jaccard                   0.600  [0.500, 0.700]          -  different
     <BLANKLINE>
@@ -61,7 +63,7 @@ def block(pair: Pair, interval: str) -> str:
             row(name, entry["headline"], number(entry["value"], kind), ends(entry), twin_of(entry), verdict_word(found))
         )
         if found == "inconclusive" and entry["examples_needed"]:
-            notes += wrapped(f"{name}: about {entry['examples_needed']:,} examples would settle it", "  ")
+            notes += wrapped(f"{name}: {would_settle(name, entry['examples_needed'])}", "  ")
     return "\n".join([*lines, *notes])
 
 

@@ -45,8 +45,8 @@ DIMENSIONS = {
     ),
     "attack_divergence": Dimension(
         "Breaks the same way?",
-        "An attacker changes a text a little, until the model changes its mind although a reader would not. This "
-        "compares how much accuracy each model loses, and whether what fools the one fools the other.",
+        "An attacker changes a text a little, in ways meant to keep what it says, until the model changes its mind. "
+        "This compares how much accuracy each model loses, and whether what fools the one fools the other.",
     ),
 }
 FIGURES = {
@@ -54,7 +54,7 @@ FIGURES = {
     "neighbor_jaccard_at_K": "overlap of the K nearest neighbours",
     "cka": "likeness of the two spaces (CKA)",
     "auroc_gap": "gap of the AUROC",
-    "fpr95_gap": "gap of the false alarms (FPR at 95 %)",
+    "fpr95_gap": "gap of the strange texts that pass (FPR at 95 %)",
     "flagged_jaccard": "overlap of what is flagged",
     "jaccard_at_K": "overlap of the K most important words",
     "alignment_at_K": "alignment of the K most important words",
@@ -107,6 +107,9 @@ def status(entry: Entry) -> str:
     return entry["verdict"] or "reference"
 
 
+NO_TWIN = "There is no twin: two large models that differ by their seed alone may differ as much."
+
+
 class Answer(NamedTuple):
     verdict: str
     word: str
@@ -114,24 +117,42 @@ class Answer(NamedTuple):
 
 
 def answer(pair: Pair) -> Answer:
-    """The dimensions' verdicts in a sentence: one that differs is a no, and a yes takes all of them.
+    """The dimensions' verdicts in a sentence: one that differs is a no, and a yes takes all that there are.
 
-    >>> answer({"dimensions": {"calibration_gap": {"status": "done", "verdict": "equivalent"}}})
-    Answer(verdict='equivalent', word='Yes', sentence='It is equivalent in the one dimension that was tried.')
+    >>> answer({"dimensions": {"calibration_gap": {"status": "done", "verdict": "equivalent"}}}).sentence
+    'It is equivalent in the one dimension that was tried, of 6.'
     """
     found = [status(entry) for entry in pair["dimensions"].values()]
     count = {name: found.count(name) for name in SIGNS}
-    tried = "the one dimension that was tried" if len(found) == 1 else f"all {len(found)} dimensions"
+    if found and count["equivalent"] == len(found) == len(DIMENSIONS):
+        return Answer("equivalent", "Yes", f"It is equivalent in all {len(found)} dimensions.")
     if found and count["equivalent"] == len(found):
-        return Answer("equivalent", "Yes", f"It is equivalent in {tried}.")
+        tried = "the one dimension that was" if len(found) == 1 else f"the {len(found)} dimensions that were"
+        return Answer("inconclusive", "Not settled", f"It is equivalent in {tried} tried, of {len(DIMENSIONS)}.")
     says = {"equivalent": "equivalent in", "different": "different in", "inconclusive": "inconclusive in"}
     says |= {"failed": "could not be measured in", "skipped": "left out in"}
     order = ("different", "equivalent", "inconclusive", "failed", "skipped")
     parts = [f"{says[name]} {count[name]}" for name in order if count[name]]
     listed = f"Of {len(found)} dimension{'s' * (len(found) != 1)}: {', '.join(parts) or 'none was measured'}."
     if count["different"]:
-        return Answer("different", "No", listed)
+        twin = any(entry.get("floor") is not None for entry in pair["dimensions"].values())
+        return Answer("different", "No", listed if twin else f"{listed} {NO_TWIN}")
     return Answer("inconclusive", "Not settled", listed)
+
+
+def would_settle(dimension: str, needed: int) -> str:
+    """
+    >>> would_settle("attack_divergence", 2600), would_settle("calibration_gap", 760)
+    ('about 2,600 attacked examples would settle it', 'about 760 examples would settle it')
+    """
+    return f"about {needed:,} {COUNTED.get(dimension, 'examples')} would settle it"
+
+
+COUNTED = {
+    "ood_divergence": "ordinary and strange examples",
+    "attribution_alignment": "explained examples",
+    "attack_divergence": "attacked examples",
+}
 
 
 def judged(audit: Audit) -> list[Pair]:

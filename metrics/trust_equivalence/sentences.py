@@ -65,9 +65,8 @@ def of_calibration(f: Entry, entry: Entry, small: str, large: str) -> str:
 
 def of_neighbors(f: Entry, entry: Entry, small: str, large: str) -> str:
     count = entry["headline"].rpartition("_")[2]
-    share = (
-        f"Of the {count} nearest neighbours of a text in {small} and in {large}, {percent(entry['value'])} are shared"
-    )
+    together = f"Of all that is among the {count} nearest neighbours of a text in {small} or in {large}"
+    share = f"{together}, {percent(entry['value'])} is so in both"
     return f"{share}; by chance it would be {percent(entry['expected'])}."
 
 
@@ -78,7 +77,8 @@ def of_strangeness(f: Entry, entry: Entry, small: str, large: str) -> str:
 
 def of_reasons(f: Entry, entry: Entry, small: str, large: str) -> str:
     count = entry["headline"].rpartition("_")[2]
-    share = f"Of the {count} words that matter most to {small} and to {large}, {percent(entry['value'])} are the same"
+    together = f"Of all that is among the {count} words that matter most to {small} or to {large}"
+    share = f"{together}, {percent(entry['value'])} is so for both"
     return f"{share}; by chance it would be {percent(entry['expected'])}."
 
 

@@ -21,7 +21,7 @@ def about_page() -> str:
 <ul>
 <li><b>They err on other questions.</b> Of the questions of SQuAD 2.0 that BERT-large or a compressed model gets wrong,
 between 22 % and 53 % are wrong for both.</li>
-<li><b>They see other neighbours.</b> Of the nearest neighbours of a text, 3 % to 5 % are the same.</li>
+<li><b>They see other neighbours.</b> Of all that is near a text in either model, 3 % to 5 % is near in both.</li>
 <li><b>They break differently.</b> Under attack Tiny-BERT loses 87 % of its accuracy on film reviews, BERT-large
 40 %.</li>
 <li><b>What is strange to one is not to the other:</b> which texts are taken to be out of distribution varies
