@@ -30,7 +30,8 @@ def verdict_table(audit: Audit) -> str:
     """One block a pair, for a terminal of 100 columns without colours.
 
     >>> entry = {"status": "done", "verdict": "different", "headline": "jaccard", "kind": "overlap", "value": 0.6,
-    ...          "low": 0.5, "high": 0.7, "floor": None, "examples_needed": None}
+    ...          "low": 0.5, "high": 0.7, "floor": None, "examples_needed": None, "divergence": 0.4,
+    ...          "divergence_low": 0.3, "divergence_high": 0.5, "margin": 0.25}
     >>> pair = {"compressed": "tiny", "large": "large", "role": "compressed",
     ...         "dimensions": {"prediction_error_jaccard": entry}}
     >>> print(verdict_table({"pairs": [pair], "settings": {"confidence_level": 0.95}, "models": {}, "signature": "s"}))
@@ -38,6 +39,7 @@ def verdict_table(audit: Audit) -> str:
       differ by their seed alone may differ as much.
       dimension                 figure                    value  95 % interval        twin  verdict
       prediction_error_jaccard  jaccard                   0.600  [0.500, 0.700]          -  different
+      prediction_error_jaccard: apart by +0.400 [+0.300, +0.500], margin 0.250
     <BLANKLINE>
     s
     """
@@ -62,9 +64,19 @@ def block(pair: Pair, interval: str) -> str:
         lines.append(
             row(name, entry["headline"], number(entry["value"], kind), ends(entry), twin_of(entry), verdict_word(found))
         )
-        if found == "inconclusive" and entry["examples_needed"]:
-            notes += wrapped(f"{name}: {would_settle(name, entry['examples_needed'])}", "  ")
+        if entry["verdict"] is not None:
+            notes += wrapped(f"{name}: {held_against(name, entry)}", "  ")
     return "\n".join([*lines, *notes])
+
+
+def held_against(dimension: str, entry: Entry) -> str:
+    """What the verdict is about: the excess over the twin, or where there is none the divergence itself."""
+    what = "apart by" if entry["floor"] is None else "beyond the twin by"
+    low, high = (number(entry[f"divergence{end}"], "gap") for end in ("_low", "_high"))
+    says = f"{what} {number(entry['divergence'], 'gap')} [{low}, {high}], margin {number(entry['margin'])}"
+    if entry["verdict"] == "inconclusive" and entry["examples_needed"]:
+        return f"{says}; {would_settle(dimension, entry['examples_needed'])}"
+    return says
 
 
 def verdict_word(found: str) -> str:
