@@ -284,6 +284,7 @@ ROW = {"id": "1", "question": "what", "context": "a film", "answers": {"text": [
     [
         ([], "questions are empty"),
         (3, "must be a SQuAD json file or rows, got int"),
+        (np.array(0.5), "must be a SQuAD json file or rows, got ndarray"),
         ([ROW, ROW], "hold the id '1' more than once"),
         ([{**ROW, "id": 1}], r"questions\[0\] needs a string as 'id', got 1"),
         ([{**ROW, "question": " "}], r"questions\[0\] is blank"),

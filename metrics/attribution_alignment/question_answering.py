@@ -33,7 +33,7 @@ def read_squad(source: Any) -> list[Row]:
     """
     if isinstance(source, str | os.PathLike):
         source = read_file(os.fspath(source))
-    if isinstance(source, dict | bytes) or not isinstance(source, Iterable):
+    if isinstance(source, dict | bytes) or not isinstance(source, Iterable) or getattr(source, "ndim", 1) == 0:
         raise ValueError(f"questions must be a SQuAD json file or rows, got {type(source).__name__}")
     rows = [read_row(i, row) for i, row in enumerate(source)]
     if not rows:

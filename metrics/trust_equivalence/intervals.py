@@ -21,10 +21,14 @@ def share_interval(successes: float, trials: float, level: float) -> tuple[float
 
     >>> [round(x, 3) for x in share_interval(8, 10, 0.95)]
     [0.49, 0.943]
+    >>> share_interval(0, 0, 1e-300)
+    (0.0, 1.0)
     """
+    if not trials:
+        return 0.0, 1.0
     z2 = normal_quantile(level) ** 2
     center = (successes + z2 / 2) / (trials + z2)
-    spread = np.sqrt(z2 * (successes * (trials - successes) / trials if trials else 0) + z2**2 / 4) / (trials + z2)
+    spread = np.sqrt(z2 * (successes * (trials - successes) / trials) + z2**2 / 4) / (trials + z2)
     low = 0.0 if successes == 0 else max(0.0, center - spread)
     high = 1.0 if successes == trials else min(1.0, center + spread)
     return float(low), float(high)
