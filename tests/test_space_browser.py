@@ -1,6 +1,5 @@
 """The Space as a visitor meets it: in Chromium, with mouse or keys alone, on a desk or a phone, in light and dark."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -67,11 +66,6 @@ def open_tab(page, name):
         page.locator(".overflow-menu > button").click()
         page.locator(".overflow-dropdown button", has_text=name).click()
     page.wait_for_timeout(300)
-
-
-def read_json(page, within):
-    """The figures that the page shows as JSON, from the box below the result."""
-    return json.loads(within.locator(".json-holder").inner_text())
 
 
 @pytest.fixture(scope="module")
