@@ -9,12 +9,13 @@ A case that fails is printed as it was made, with the seed that makes it again: 
 import json
 import os
 import random
+import re
 import time
 
 import numpy as np
 import pytest
 from fuzz_entries import ENTRIES
-from fuzzing import Counted, Hang, check_result, check_sentence, judged, watched
+from fuzzing import ROOT, Counted, Hang, check_result, check_sentence, judged, watched
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)  # the others look for failures near failures
@@ -50,6 +51,13 @@ def test_the_cases_are_as_many_as_promised():
     """Each entry is seen to have made its share by the test above."""
     assert sum(entry.daily for entry in ENTRIES.values()) >= 500
     assert sum(entry.nightly for entry in ENTRIES.values()) >= 10_000
+
+
+def test_the_readme_tells_how_many():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"hostile input, {sum(entry.daily for entry in ENTRIES.values()):,} cases" in readme
+    (promised,) = re.findall(r"over ([\d,]+) new ones", readme)
+    assert sum(entry.nightly for entry in ENTRIES.values()) > int(promised.replace(",", ""))
 
 
 # The judge itself.
