@@ -42,6 +42,9 @@ def visit(browser, space, tmp_path):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}") or dialog.dismiss())
         page.on("request", lambda one: complaints.append(one.url) if is_elsewhere(one.url, space.url) else None)
+        # Heard from the start: a listener that is set just before the click may come after it, and then the browser's
+        # own dialog is open, which nobody sees and nobody closes.
+        page.on("filechooser", lambda chooser: None)
         page.goto(space.url)
         page.get_by_role("button", name="Compare the two models").wait_for()
         return page
@@ -332,15 +335,9 @@ def test_everything_is_reached_with_keys_alone(visit):
     go_to("Try an example", kinds=("BUTTON",))
     page.keyboard.press("Enter")
     page.locator("#table img").first.wait_for()
-    for _ in range(3):  # what is still being drawn may take the focus away
-        go_to("Upload a CSV file", kinds=("BUTTON",))
-        try:
-            with page.expect_file_chooser(timeout=8_000):
-                page.keyboard.press("Enter")
-            return
-        except playwright.TimeoutError:
-            continue
-    raise AssertionError("no key opens the file chooser")
+    go_to("Upload a CSV file", kinds=("BUTTON",))
+    with page.expect_file_chooser():
+        page.keyboard.press("Enter")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
