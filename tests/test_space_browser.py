@@ -17,6 +17,7 @@ DESK, PHONE = (1200, 900), (390, 844)
 PATIENCE = 60_000  # milliseconds: these tests share their processors with others
 TABS = ("Verdict", "Why", "Break it", "Confidence", "Your own predictions", "About")
 TEXT = "the film was very good and the acting was great"
+playwright.expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_verdict(visit, space, tmp_path):
         assert {1: "equivalent", 0: "inconclusive", -1: "different"}[code] in row.inner_text()
     jaccard = figures["distilled/prediction_error_jaccard/jaccard"]
     assert f"{jaccard:.3f}" in page.locator("#verdict tbody tr").first.inner_text()
-    assert page.locator("#verdict img").first.evaluate("image => image.naturalWidth") > 500
+    page.wait_for_function("document.querySelector('#verdict img').naturalWidth > 500")
     page.locator("#verdict summary").first.click()
     page.locator("#verdict details img").first.wait_for(state="visible")
     for kind, start in (("HTML", "<!"), ("JSON", "{")):
@@ -227,7 +228,7 @@ def test_your_own_predictions(visit, tmp_path):
     )
     row = page.locator("#table tr", has_text=re.compile("^jaccard")).inner_text()
     assert f"{result['jaccard']:.3f}" in row
-    assert "evaluate.load" in page.locator(".cm-content").inner_text()
+    page.locator(".cm-content", has_text="evaluate.load").wait_for()
     page.get_by_role("button", name="Try an example").click()
     page.locator("#table", has_text="Same sense of what is strange?").wait_for()
 
@@ -235,6 +236,7 @@ def test_your_own_predictions(visit, tmp_path):
 def test_about(visit):
     page = visit()
     open_tab(page, "About")
+    page.get_by_text("How to cite").wait_for()
     shown = page.get_by_role("tabpanel").filter(visible=True).inner_text()
     for part in ("arXiv 2407.13174", "2508.13533", "87 %", "What is measured here", "Where it ends", "How to cite"):
         assert part in shown.replace("\n", " ")
@@ -245,12 +247,12 @@ def test_every_example_works_at_a_click(visit, tab, output):
     page = visit()
     open_tab(page, tab)
     buttons = page.locator(".examples button:visible")
-    assert buttons.count() == 3
+    playwright.expect(buttons).to_have_count(3)
     shown = page.locator(output).inner_text()
     for button in buttons.all():
         text = button.inner_text()
         button.click()
-        playwright.expect(page.locator("textarea:visible").first).to_have_value(text, timeout=PATIENCE)
+        playwright.expect(page.locator("textarea:visible").first).to_have_value(text)
         page.wait_for_function(CHANGED, arg=[output, shown])
         shown = page.locator(output).inner_text()
 
