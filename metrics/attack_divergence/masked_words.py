@@ -7,6 +7,7 @@ import numpy as np
 
 from .drafts import Draft, in_case_of
 from .edits import Found, InContext
+from .inference import inference
 from .outcomes import Questions
 from .predictor import START, TOKENS, batches, failure, in_evaluation, longest_input, open_network
 from .word_vectors import whole_words
@@ -112,7 +113,7 @@ class MaskedLanguageModel:
             rows = [torch.tensor(encoded[text][0]) for text in some]
             ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=padding)
             mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
-            with torch.inference_mode(), in_evaluation(self.model):
+            with inference(), in_evaluation(self.model):
                 logits = self.model(input_ids=ids.to(numbers.device), attention_mask=mask.to(numbers.device)).logits
                 for text, row in zip(some, logits, strict=True):
                     likely = row[places[text]][:, numbers].topk(min(LIKELIEST, len(numbers))).indices.tolist()

@@ -24,13 +24,14 @@ from .explaining import Explained, Interrupted, distinct_words, explain_both, ex
 from .image_alignment import ImageFigures, ImageOptions, explain_images
 from .image_plots import plot_image
 from .images import ImageModel
+from .inference import inference
 from .predictor import Predictor, check_class_numbers
 from .question_answering import QuestionAnswerer
 from .references import as_texts
 from .side_by_side import Job
 
 # The loader copies only what is imported here.
-BEHIND_EXPLAINING = (explain, Predictor, CausalPredictor, drawable, Job, ImageModel, plot_image)
+BEHIND_EXPLAINING = (explain, Predictor, CausalPredictor, drawable, inference, Job, ImageModel, plot_image)
 BESIDE = QuestionAnswerer  # for who asks models questions and compares the answers: it needs the predictor beside it
 
 _DESCRIPTION = """

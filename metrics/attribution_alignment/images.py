@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from .inference import inference
 from .predictor import (
     FunctionPredictor,
     Predictor,
@@ -89,7 +90,7 @@ class ImageModel(Predictor):
         import torch
 
         rows: list[np.ndarray] = []
-        with in_evaluation(self.model), torch.inference_mode():
+        with in_evaluation(self.model), inference():
             while len(rows) < len(images):
                 try:
                     pixels = self.pixels(images[len(rows) : len(rows) + self.batch])

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from .inference import inference
+
 Text = str | tuple[str, str]
 
 TOKENS = {"cpu": 1024, "cuda": 32_768}  # of a batch, padding included: measured best on two cores; a GPU wants far more
@@ -238,7 +240,7 @@ class ModelPredictor(Predictor):
         mask = [[1] * len(row) + [0] * (length - len(row)) for row in inputs["input_ids"]]
         tensors["attention_mask"] = torch.tensor(mask)
         tensors = {key: value.to(self.model.device) for key, value in tensors.items()}
-        with torch.inference_mode():
+        with inference():
             output = self.model(**tensors, **({"output_hidden_states": True} if embeddings else {}))
             rows, pooled = np.empty(0), np.empty(0)
             if probabilities:

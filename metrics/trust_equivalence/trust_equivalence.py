@@ -31,6 +31,7 @@ from .causal_lm import as_causal_predictor
 from .derive import pruned
 from .dimensions import ORDER
 from .family import bundled_family
+from .inference import inference
 from .intervals import share_interval
 from .members import check_names, open_family
 from .predictor import Predictor, check_class_numbers, check_texts
@@ -54,7 +55,7 @@ from .training import callback_for, compute_metrics_for
 from .verdicts import CODES
 from .work import Desk, bars
 
-BEHIND_THE_AUDIT = (as_causal_predictor, pruned, share_interval, sentence, Predictor)
+BEHIND_THE_AUDIT = (as_causal_predictor, inference, pruned, share_interval, sentence, Predictor)
 BEHIND_THE_REPORT = (explanation, page, markdown, TEMPLATE, STYLE, inline_svg, SCHEMA)
 # (The loader copies only the files that are imported here.)
 
