@@ -85,6 +85,12 @@ def test_what_oneDNN_is_given(slow_mkl):
     assert len(slow_mkl) == 4
 
 
+def test_few_shapes_are_asked_for():
+    counts = [inference.rounded(count) for count in range(1, 4097)]
+    assert all(count <= filled <= max(16, count + 15, 1.125 * count) for count, filled in enumerate(counts, 1))
+    assert len(set(counts)) == 8 + 8 * 5  # to 128 by sixteens, and eight for every doubling
+
+
 class Packed(torch.Tensor):
     """As quantized weights are: a tensor of a type of its own, which knows how to multiply."""
 

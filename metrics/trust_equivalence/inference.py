@@ -57,9 +57,28 @@ def onednn_agrees() -> bool:
 
 
 def linear_by_onednn(given: Any, weight: Any, bias: Any = None) -> Any:
+    """The product, of rows filled up to one of a few numbers: oneDNN keeps half a megabyte for every shape that it met.
+
+    The rows are copied for it, which takes a tenth of the product's time.
+    """
     import torch
 
-    return torch.ops.mkldnn._linear_pointwise(given, weight, bias, "none", [], "")
+    rows = given.reshape(-1, given.shape[-1])
+    filled = rows.new_empty(rounded(len(rows)), rows.shape[1])
+    filled[: len(rows)] = rows
+    filled[len(rows) :] = 0
+    found = torch.ops.mkldnn._linear_pointwise(filled, weight, bias, "none", [], "")
+    return found[: len(rows)].view(*given.shape[:-1], len(weight))
+
+
+def rounded(count: int) -> int:
+    """Up to the next of eight steps between two powers of two.
+
+    >>> [rounded(count) for count in (1, 16, 17, 129, 250, 1000, 1024)]
+    [16, 16, 32, 144, 256, 1024, 1024]
+    """
+    step = max(16, 2 ** (count - 1).bit_length() // 16)
+    return -(-count // step) * step
 
 
 def by_onednn() -> Any:
