@@ -101,9 +101,19 @@ def answer_of(audit: Audit, pair: Pair, anchor: str) -> dict[str, str]:
     says = answer(pair)
     accuracy = ""
     if small and big:
-        accuracy = f"By accuracy alone: {small['accuracy']:.1%} against {big['accuracy']:.1%}."
+        accuracy = f"By accuracy alone: {small['accuracy']:.1%} against {big['accuracy']:.1%}{of_its_size(small, big)}."
     name = clean(pair["compressed"])
     return {"name": name, "anchor": anchor, "accuracy": accuracy.replace("%", " %"), **says._asdict()}
+
+
+def of_its_size(small: dict[str, Any], big: dict[str, Any]) -> str:
+    """What is gained by it, where anything is.
+
+    >>> of_its_size({"parameters": 6}, {"parameters": 50}), of_its_size({"parameters": 6}, {"parameters": None})
+    (', with 12% of the parameters', '')
+    """
+    few, many = small["parameters"], big["parameters"]
+    return f", with {100 * few / many:.2g}% of the parameters" if few and many and few < many else ""
 
 
 def facts(audit: Audit) -> list[tuple[str, str]]:
@@ -136,6 +146,10 @@ def explained(audit: Audit) -> dict[str, str]:
             "is a no; a yes takes all of them."
         ),
         "zero": "as far from the large model as its twin" if twin else "no divergence",
+        "models": (
+            "Megabytes are those of the weights as they lay in memory: a copy that was pruned or quantized when it was "
+            "loaded is no smaller."
+        ),
         "matrices": (
             "The figure of each dimension for all pairs of models that were compared. Where it is a gap, it is that of "
             "the model of the row minus that of the column."

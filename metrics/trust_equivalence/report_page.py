@@ -221,6 +221,7 @@ VERDICTS = """
 {% endfor %}
 </tbody></table>
 {% endcall %}
+<p class="soft">{{ explained.models }}</p>
 </section>
 """
 

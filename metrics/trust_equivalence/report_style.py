@@ -4,7 +4,7 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --paper: #fbfaf7; --card: #ffffff; --plot: #ffffff; --ink: #1d1b19; --soft: #5d5852; --rule: #e3dfd7;
-  --wash: #f2efe9;
+  --edge: #cfc8bb; --wash: #f2efe9;
   --compressed: #b84f00; --large: #00659e; --shared: #5b3a6b; --step: 1%;
   --equivalent: #0f6b4f; --equivalent-wash: #e1f0ea; --different: #a3223f; --different-wash: #f9e6ea;
   --inconclusive: #745800; --inconclusive-wash: #f7efd6;
@@ -16,7 +16,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #131315; --card: #1a1b1e; --plot: #1a1b1e; --ink: #ebe8e3; --soft: #a9a39a; --rule: #303136;
-    --wash: #222327;
+    --edge: #4a4b53; --wash: #222327;
     --compressed: #f28c3c; --large: #58b4ea; --shared: #c6a3dc; --step: .78%;
     --equivalent: #6fd3ae; --equivalent-wash: #16312a; --different: #ff98ab; --different-wash: #3b1d25;
     --inconclusive: #e8c862; --inconclusive-wash: #332c14;
@@ -89,7 +89,16 @@ section { padding-top: clamp(3.5rem, 8vw, 5.5rem); }
 .verdict.inconclusive { background: var(--inconclusive-wash); color: var(--inconclusive); }
 
 /* Tables. */
-.scroll { overflow-x: auto; margin: 1.2rem 0; }
+.scroll { overflow-x: auto; margin: 1.2rem 0; --ground: var(--paper); }
+.card .scroll { --ground: var(--card); }
+@media screen {
+  .scroll { /* A shadow where more lies behind the edge: its cover scrolls along with the table, and it does not. */
+    background: linear-gradient(to right, var(--ground) 40%, transparent) 0 0 / 3rem 100% no-repeat local,
+      linear-gradient(to left, var(--ground) 40%, transparent) 100% 0 / 3rem 100% no-repeat local,
+      linear-gradient(to right, var(--edge), transparent) 0 0 / 1rem 100% no-repeat scroll,
+      linear-gradient(to left, var(--edge), transparent) 100% 0 / 1rem 100% no-repeat scroll;
+  }
+}
 table { border-collapse: collapse; width: 100%; font-size: .9375rem; }
 caption { text-align: left; color: var(--soft); font-size: .875rem; padding-bottom: .6rem; }
 th, td { text-align: left; padding: .6rem .9rem .6rem 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
