@@ -91,6 +91,14 @@ def test_few_shapes_are_asked_for():
     assert len(set(counts)) == 8 + 8 * 5  # to 128 by sixteens, and eight for every doubling
 
 
+def test_what_was_there_before_does_not_show(slow_mkl):
+    layer = torch.nn.Linear(256, 256)
+    for count in (1000, 300, 999, 17, 1024, 2000, 300):
+        given = torch.randn(count, 256)
+        assert torch.allclose(products(layer, given), layer(given), atol=1e-5)
+    assert len(slow_mkl) == 7
+
+
 class Packed(torch.Tensor):
     """As quantized weights are: a tensor of a type of its own, which knows how to multiply."""
 
