@@ -58,7 +58,7 @@ def onednn_agrees() -> bool:
 
 
 def linear_by_onednn(given: Any, weight: Any, bias: Any = None) -> Any:
-    """The product, of rows filled up to one of a few numbers: oneDNN keeps half a megabyte for every shape that it met."""
+    """The product, of rows filled up to one of a few numbers: oneDNN keeps half a megabyte for every shape it met."""
     import torch
 
     rows = given.reshape(-1, given.shape[-1])
