@@ -189,6 +189,27 @@ def test_plots_of_the_same_data_are_kept_and_others_drawn(tmp_path):
     assert drawn.read_bytes() in before
 
 
+def test_the_summary_is_kept_until_something_that_it_shows_is_other(tmp_path, monkeypatch):
+    found, asked = audit(compressed=("distilled",)), []
+
+    def counting(audit):
+        asked.append(audit)
+        return Figure(figsize=(2, 1))
+
+    monkeypatch.setattr(report, "summary_plot", counting)
+    for change in (None, None, "details", "value", None, "twin"):
+        entry = found["pairs"][0]["dimensions"]["calibration_gap"]
+        if change == "details":
+            entry["details"] = {"other": [1, 2]}
+        if change == "value":
+            entry["value"] += 0.01
+        if change == "twin":
+            found["models"]["twin"]["role"] = "other"
+        before = len(asked)
+        report.write_report(found, tmp_path, quick)
+        assert len(asked) - before == (change in ("value", "twin") or not before), change
+
+
 def test_a_plot_that_cannot_be_drawn_is_named_and_the_rest_is_written(tmp_path):
     def one_fails(dimension, pair):
         if dimension == "calibration_gap":

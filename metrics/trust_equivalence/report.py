@@ -19,7 +19,7 @@ from .report_markdown import markdown, model_card
 from .report_plots import summary_plot
 from .report_svg import inline_svg, pictures
 from .report_tables import models_table, pairwise_tables
-from .report_words import DIMENSIONS, Audit, Pair, clean, judged
+from .report_words import DIMENSIONS, Audit, Pair, clean, judged, models_of
 from .schema import SCHEMA
 from .store import digest
 
@@ -58,7 +58,7 @@ def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], A
     write("tables/pairwise.tex", pairwise_tables(audit))
     write("tables/models.tex", models_table(audit))
     kept = Kept(folder / "plots")
-    for name, content in pictures(summary_plot(audit)).items():
+    for name, content in kept.pictures("summary", in_summary(audit), partial(summary_plot, audit)).items():
         write(f"plots/summary.{name}", content)
     for place, (pair, short) in enumerate(zip(audit["pairs"], pair_names(audit), strict=True)):
         for dimension in [name for name, entry in pair["dimensions"].items() if entry["status"] == "done"]:
@@ -83,13 +83,14 @@ class Kept:
 
     def __init__(self, folder: Path):
         self.folder, self.list = folder, folder / "drawn.json"
+        self.library = version("matplotlib")
         self.marks: dict[str, Any] = {}
         self.before: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
             self.before = dict(json.loads(self.list.read_text(encoding="utf-8")))
 
     def pictures(self, stem: str, data: Any, draw: Callable[[], Any]) -> dict[str, bytes]:
-        of = digest(data, VERSION, version("matplotlib"))
+        of = digest(data, VERSION, self.library)
         found: dict[str, bytes] = {}
         with contextlib.suppress(OSError):
             found = {kind: (self.folder / f"{stem}.{kind}").read_bytes() for kind in ("svg", "png")}
@@ -100,6 +101,15 @@ class Kept:
 
     def close(self) -> Path:
         return write_whole(self.list, json.dumps(self.marks))
+
+
+def in_summary(audit: Audit) -> list[Any]:
+    """All that the plot of all dimensions shows; what was said of each example it does not show."""
+    pairs = []
+    for pair in audit["pairs"]:
+        entries = [(name, {**entry, "details": None}) for name, entry in pair["dimensions"].items()]
+        pairs.append({**pair, "dimensions": entries})
+    return [pairs, models_of(audit, "twin")]
 
 
 def spoken(dimension: str, pair: Pair) -> str:
