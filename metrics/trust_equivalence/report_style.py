@@ -120,7 +120,7 @@ td small, th small { display: block; font-weight: 400; }
   .overview .verdict { font-size: .8125rem; padding-right: .5em; gap: .35em; }
 }
 .models th:first-child { min-width: 6.5rem; }
-.models td:last-child, .models th:last-child { min-width: 8rem; padding-left: 1.5rem; }
+.models td:last-child, .models th:last-child { min-width: 16rem; padding-left: 1.5rem; }
 
 /* The summary: a row a dimension, its divergence counted in margins. */
 .card {
