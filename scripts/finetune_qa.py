@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import transformers
 from finetune import PACKAGES, ByLength
-from from_metrics import part
+from from_metrics import helper
 from starting_model import SAFE, checkpoint
 from transformers import (
     AutoModelForQuestionAnswering,
@@ -70,7 +70,7 @@ def finetune(options: argparse.Namespace, command: str) -> dict[str, Any]:
     """Train as the options say, save, and return what `training.json` holds."""
     if options.out.exists() and (not options.out.is_dir() or any(options.out.iterdir())):
         raise ValueError(f"{options.out} is there already: give another --out, or remove it")
-    answering = part("attribution_alignment", "question_answering")
+    answering = helper("attribution_alignment", "question_answering")
     rows, held_out = (with_places(path, answering) for path in (options.dataset, options.eval_dataset))
     started = time.monotonic()
     set_seed(options.seed)

@@ -31,7 +31,7 @@ import numpy as np
 import paper_data
 import paper_tables
 import protocols
-from from_metrics import METRICS, part
+from from_metrics import METRICS, helper
 from paper_tables import Figures, Pair
 from protocols import Member, Protocol, Task
 
@@ -217,7 +217,7 @@ def compare_answers(
     protocol: Protocol, task: Task, models: dict[str, Path], files: dict[str, Path], folder: Path
 ) -> dict[str, dict[Pair, Figures]]:
     """Paper A's three dimensions of question answering, for every pair and for large and twin."""
-    answering = part("attribution_alignment", "question_answering")
+    answering = helper("attribution_alignment", "question_answering")
     rows = {split: answering.read_squad(files[split]) for split in ("test", "strange")}
     windows = {"length": int(option(task, "--length")), "stride": int(option(task, "--stride"))}
     said = {name: answers(name, place, rows, windows, folder) for name, place in models.items()}
@@ -259,7 +259,7 @@ def answers(name: str, model: Path, rows: dict[str, Any], windows: dict[str, int
     if not done.exists():
         with step(f"asking {name} {sum(map(len, rows.values())):,} questions", done) as half:
             half.mkdir()
-            asked = part("attribution_alignment", "question_answering").as_question_answerer(
+            asked = helper("attribution_alignment", "question_answering").as_question_answerer(
                 model, name, dtype="float32", **windows
             )
             test, embeddings = asked.both(rows["test"])

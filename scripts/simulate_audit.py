@@ -21,7 +21,7 @@ import evaluate
 import numpy as np
 import simulate
 import simulate_ood
-from from_metrics import METRICS, part
+from from_metrics import METRICS, helper
 from scipy.special import ndtr
 
 LEVEL = 0.95
@@ -38,7 +38,7 @@ def uniform(n: int, rng: np.random.Generator) -> np.ndarray:
 
 def paired(dimension: str, rows: np.ndarray) -> Found:
     """As `excess_over_twin` has it: a row of sums for the pair itself and one for the twin's."""
-    dimensions, verdicts = part("trust_equivalence", "dimensions"), part("trust_equivalence", "verdicts")
+    dimensions, verdicts = helper("trust_equivalence", "dimensions"), helper("trust_equivalence", "verdicts")
     figure, alike, unlike = dimensions.FIGURES[dimensions.DIMENSIONS[dimension].kind]
     unsure = np.array([[*alike, *unlike], [*unlike, *alike]], dtype=float)
     half = len(alike)
@@ -74,7 +74,7 @@ def falls(rates: tuple[float, float, float], n: int, rng: np.random.Generator) -
 
 def two(metric: str, figure: str, turn: str, draws: list[Any], options: dict[str, Any], n: int, rng: Any) -> Found:
     """The excess from two intervals that hold together."""
-    verdicts = part("trust_equivalence", "verdicts")
+    verdicts = helper("trust_equivalence", "verdicts")
     sides = []
     for draw in draws:
         level = verdicts.joint_level(LEVEL)

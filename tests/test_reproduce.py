@@ -23,7 +23,7 @@ import cloze  # noqa: E402
 import finetune_qa  # noqa: E402
 import protocols  # noqa: E402
 import reproduce  # noqa: E402
-from from_metrics import part  # noqa: E402
+from from_metrics import helper  # noqa: E402
 
 SENTENCES = [
     f"the {thing} was {degree} {word} and the {other} is {more} ."
@@ -346,7 +346,7 @@ def test_places_are_checked_and_windows_without_the_answer_teach_that_there_is_n
     row["answers"] = {"text": ["cat sleeps"], "answer_start": [row["context"].index("cat")]}
     path = tmp_path / "one.json"
     path.write_text(json.dumps([row]))
-    answering = part("attribution_alignment", "question_answering")
+    answering = helper("attribution_alignment", "question_answering")
     (found,) = finetune_qa.with_places(str(path), answering)
     assert row["context"][slice(*found["place"])] == "cat sleeps"
     model = BertForQuestionAnswering.from_pretrained(encoder)
