@@ -1,5 +1,6 @@
 """Who multiplies: oneDNN where MKL would take its slow path, with the same answers, and nothing else is changed."""
 
+import platform
 import sys
 import threading
 from pathlib import Path
@@ -103,7 +104,7 @@ class Packed(torch.Tensor):
     """As quantized weights are: a tensor of a type of its own, which knows how to multiply."""
 
 
-@pytest.mark.parametrize("kind", ["small", "double", "half", "one row", "empty", "packed", "gradients", "named"])
+@pytest.mark.parametrize("kind", ["small", "double", "half", "one row", "empty", "packed", "named"])
 def test_what_goes_where_it_always_did(slow_mkl, kind):
     width, dtype = (8 if kind == "small" else 2048), {"double": torch.float64, "half": torch.bfloat16}.get(kind)
     layer = torch.nn.Linear(width, width, dtype=dtype)
@@ -111,12 +112,10 @@ def test_what_goes_where_it_always_did(slow_mkl, kind):
     given = torch.randn(shape, dtype=dtype)
     if kind == "packed":
         layer.weight = torch.nn.Parameter(layer.weight.detach().as_subclass(Packed))
-    if kind == "gradients":
-        layer(given).sum().backward()
-        assert layer.weight.grad is not None
-    elif kind == "named":
+    if kind == "named":
         with inference.inference():
-            torch.nn.functional.linear(given, weight=layer.weight)
+            found = torch.nn.functional.linear(given, weight=layer.weight)
+        assert torch.equal(found, torch.nn.functional.linear(given, layer.weight))
     else:
         assert torch.equal(products(layer, given), layer(given))
     assert not slow_mkl
@@ -133,11 +132,12 @@ def test_a_user_who_casts_to_half_gets_half(slow_mkl):
 
 
 def test_another_thread_goes_on_as_before(slow_mkl):
-    layer, given = torch.nn.Linear(256, 256), torch.randn(64, 256)
+    layer, given, answers = torch.nn.Linear(256, 256), torch.randn(64, 256), []
     with inference.inference():
-        other = threading.Thread(target=layer, args=(given,))
+        other = threading.Thread(target=lambda: answers.append(layer(given)))
         other.start()
         other.join()
+        assert answers[0].requires_grad
         assert not slow_mkl
         layer(given)
     assert len(slow_mkl) == 1
@@ -169,7 +169,7 @@ def test_where_mkl_is_slow(monkeypatch, capability, vendor, slow):
 def test_the_processor_is_that_of_this_machine(monkeypatch):
     assert inference.processor()
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: (_ for _ in ()).throw(OSError()))
-    assert isinstance(inference.processor(), str)
+    assert inference.processor() == platform.processor()
 
 
 def gone(*_):
