@@ -1,6 +1,5 @@
-"""scripts/audit.py in a process of its own, in a file of its own so that it starts without the imports of a test."""
+"""`trusteq audit` in a process of its own, in a file of its own so that it starts without the imports of a test."""
 
-import importlib.util
 import json
 import os
 import random
@@ -16,13 +15,10 @@ SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
 
 def audit_command():
-    """scripts/audit.py as a module."""
-    if str(SCRIPTS) not in sys.path:
-        sys.path.append(str(SCRIPTS))  # it imports the script that reads data sets
-    spec = importlib.util.spec_from_file_location("audit", SCRIPTS / "audit.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The command as a module; its `main` takes the words after `trusteq audit`."""
+    from trusteq.cli import audit
+
+    return audit
 
 
 def run_audit(
@@ -40,7 +36,9 @@ def run_audit(
     if limit is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    sys.exit(audit_command().main(arguments))
+    from trusteq.cli.main import main
+
+    sys.exit(main(["audit", *arguments]))
 
 
 def turn_clock(seed: int) -> None:
@@ -88,8 +86,10 @@ def audit_divided(rank: int, port: int, output: str) -> None:
             raise RuntimeError("out of luck")
         return [[0.2, 0.8] if "good" in text else [0.9, 0.1] for text in texts]
 
+    from trusteq.audit.processes import Processes
+
     audit = evaluate.load(str(SCRIPTS.parent / "metrics" / "trust_equivalence"))
-    processes = sys.modules[type(audit).__module__].Processes()
+    processes = Processes()
     found = {"dealt": processes.deal(range(5)), "together": processes.together(lambda: rank)}
     found["agreed"] = processes.agreed(rank)
     result = audit.compute(

@@ -3,7 +3,6 @@
 import atexit
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -19,9 +18,6 @@ os.environ |= {
     "GRADIO_TEMP_DIR": str(Path(cache) / "gradio"),
 }
 os.environ.pop("HF_MODULES_CACHE", None)
-
-# The files of the Space import each other as Python runs app.py: from their own folder.
-sys.path.append(str(Path(__file__).resolve().parent.parent / "spaces" / "trust_equivalence"))
 
 
 def pytest_addoption(parser):
@@ -45,6 +41,19 @@ def data(request):
     return folder
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; none is left open between two files, since no two may be at once."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright: pip install playwright")
+    chromium = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
+    if chromium is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as tools:
+        opened = tools.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
 @pytest.fixture(scope="session")
 def space(tmp_path_factory):
     """The Space, served on loopback for tiny models; `.url`, and what `build` made of it."""
@@ -57,7 +66,7 @@ def space(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory):
-    """Checkpoints and files of texts, for scripts/audit.py."""
+    """Checkpoints and files of texts, for `trusteq audit`."""
     from small_audits import files
 
     return files(tmp_path_factory.mktemp("place"))

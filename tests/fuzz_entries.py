@@ -27,12 +27,12 @@ from hostile_files import (
     AUDIT,
     COMPARE,
     COMPRESS,
+    COMPRESSED,
     FINETUNE,
     ID_LISTS,
     LARGE,
     REPRODUCE,
     SLIDER,
-    SMALL,
     TYPED,
     UPLOADS,
     archives,
@@ -61,7 +61,7 @@ def metric_entry(name: str, least: float, nightly: int = 1000) -> Entry:
     return Entry(CALLS[name], partial(compute, name), 40, nightly, least)
 
 
-def script_entry(name: str, words: Any, daily: int, nightly: int, least: float, files: Any = None) -> Entry:
+def command_entry(name: str, words: Any, daily: int, nightly: int, least: float, files: Any = None) -> Entry:
     files = data_files() if files is None else files
     return Entry(st.tuples(words, files, files), partial(with_files, name), daily, nightly, least)
 
@@ -70,7 +70,7 @@ def ids() -> Any:
     return st.tuples(st.just(".json"), ID_LISTS)
 
 
-PAIR = (LARGE, SMALL)
+PAIR = (LARGE, COMPRESSED)
 METHODS = mostly(st.sampled_from(["lime", "shap", "occlusion"]), st.sampled_from(["", None, [], "lime "]), 6)
 ATTACKS = mostly(st.sampled_from(["textbugger", "deepwordbug", "typos"]), st.sampled_from(["x", 3, [], ""]), 6)
 ENTRIES = {
@@ -103,11 +103,11 @@ ENTRIES = {
     "predictor of a network": Entry(network_calls(), ask_network, 25, 300, 0.1),
     "predictor of a language model": Entry(prompts(), ask_language_model, 20, 300, 0.1),
     "question answering": Entry(reading(), answer, 20, 300, 0.1),
-    "audit.py": script_entry("audit", AUDIT, 8, 80, 0.05),
-    "compare.py": Entry(st.tuples(COMPARE, archives(), UPLOADS), compare, 8, 80, 0.1),
-    "finetune.py": script_entry("finetune", FINETUNE, 8, 80, 0.05),
-    "compress.py": script_entry("compress", COMPRESS, 8, 60, 0.05),
-    "reproduce.py": script_entry("reproduce", REPRODUCE, 20, 200, 0.05, ids()),
+    "trusteq audit": command_entry("audit", AUDIT, 8, 80, 0.05),
+    "trusteq compare": Entry(st.tuples(COMPARE, archives(), UPLOADS), compare, 8, 80, 0.1),
+    "trusteq finetune": command_entry("finetune", FINETUNE, 8, 80, 0.05),
+    "trusteq compress": command_entry("compress", COMPRESS, 8, 60, 0.05),
+    "reproduce.py": command_entry("reproduce", REPRODUCE, 20, 200, 0.05, ids()),
     "Space: Why": Entry(st.tuples(*PAIR, TYPED, METHODS, SLIDER),
                         partial(press, "why"), 10, 150, 0.05),
     "Space: Break it": Entry(st.tuples(*PAIR, TYPED, ATTACKS),

@@ -1,8 +1,6 @@
 """Metrics and models: what is called with a case, and how what comes back is judged (see fuzzing.py)."""
 
-import importlib
 import io
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,18 +16,15 @@ from hypothesis import strategies as st
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
+from trusteq.models.open import as_predictor
+from trusteq.models.question_answering import as_question_answerer
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @cache
 def metric(name: str) -> Any:
     return evaluate.load(str(ROOT / "metrics" / name))
-
-
-@cache
-def helper(name: str) -> Any:
-    """A file of attribution_alignment, as the loader runs it."""
-    return sys.modules[f"{type(metric('attribution_alignment')).__module__.rpartition('.')[0]}.{name}"]
 
 
 # Metrics.
@@ -113,7 +108,7 @@ def questions(draw: Any) -> dict[str, Any]:
 
 def predict(case: dict[str, Any]) -> str:
     """A predictor of a function, or of whatever else is called a model."""
-    return judged(lambda: helper("predictor").as_predictor(case["model"], "model")(case["texts"]), check_rows)
+    return judged(lambda: as_predictor(case["model"], "model")(case["texts"]), check_rows)
 
 
 NETWORK_OPTIONS = {"pooling": SCALARS, "layer": SCALARS, "tokens": SCALARS, "device": SCALARS, "dtype": SCALARS}
@@ -138,7 +133,7 @@ def ask_network(case: dict[str, Any]) -> str:
     """A transformers model, asked for its answers and for its embeddings."""
 
     def call() -> Any:
-        return helper("predictor").as_predictor(network(), "model", **case["settings"]).both(case["texts"])
+        return as_predictor(network(), "model", **case["settings"]).both(case["texts"])
 
     def check(found: Any) -> None:
         check_rows(found[0])
@@ -161,13 +156,13 @@ def prompts(draw: Any) -> dict[str, Any]:
 
 @cache
 def language_model() -> tuple[Any, Any]:
-    causal = importlib.import_module("test_causal_lm")
-    return causal.network(), causal.tokenizer()
+    words = [*tiny_models.WORDS, "Review", ":", "Verdict"]
+    return tiny_models.language_model(words), tiny_models.tokenizer(words=words)
 
 
 def ask_language_model(case: dict[str, Any]) -> str:
     given = {"model": language_model(), **case["given"]}
-    return judged(lambda: helper("predictor").as_predictor(given, "model")(case["texts"]), check_rows)
+    return judged(lambda: as_predictor(given, "model")(case["texts"]), check_rows)
 
 
 @st.composite
@@ -184,14 +179,14 @@ def reading(draw: Any) -> dict[str, Any]:
 
 @cache
 def reader() -> tuple[Any, Any]:
-    return importlib.import_module("test_question_answering").network(), tiny_models.tokenizer()
+    return tiny_models.reader(), tiny_models.tokenizer()
 
 
 def answer(case: dict[str, Any]) -> str:
     settings = {name: value for name, value in case.items() if name in ("length", "stride", "longest", "threshold")}
 
     def call() -> Any:
-        asked = helper("question_answering").as_question_answerer(reader(), "model", **settings)
+        asked = as_question_answerer(reader(), "model", **settings)
         return asked.both(case.get("rows"))
 
     def check(found: Any) -> None:

@@ -1,12 +1,10 @@
-"""Scripts and the Space: what is called with a case, and how what it says is judged (see fuzzing.py)."""
+"""Commands and the Space: what is called with a case, and how what it says is judged (see fuzzing.py)."""
 
 import contextlib
-import importlib
 import io
 import json
 import os
 import re
-import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -14,40 +12,33 @@ from typing import Any
 
 import app
 import numpy as np
+import reproduce
 import served_space
 import tiny_models
 import verdict
-from audit_runs import SCRIPTS, audit_command
 from fuzzing import LONGEST, RESULT, SENTENCE, check_result, check_sentence, watched
 from gradio.exceptions import Error as PageError
 from hostile_files import NAMES, write
 from matplotlib import pyplot
 
+from trusteq.cli.main import main
 
-@cache
-def script(name: str) -> Any:
-    if str(SCRIPTS) not in sys.path:
-        sys.path.append(str(SCRIPTS))
-    return audit_command() if name == "audit" else importlib.import_module(name)
-
-
-# Scripts, in a folder of their own for every case.
+# Commands, in a folder of their own for every case.
 
 
 @cache
 def checkpoints() -> dict[str, str]:
     folder = Path(tempfile.mkdtemp(dir=os.environ["HF_HOME"]))
-    names = ("large", "small")
+    names = ("large", "compressed")
     return {name: str(tiny_models.checkpoint(folder / name, seed=i, labels=NAMES)) for i, name in enumerate(names)}
 
 
 def command(name: str, words: list[str], folder: Path) -> str:
-    """What the script says, and with which status: 0, or 1 or 2 with a sentence, and never a stack of internals."""
+    """What the command says, and with which status: 0, or 1 or 2 with a sentence, and never a stack of internals."""
     said, complained = io.StringIO(), io.StringIO()
-    main = script(name).main
     with watched(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained), contextlib.chdir(folder):
         try:
-            status = main(words)
+            status = reproduce.main(words) if name == "reproduce" else main([name, *words])
         except SystemExit as stop:
             status = stop.code
         finally:
@@ -59,7 +50,7 @@ def command(name: str, words: list[str], folder: Path) -> str:
         return RESULT
     *_, last = errors.strip().splitlines() or said.getvalue().splitlines()
     if status == 2:
-        assert re.match(r"\w+\.py: ", last) or ": error: " in last, errors  # argparse has the name of what runs
+        assert re.match(r"(trusteq \w+|reproduce\.py): ", last) or ": error: " in last, errors  # argparse says "error"
     check_sentence(last[:LONGEST])
     return SENTENCE
 
@@ -76,7 +67,7 @@ def with_files(name: str, case: tuple[list[str], tuple[str, bytes], tuple[str, b
         }
         if name != "reproduce":
             paths |= {"LARGE": checkpoints()["large"]}
-        paths["SMALL"] = checkpoints()["small"]
+        paths["COMPRESSED"] = checkpoints()["compressed"]
         named = [word.replace("=OTHER", f"={paths['OTHER']}") for word in words]
         return command(name, [paths.get(word, word) for word in named], folder)
 
@@ -85,7 +76,7 @@ def compare(case: tuple[list[str], tuple[dict[str, np.ndarray], dict[str, np.nda
     words, archives, other = case
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        for name, arrays in zip(("LARGE", "SMALL"), archives, strict=True):
+        for name, arrays in zip(("LARGE", "COMPRESSED"), archives, strict=True):
             np.savez(folder / f"{name}.npz", **arrays)
         write(folder, "FILE", other)
         return command("compare", words, folder)

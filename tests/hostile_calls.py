@@ -59,8 +59,8 @@ def outputs(draw: Any, with_labels: bool = True) -> dict[str, Any]:
 
 
 @st.composite
-def strangeness(draw: Any) -> dict[str, Any]:
-    """Rows or scores of ordinary and of strange inputs."""
+def ood_scores(draw: Any) -> dict[str, Any]:
+    """Rows or scores of inputs in and out of distribution."""
     count, width = draw(SIZES) + 1, draw(st.sampled_from([2, 3]))
     score = draw(st.sampled_from(["msp", "entropy", "energy", "max_logit", "given"]))
     kinds = [0, 1, *draw(st.lists(st.sampled_from([0, 1]), max_size=8))]
@@ -299,7 +299,7 @@ def audits(draw: Any) -> dict[str, Any]:
     given = draw(asked(most=5))
     dimensions = ["prediction_error_jaccard", "calibration_gap", "ood_divergence"]
     some = draw(st.lists(st.sampled_from(dimensions), min_size=1, max_size=2, unique=True))
-    call = {"large": given["large_model"], "compressed": {"small": given["model"]}, "dimensions": some}
+    call = {"large": given["large_model"], "compressed": {"compressed": given["model"]}, "dimensions": some}
     call |= {"texts": given["texts"], "references": given["references"], "ood_texts": draw(texts())}
     return call | ({"twin": Model("words", 5)} if draw(st.booleans()) else {})
 
@@ -318,7 +318,7 @@ AUDITING = {
 FAMILIES = [{}, {"": Model("even")}, {"large": Model("even")}, {"a/b": Model("even")}, {1: Model("even")}, ["a"]]
 FAMILIES += [{"a": "derived:pruned"}, {"a": None}, {"a\nb": Model("even")}, {"twin": Model("even")}, Model("even"), "a"]
 AUDIT_HARM = st.one_of(
-    HARM, MODELS.map(lambda model: {"small": model}), st.sampled_from(FAMILIES), st.sampled_from(NO_TEXTS)
+    HARM, MODELS.map(lambda model: {"compressed": model}), st.sampled_from(FAMILIES), st.sampled_from(NO_TEXTS)
 )
 
 CALLS = {
@@ -331,7 +331,7 @@ CALLS = {
         COMMON | {"n_bins": st.sampled_from([1, 2, 10, 1000]), "binning": st.sampled_from(["quantile", "uniform"])},
     ),
     "representation_overlap": spoiled(embeddings(), COMMON),
-    "ood_divergence": spoiled(strangeness(), COMMON | {"keep": st.sampled_from([1e-9, 0.5, 0.95, 1 - 1e-12])}),
+    "ood_divergence": spoiled(ood_scores(), COMMON | {"keep": st.sampled_from([1e-9, 0.5, 0.95, 1 - 1e-12])}),
     "attribution_alignment": spoiled(explanations(), COMMON | {"k": st.sampled_from([1, 2, [1, 3], 10**6])}),
     "attack_divergence": spoiled(outcomes(), COMMON),
     "trust_equivalence": spoiled(

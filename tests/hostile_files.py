@@ -81,9 +81,9 @@ def commands(draw: Any, needed: list[str], optional: list[list[str]], flags: tup
     return words
 
 
-# The words FILE, OTHER, OUT, LARGE, SMALL and DATA become paths where the command is run.
+# The words FILE, OTHER, OUT, LARGE, COMPRESSED and DATA become paths where the command is run.
 AUDIT = commands(
-    ["--large", "LARGE", "--compressed", "SMALL", "--dataset", "FILE", "--out", "OUT",
+    ["--large", "LARGE", "--compressed", "COMPRESSED", "--dataset", "FILE", "--out", "OUT",
      "--dimensions", "calibration_gap"],
     [["--twin", "LARGE"], ["--limit", "5"], ["--seed", "3"], ["--text", "label"], ["--label", "text"], ["--resume"],
      ["--ood-dataset", "OTHER"], ["--margins", "calibration_gap=0.2"], ["--labels", "negative=0", "positive=1"],
@@ -92,7 +92,7 @@ AUDIT = commands(
      "--k", "--n-bins", "--dimensions", "--attack", "--confidence-level", "--out", "--ood-dataset", "--samples"),
 )  # fmt: skip
 FINETUNE = commands(
-    ["--model", "SMALL", "--dataset", "FILE", "--eval-dataset", "FILE", "--out", "OUT", "--epochs", "1"],
+    ["--model", "COMPRESSED", "--dataset", "FILE", "--eval-dataset", "FILE", "--out", "OUT", "--epochs", "1"],
     [["--names", "negative", "positive"], ["--limit", "4"], ["--batch-size", "4"], ["--layers", "1"], ["--half"],
      ["--vocabulary", "10"], ["--from-scratch", "--width", "16", "--heads", "2"], ["--large", "LARGE"],
      ["--teacher", "LARGE"], ["--text-pair", "text", "label"], ["--max-length", "8"], ["--mix", "0"]],
@@ -102,11 +102,13 @@ FINETUNE = commands(
 )  # fmt: skip
 COMPRESS = st.one_of(
     commands(
-        ["prune", "SMALL", "--out", "OUT"], [["--share", "0.3"], ["--share", "1"]], ("--share", "--keep", "--out")
+        ["prune", "COMPRESSED", "--out", "OUT"], [["--share", "0.3"], ["--share", "1"]], ("--share", "--keep", "--out")
     ),
-    commands(["drop-layers", "SMALL", "--out", "OUT", "--keep", "0"], [["--keep", "0", "1"]], ("--share", "--keep")),
     commands(
-        ["distil", "SMALL", "--out", "OUT", "--layers", "1", "--width", "16", "--heads", "2", "--dataset", "FILE"],
+        ["drop-layers", "COMPRESSED", "--out", "OUT", "--keep", "0"], [["--keep", "0", "1"]], ("--share", "--keep")
+    ),
+    commands(
+        ["distil", "COMPRESSED", "--out", "OUT", "--layers", "1", "--width", "16", "--heads", "2", "--dataset", "FILE"],
         [["--eval-dataset", "FILE", "--epochs", "1"]],
         ("--epochs", "--width", "--mix", "--large"),
     ),
@@ -115,7 +117,7 @@ REPRODUCE = st.one_of(
     commands(["--errors", "FILE", "b=OTHER", "--questions", "IDS"], [["--scale", "full"]], ("--errors", "--questions")),
     commands(["--paper", "trust", "--dry-run"], [["--limit", "20"], ["--scale", "full"]], ("--limit", "--paper")),
     commands(
-        ["--paper", "miniature", "--data", "DATA", "--out", "OUT", "--encoder", "SMALL"], [["--limit", "30"]],
+        ["--paper", "miniature", "--data", "DATA", "--out", "OUT", "--encoder", "COMPRESSED"], [["--limit", "30"]],
         ("--limit", "--data", "--encoder"),
     ),
 )  # fmt: skip
@@ -126,8 +128,8 @@ ID_LISTS = st.one_of(
     st.sampled_from(LINES).map(str.encode),
 )
 COMPARE = commands(
-    ["--large", "LARGE.npz", "--compressed", "SMALL.npz", "--out", "OUT"],
-    [["--large", "SMALL.npz"], ["--compressed", "FILE"], ["--large", "nowhere.npz"]],
+    ["--large", "LARGE.npz", "--compressed", "COMPRESSED.npz", "--out", "OUT"],
+    [["--large", "COMPRESSED.npz"], ["--compressed", "FILE"], ["--large", "nowhere.npz"]],
     ("--large", "--compressed", "--out"),
 )
 
@@ -171,7 +173,7 @@ TYPED = mostly(
     one_in=3,
 )  # fmt: skip
 LARGE = mostly(st.just("large"), st.sampled_from(["distilled", "twin", "quantized", "", "a/b", None, [], {}, 3]))
-SMALL = mostly(
+COMPRESSED = mostly(
     st.sampled_from(["distilled", "tiny", "quantized", "twin"]), st.sampled_from(["large", "../x", 3, [], "a" * 200]), 6
 )
 SLIDER = mostly(

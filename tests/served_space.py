@@ -1,36 +1,39 @@
 """The Space on loopback, for the tests: tiny models with random weights, and some of the bundled texts."""
 
-import csv
 import os
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import app
+import evaluate
 import tiny_models
 from gradio_client import Client
-from measures import METRICS
+
+from trusteq.audit.bundled import bundled_family
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = ROOT / "spaces" / "trust_equivalence"
 CLASSES = ("negative", "positive")
 
+
+@cache
+def metric(name: str) -> Any:
+    """A metric of the clone, beside which the page's figures are held."""
+    return evaluate.load(str(ROOT / "metrics" / name))
+
+
 def family(folder: Path, count: int = 60) -> dict:
     """A family as `Models` takes it, with the first reviews; the weights are random, which no test minds."""
     names = ("large", "twin", "distilled", "tiny")
     made = {name: str(tiny_models.checkpoint(folder / name, seed=i, labels=CLASSES)) for i, name in enumerate(names)}
-    reviews, other = (rows(METRICS / "trust_equivalence" / "family" / f"{name}.csv") for name in ("reviews", "other"))
+    bundled = bundled_family()
     return {
         "large": made["large"],
         "twin": made["twin"],
         "compressed": {"distilled": made["distilled"], "tiny": made["tiny"], "quantized": "derived:quantized"},
-        "texts": [row["text"] for row in reviews[:count]],
-        "references": [row["label"] for row in reviews[:count]],
-        "ood_texts": [row["text"] for row in other[:count]],
+        **{name: bundled[name][:count] for name in ("texts", "references", "ood_texts")},
     }
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 class Served:

@@ -9,7 +9,7 @@ import time
 import pandas as pd
 import pytest
 from audit_runs import run_audit
-from test_trust_equivalence import GOLD, NAMES, STRANGE, TEXTS
+from small_families import GOLD, NAMES, STRANGE, TEXTS
 from tiny_models import checkpoint
 
 SMALL = ["--explained", "4", "--attacked", "4", "--attack", "deepwordbug", "--samples", "20", "--neighbors", "3"]

@@ -1,11 +1,12 @@
-"""The widget of attack_divergence: paste what became of each example under attack, see if two models fall alike."""
+"""The widget of attack_divergence: paste what became of each example under attack, see if both models break alike."""
 
 import re
 from pathlib import Path
 from typing import Any
 
 import evaluate
-from widget import build
+
+from trusteq.faces.widget import build
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -35,7 +36,8 @@ cells = (
     "A cell holds what became of the example: `broken 14 1 no` (broken after 14 questions, with 1 word changed; that "
     "text does not fool the other model), `withstood 41`, or `skipped` (wrong before the attack)."
 )
-demo = build(metric, "Breaks the same way?", example, hidden=[*models, *loading], read_cell=read_outcome, cells=cells)
+title, hidden = metric.dimension.question, [*models, *loading]
+demo = build(metric, title, example, hidden=hidden, read_cell=read_outcome, cells=cells)
 
 if __name__ == "__main__":
     demo.launch(max_file_size="2mb")

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import evaluate
-from widget import build
+
+from trusteq.faces.widget import build
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -28,9 +29,8 @@ def read_words(cell: Any) -> list[tuple[str, float]]:
 models = ["method", "explain", "runs", "samples", "features", "target_width", "labels"]
 loading = ["device", "dtype", "trust_remote_code"]
 cells = "A cell holds words and their weights, such as `good:0.41 dull:-0.22`."
-demo = build(
-    metric, "Same reasons?", example, hidden=[*models, *loading], read_cell=read_words, cells=cells, start={"k": 2}
-)
+title, hidden = metric.dimension.question, [*models, *loading]
+demo = build(metric, title, example, hidden=hidden, read_cell=read_words, cells=cells, start={"k": 2})
 
 if __name__ == "__main__":
     demo.launch(max_file_size="2mb")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import evaluate
 import numpy as np
-from widget import build, to_csv
+
+from trusteq.faces.widget import build, to_csv
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -18,7 +19,7 @@ for name, p in (("predictions", compressed.round(4)), ("large_predictions", larg
     columns[name] = np.stack([1 - p, p], 1).round(4)
 example = to_csv(columns)
 
-demo = build(metric, "As honest about its confidence?", example, choices={"binning": ["quantile", "uniform"]})
+demo = build(metric, metric.dimension.question, example, choices={"binning": ["quantile", "uniform"]})
 
 if __name__ == "__main__":
     demo.launch(max_file_size="2mb")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import evaluate
 import numpy as np
-from widget import build, to_csv
+
+from trusteq.faces.widget import build, to_csv
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -16,7 +17,7 @@ compressed = np.where(rng.random(400) < 0.8 * difficulty, (references + 1) % 3, 
 example = to_csv({"references": references, "predictions": compressed, "large_predictions": large})
 choices = {"task": ["classification", "exact_match"]}
 
-demo = build(metric, "Same mistakes?", example, choices, hidden=["no_answer_threshold"])
+demo = build(metric, metric.dimension.question, example, choices, hidden=["no_answer_threshold"])
 
 if __name__ == "__main__":
     demo.launch(max_file_size="2mb")

@@ -4,43 +4,18 @@ Two models of equal accuracy can be wrong about different things. This metric co
 they overlap, what chance alone would give, and the most that their sizes allow.
 """
 
-import dataclasses
-import re
-import string
 from typing import Any
 
 import datasets
 import evaluate
-import numpy as np
-from scipy.special import bdtr
 
-from .array_metric import (
-    ArrayMetric,
-    Arrays,
-    Options,
-    Rows,
-    brief,
-    check_choice,
-    check_classes,
-    check_columns,
-    check_labels,
-    check_number,
-    details_of,
-    top_class,
-)
-from .intervals import paired_share_gap_interval, share_interval
+from trusteq.dimensions import prediction_error_jaccard
+from trusteq.faces.metric import ArrayMetric
+from trusteq.papers import MINIATURE
 
 _DESCRIPTION = """
 Compares the errors of a compressed model with those of its large counterpart on the same examples: the Jaccard overlap
 of the two error sets with its interval, chance level and attainable maximum, and the agreement measures around it.
-"""
-
-_CITATION = """
-@article{miniature2024,
-  title  = {Compressed models are NOT miniature versions of large models},
-  journal= {arXiv preprint arXiv:2407.13174},
-  year   = {2024}
-}
 """
 
 _KWARGS_DESCRIPTION = """
@@ -57,7 +32,7 @@ Args:
     seed: has no effect here (nothing is random); accepted so that all metrics can be called alike.
     details: add the key `details` with the 2 x 2 table that `plot` draws.
 Returns:
-    jaccard, jaccard_low, jaccard_high (0 to 1): of the examples that any got wrong, the share that both did.
+    jaccard, jaccard_low, jaccard_high (0 to 1): of the examples that either model got wrong, the share that both did.
     expected_jaccard (0 to 1): what two unrelated error sets of these sizes share.
     max_jaccard (0 to 1): the most that these sizes allow.
     chance_corrected_jaccard (up to 1; 0 is chance): (jaccard - expected) / (max - expected).
@@ -89,25 +64,10 @@ Examples:
     0.035
 """
 
-COMPRESSED, LARGE, BOTH = "#D55E00", "#0072B2", "#5B3A6B"
-
-
-@dataclasses.dataclass(frozen=True)
-class ErrorOptions(Options):
-    task: str = "classification"
-    from_logits: bool = False
-    no_answer_threshold: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("task", self.task, ("classification", "exact_match", "squad_v2"))
-        check_choice("from_logits", self.from_logits, (True, False))
-        check_number("no_answer_threshold", self.no_answer_threshold, above=-1e-9, below=1 + 1e-9)
-
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class PredictionErrorJaccard(ArrayMetric):
-    options = ErrorOptions
+    dimension = prediction_error_jaccard.DIMENSION
 
     def _info(self) -> evaluate.MetricInfo:
         label, text = datasets.Value("int64"), datasets.Value("string")
@@ -116,247 +76,12 @@ class PredictionErrorJaccard(ArrayMetric):
         forms = [(label, label, label), (text, text, text), (row, label, row)]
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
-            citation=_CITATION,
+            citation=MINIATURE,
             inputs_description=_KWARGS_DESCRIPTION,
             features=[datasets.Features(dict(zip(names, form, strict=True))) for form in forms],
             reference_urls=["https://arxiv.org/abs/2407.13174", "https://arxiv.org/abs/2502.04313"],
         )
 
-    def _compute(self, rows: Rows, options: ErrorOptions) -> dict[str, Any]:
-        if options.task == "squad_v2":
-            return finish(summarize(validate_squad(rows.whole(), options)), options)
-        return finish(rows.total(lambda start, arrays: summarize(validate(arrays, options, start))), options)
-
     def plot(self, result: dict[str, Any]) -> Any:
         """Whose errors they are, and the Jaccard between its chance level and its maximum; a matplotlib Figure."""
-        return plot(result)
-
-
-# validate: what came in becomes, per example, "right" for each model and "the same prediction", plus capa's terms.
-
-
-def validate(arrays: Arrays, options: ErrorOptions, start: int = 0) -> Arrays:
-    """Labels or rows to `right`, `large_right`, `agree`; with rows on both sides also the terms of capa."""
-    references = arrays["references"]
-    labels, columns = {}, {}
-    for name in ("predictions", "large_predictions"):
-        if arrays[name].ndim == 2 and options.task == "classification":
-            columns[name] = check_columns(name, arrays[name], options.from_logits, start)
-            references = check_classes("references", references, len(columns[name]), start)
-            labels[name] = top_class(columns[name])[0]
-        else:
-            labels[name] = check_labels(name, arrays[name], start)
-    references = check_labels("references", references, start)
-    for name, values in labels.items():
-        if (values.dtype.kind == "O") != (references.dtype.kind == "O"):
-            kinds = ["strings" if v.dtype.kind == "O" else "numbers" for v in (values, references)]
-            raise ValueError(f"{name} are {kinds[0]} but references are {kinds[1]}; give labels of one type")
-        if options.task == "exact_match" and values.dtype.kind != "O":
-            raise ValueError(f'{name} must be strings for task="exact_match", got {values.dtype}')
-    classes = [len(rows) for rows in columns.values()]
-    if len(set(classes)) == 2:
-        raise ValueError(f"predictions have {classes[0]} classes but large_predictions have {classes[1]}")
-    for name in columns:
-        for other, values in labels.items():
-            check_classes(other, values, len(columns[name]), start)
-    small, large = labels["predictions"], labels["large_predictions"]
-    out = {"right": small == references, "large_right": large == references, "agree": small == large}
-    if len(columns) == 2:
-        p, q = columns["predictions"], columns["large_predictions"]
-        row = np.arange(len(references))
-        out |= {"overlap": np.einsum("ij,ij->j", p, q), "gold": p[references, row], "large_gold": q[references, row]}
-        out["classes"] = np.array([len(p)])
-    return out
-
-
-def validate_squad(arrays: Arrays, options: ErrorOptions) -> Arrays:
-    """SQuAD 2.0 dicts, matched by id: an answer is right when it equals a gold answer after SQuAD's normalization."""
-    by_id = {name: squad_by_id(name, values) for name, values in arrays.items()}
-    gold = by_id["references"]
-    answers: dict[str, list[str]] = {}
-    right: dict[str, np.ndarray] = {}
-    for name in ("predictions", "large_predictions"):
-        if odd := sorted(gold.keys() ^ by_id[name].keys()):
-            raise ValueError(
-                f"{name} and references hold different ids ({len(odd)} do not match, e.g. {brief(odd[0])})"
-            )
-        answers[name] = [squad_answer(name, by_id[name][key], options.no_answer_threshold) for key in gold]
-        right[name] = np.array([a in squad_gold(gold[k]) for a, k in zip(answers[name], gold, strict=True)])
-    agree = np.array(answers["predictions"], dtype=object) == np.array(answers["large_predictions"], dtype=object)
-    return {"right": right["predictions"], "large_right": right["large_predictions"], "agree": agree}
-
-
-def squad_by_id(name: str, values: np.ndarray) -> dict[str, dict[str, Any]]:
-    key = "answers" if name == "references" else "prediction_text"
-    by_id = {}
-    for row, value in enumerate(values):
-        if not isinstance(value, dict) or not {"id", key} <= value.keys():
-            raise ValueError(f'{name} must be dicts with "id" and "{key}" for task="squad_v2" (row {row} is not)')
-        if not isinstance(value["id"], str):
-            raise ValueError(f"{name} needs string ids, got {brief(value['id'])} in row {row}")
-        by_id[value["id"]] = value
-    if len(by_id) < len(values):
-        raise ValueError(f"{name} holds the same id more than once")
-    return by_id
-
-
-def squad_answer(name: str, prediction: dict[str, Any], threshold: float) -> str:
-    text, absent = prediction["prediction_text"], prediction.get("no_answer_probability", 0.0)
-    where = f"for id {brief(prediction['id'])}"
-    if not isinstance(text, str):
-        raise ValueError(f"{name} needs a string as prediction_text, got {brief(text)} {where}")
-    if isinstance(absent, bool) or not isinstance(absent, int | float | np.floating) or not 0 <= absent <= 1:
-        raise ValueError(f"{name} needs a no_answer_probability between 0 and 1, got {brief(absent)} {where}")
-    return "" if absent > threshold else normalize_answer(text)
-
-
-def squad_gold(reference: dict[str, Any]) -> set[str]:
-    """The acceptable answers after normalization; none means that no answer is the right answer."""
-    answers = reference["answers"]
-    if isinstance(answers, list) and all(isinstance(answer, dict) for answer in answers):
-        answers = {"text": [answer.get("text") for answer in answers]}
-    texts = answers.get("text") if isinstance(answers, dict) else None
-    texts = texts.tolist() if isinstance(texts, np.ndarray) else texts
-    if not isinstance(texts, list | tuple) or any(not isinstance(text, str) for text in texts):
-        raise ValueError(f'references needs answers with a list of strings as "text" (id {brief(reference["id"])})')
-    return {normal for text in texts if (normal := normalize_answer(text))} or {""}
-
-
-def normalize_answer(text: str) -> str:
-    """SQuAD's rule: lower case, no punctuation, no articles, single spaces.
-
-    >>> normalize_answer("The  Denver Broncos!")
-    'denver broncos'
-    """
-    text = "".join(c for c in text.lower() if c not in PUNCTUATION)
-    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
-
-
-PUNCTUATION = frozenset(string.punctuation)
-
-
-# summarize: examples to counts and sums, which add up over batches and processes.
-
-
-def summarize(examples: Arrays) -> Arrays:
-    """How many, who was wrong, how often they agree, and capa's sums."""
-    wrong, large_wrong = ~examples["right"], ~examples["large_right"]
-    counts = [len(wrong), *map(np.count_nonzero, (wrong & large_wrong, wrong, large_wrong, examples["agree"]))]
-    summary = {"counts": np.array(counts)}
-    if "overlap" in examples:
-        summary["capa"] = np.array([examples[name].sum() for name in ("overlap", "gold", "large_gold")])
-        summary["classes"] = examples["classes"] * len(wrong)
-    return summary
-
-
-# finish: counts to figures.
-
-
-def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
-    n, shared, wrong, large_wrong, agree = (int(count) for count in summary["counts"])
-    only, large_only = wrong - shared, large_wrong - shared
-    either = shared + only + large_only
-    jaccard = shared / either if either else 1.0
-    chance = wrong * large_wrong / n
-    expected = chance / (wrong + large_wrong - chance) if either else 1.0
-    most = min(wrong, large_wrong) / max(wrong, large_wrong) if either else 1.0
-    result: dict[str, Any] = {"jaccard": jaccard}
-    if options.confidence_level is not None:
-        result["jaccard_low"], result["jaccard_high"] = share_interval(shared, either, options.confidence_level)
-    result |= {
-        "expected_jaccard": expected,
-        "max_jaccard": most,
-        "chance_corrected_jaccard": above_chance(jaccard, expected, most),
-        "error_consistency": error_consistency(n, shared, wrong, large_wrong),
-        "error_rate": wrong / n,
-        "large_error_rate": large_wrong / n,
-        "error_rate_gap": (wrong - large_wrong) / n,
-    }
-    if options.confidence_level is not None:
-        interval = paired_share_gap_interval(only, large_only, n, options.confidence_level)
-        result["error_rate_gap_low"], result["error_rate_gap_high"] = interval
-    result |= {
-        "shared_errors": shared,
-        "compressed_only_errors": only,
-        "large_only_errors": large_only,
-        "negative_flip_rate": only / n,
-        "label_agreement": agree / n,
-        "mcnemar_p": mcnemar(only, large_only),
-    }
-    if "capa" in summary:
-        overlap, gold, large_gold = (summary["capa"] / n).tolist()
-        result["capa"] = capa(overlap, gold, large_gold, classes=summary["classes"][0] / n)
-    if options.details:
-        result["details"] = {"examples": n, "both_right": n - either, "shared_errors": shared}
-    return result
-
-
-def above_chance(value: float, expected: float, most: float) -> float:
-    """Where a figure lies between chance (0) and its maximum (1); no room between them: 1 for equal sets, else 0.
-
-    >>> above_chance(0.5, 0.25, 0.75)
-    0.5
-    """
-    if most - expected < 1e-12:
-        return 1.0 if value == 1.0 else 0.0
-    return (value - expected) / (most - expected)
-
-
-def error_consistency(n: int, shared: int, wrong: int, large_wrong: int) -> float:
-    """Cohen's kappa of being right; both always right, or both always wrong, is full consistency."""
-    observed = (n - wrong - large_wrong + 2 * shared) / n
-    expected = (wrong * large_wrong + (n - wrong) * (n - large_wrong)) / n**2
-    return 1.0 if expected == 1 else (observed - expected) / (1 - expected)
-
-
-def capa(overlap: float, gold: float, large_gold: float, classes: float) -> float:
-    """Goel et al. 2025: agreement of the probability rows beyond what the two accuracies alone would give."""
-    expected = gold * large_gold + (1 - gold) * (1 - large_gold) / (classes - 1)
-    return 1.0 if expected > 1 - 1e-12 else (overlap - expected) / (1 - expected)
-
-
-def mcnemar(only: int, large_only: int) -> float:
-    """Exact two-sided binomial test that a discordant example is as likely to go either way."""
-    return min(1.0, 2 * float(bdtr(min(only, large_only), only + large_only, 0.5)))
-
-
-# plot: the same figures for the eye.
-
-
-def plot(result: dict[str, Any]) -> Any:
-    from matplotlib.figure import Figure
-
-    table = details_of(result, "prediction_error_jaccard")
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
-    top, bottom = figure.subplots(2, 1, height_ratios=(1.15, 1))
-    groups = [
-        ("only compressed wrong", result["compressed_only_errors"], COMPRESSED, "//"),
-        ("both wrong", result["shared_errors"], BOTH, ""),
-        ("only large wrong", result["large_only_errors"], LARGE, "\\\\"),
-    ]
-    left = 0
-    for label, count, color, hatch in groups:
-        top.barh(0, count, left=left, color=color, hatch=hatch, edgecolor="white", label=f"{label}: {count:,}")
-        left += count
-    top.set(yticks=[], xlim=(0, max(left, 1)), xlabel="examples that at least one model got wrong")
-    top.set_title(f"{left:,} of {table['examples']:,} examples go wrong in at least one model", loc="left", fontsize=11)
-    top.legend(loc="upper center", bbox_to_anchor=(0.5, -0.45), ncols=3, frameon=False)
-    jaccard = result["jaccard"]
-    bottom.hlines(0, 0, 1, color="#DDDDDD", linewidth=8, zorder=0)
-    bottom.hlines(0, result["expected_jaccard"], result["max_jaccard"], color="#AAAAAA", linewidth=8, zorder=1)
-    if "jaccard_low" in result:
-        bottom.hlines(0, result["jaccard_low"], result["jaccard_high"], color="black", linewidth=2, zorder=2)
-    bottom.plot(jaccard, 0, "o", color="black", markersize=9, zorder=3)
-    for x, text, offset in [
-        (jaccard, f"jaccard {jaccard:.3f}", 14),
-        (result["expected_jaccard"], f"chance {result['expected_jaccard']:.3f}", -24),
-        (result["max_jaccard"], f"most possible {result['max_jaccard']:.3f}", -40),
-    ]:
-        align = "left" if x < 0.15 else "right" if x > 0.85 else "center"
-        place: dict[str, Any] = {"xytext": (0, offset), "textcoords": "offset points"}
-        bottom.annotate(text, (x, 0), **place, ha=align, va="bottom" if offset > 0 else "top", fontsize=10)
-        bottom.annotate("", (x, 0), **place, arrowprops={"arrowstyle": "-", "shrinkA": 0, "shrinkB": 0}, zorder=1)
-    bottom.set(yticks=[], ylim=(-1.3, 0.7), xlim=(0, 1), xlabel="overlap of the two error sets (Jaccard)")
-    for axis in (top, bottom):
-        axis.spines[["top", "right", "left"]].set_visible(False)
-    return figure
+        return self.dimension.plot(result)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import evaluate
 import numpy as np
-from widget import build, to_csv
+
+from trusteq.faces.widget import build, to_csv
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -13,7 +14,7 @@ large = rng.normal(size=(200, 6)).round(3)
 compressed = (large[:, :4] + rng.normal(0, 0.5, (200, 4))).round(3)  # fewer dimensions, and noise
 example = to_csv({"predictions": compressed, "large_predictions": large})
 
-demo = build(metric, "Same neighbours?", example, max_rows=5_000)
+demo = build(metric, metric.dimension.question, example, max_rows=5_000)
 
 if __name__ == "__main__":
     demo.launch(max_file_size="2mb")

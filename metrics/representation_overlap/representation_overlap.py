@@ -4,29 +4,18 @@ Two models can give the same answers and still arrange the examples differently 
 points lie nearest to each point, compares the two sets, and sets beside them what chance alone would share.
 """
 
-import dataclasses
-import math
 from typing import Any
 
 import datasets
 import evaluate
-import numpy as np
-from scipy.special import gammaln, stdtrit
 
-from .array_metric import ArrayMetric, Arrays, Options, Rows, brief, check_finite, check_integer, details_of
-from .cka import cka
+from trusteq.dimensions import representation_overlap
+from trusteq.faces.metric import ArrayMetric
+from trusteq.papers import MINIATURE
 
 _DESCRIPTION = """
 Compares the latent space of a compressed model with that of its large counterpart on the same examples: the Jaccard
 overlap of each point's nearest neighbours in the two spaces with its interval and chance level, and linear CKA.
-"""
-
-_CITATION = """
-@article{miniature2024,
-  title  = {Compressed models are NOT miniature versions of large models},
-  journal= {arXiv preprint arXiv:2407.13174},
-  year   = {2024}
-}
 """
 
 _KWARGS_DESCRIPTION = """
@@ -67,264 +56,21 @@ Examples:
     ([3, 4, 5], [0.3333333333333333, 0.3333333333333333, 0.0])
 """
 
-BOTH = "#5B3A6B"
-
-
-@dataclasses.dataclass(frozen=True)
-class OverlapOptions(Options):
-    k: Any = (10,)
-    queries: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        given = self.k.tolist() if isinstance(self.k, np.ndarray) else self.k
-        sizes = list(given) if isinstance(given, list | tuple) else [given]
-        for size in sizes:
-            check_integer("k", size, at_least=1)
-        if not sizes or len(set(sizes)) < len(sizes):
-            raise ValueError(f"k must be a whole number or a list of different ones, got {brief(self.k)}")
-        object.__setattr__(self, "k", [int(size) for size in sizes])
-        if self.queries is not None:
-            check_integer("queries", self.queries, at_least=1)
-
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
 class RepresentationOverlap(ArrayMetric):
-    options = OverlapOptions
+    dimension = representation_overlap.DIMENSION
 
     def _info(self) -> evaluate.MetricInfo:
         row = datasets.Sequence(datasets.Value("float64"))
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
-            citation=_CITATION,
+            citation=MINIATURE,
             inputs_description=_KWARGS_DESCRIPTION,
             features=datasets.Features({"predictions": row, "large_predictions": row}),
             reference_urls=["https://arxiv.org/abs/2407.13174", "https://arxiv.org/abs/1905.00414"],
         )
 
-    def _compute(self, rows: Rows, options: OverlapOptions) -> dict[str, Any]:
-        return finish(summarize(validate(rows.whole(), options), options), options)
-
     def plot(self, result: dict[str, Any]) -> Any:
         """How the points' overlaps are spread for each K, beside the chance level; a matplotlib Figure."""
-        return plot(result)
-
-
-# validate: what came in becomes two tables of floats, and the points that will be asked for their neighbours.
-
-
-def validate(arrays: Arrays, options: OverlapOptions) -> Arrays:
-    for name in ("predictions", "large_predictions"):
-        rows = arrays[name]
-        if rows.ndim != 2 or rows.dtype.kind == "O":
-            what = f"{len(rows)} strings" if rows.dtype.kind == "O" else f"shape {rows.shape}"
-            raise ValueError(f"{name} needs an embedding, a row of numbers, per example, got {what}")
-        check_finite(name, rows)
-    n = len(rows)
-    if max(options.k) > n - 1:
-        raise ValueError(f"k must be at most the number of other points, {n - 1}, got {max(options.k)}")
-    queries = np.arange(n)
-    if options.queries is not None:
-        if options.queries > n:
-            raise ValueError(f"queries must be at most the number of points, {n}, got {options.queries}")
-        queries = np.sort(np.random.default_rng(options.seed).choice(n, options.queries, replace=False))
-    tables = {name: rows if rows.dtype.kind == "f" else rows.astype(np.float64) for name, rows in arrays.items()}
-    return tables | {"queries": queries}
-
-
-# summarize: the two sets of neighbours to one Jaccard per point and K, and the two tables to their cka.
-
-
-def summarize(tables: Arrays, options: OverlapOptions) -> Arrays:
-    small, large, queries = tables["predictions"], tables["large_predictions"], tables["queries"]
-    nearest, large_nearest = (neighbors(rows, queries, max(options.k)) for rows in (small, large))
-    alignment, without_one = cka(small, large, leave_one_out=options.confidence_level is not None)
-    return {
-        "points": np.array([len(small)]),
-        "queries": queries,
-        "jaccard": np.stack([jaccard(nearest[:, :k], large_nearest[:, :k]) for k in options.k]),
-        "cka": np.array([alignment]),
-        "cka_without_one": without_one,
-    }
-
-
-def jaccard(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Row by row the Jaccard of two sets of the same size.
-
-    >>> jaccard(np.array([[1, 2], [1, 2]]), np.array([[2, 3], [2, 1]])).round(3).tolist()
-    [0.333, 1.0]
-    """
-    both = np.sort(np.concatenate([a, b], axis=1), axis=1)
-    shared = (both[:, 1:] == both[:, :-1]).sum(axis=1)
-    return shared / (2 * a.shape[1] - shared)
-
-
-def neighbors(rows: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest other rows of each queried row by cosine, nearest first, of equals the one that comes first.
-
-    >>> neighbors(np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [2.0, 1.0]]), np.array([0, 3]), 2).tolist()
-    [[2, 3], [2, 0]]
-
-    The largest of each row of similarities are found in two steps. Columns are dealt out to `blocks` hands; the k + 1
-    hands with the highest maxima hold the k + 1 highest similarities, so that only those few are looked at.
-    """
-    n = len(rows)
-    points, point_of = directions(rows)
-    depth = math.isqrt(n // (4 * (k + 1))) or 1
-    blocks = -(-n // depth)
-    nearest = np.empty((len(queries), k), dtype=np.int32)
-    size = max(32, 2**21 // n)
-    similarity = np.full((size, depth * blocks), -np.inf, dtype=rows.dtype)
-    for start in range(0, len(queries), size):
-        asked = queries[start : start + size]
-        each = np.arange(len(asked))
-        table = similarity[: len(asked)]
-        if len(points) == n:
-            np.matmul(points[asked], points.T, out=table[:, :n])
-        else:
-            distinct = points[point_of[asked]] @ points.T
-            distinct[each, point_of[asked]] *= 2  # a point's own duplicates come before all others
-            np.take(distinct, point_of, axis=1, out=table[:, :n], mode="clip")
-        table[each, asked] = -np.inf
-        nearest[start : start + size] = highest(table, k, blocks)
-    return nearest
-
-
-def directions(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct rows, scaled to length 1 (zero stays zero), in the order of their first appearance; and for each
-    row which of them it is. Equal rows share one, since a product may round differently from place to place."""
-    scale = np.maximum(rows.max(axis=1), -rows.min(axis=1))  # first by the largest entry: squares cannot overflow
-    points = rows / np.where(scale > 0, scale, 1)[:, None]
-    points += 0.0  # -0.0 is 0.0
-    seen: dict[bytes, int] = {}
-    point_of = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in points])
-    if len(seen) < len(points):
-        points = points[np.unique(point_of, return_index=True)[1]]
-    squares = np.einsum("ij,ij->i", points, points)
-    points /= np.sqrt(np.where(squares > 0, squares, 1))[:, None]
-    return points, point_of
-
-
-def highest(table: np.ndarray, k: int, blocks: int) -> np.ndarray:
-    """The columns of the k highest entries of each row, highest first, of equals the leftmost."""
-    maxima = table.reshape(len(table), -1, blocks).max(axis=1)
-    best = np.argpartition(maxima, blocks - k - 1, axis=1)[:, None, blocks - k - 1 :]
-    columns = (best + np.arange(0, table.shape[1], blocks)[:, None]).reshape(len(table), -1)
-    values = np.take_along_axis(table, columns, axis=1)
-    best = np.argpartition(values, values.shape[1] - k - 1, axis=1)[:, values.shape[1] - k - 1 :]
-    columns, values = np.take_along_axis(columns, best, axis=1), np.take_along_axis(values, best, axis=1)
-    order = np.lexsort((columns, -values), axis=1)
-    columns, values = np.take_along_axis(columns, order, axis=1), np.take_along_axis(values, order, axis=1)
-    tied = np.flatnonzero(values[:, k - 1] == values[:, k])  # which of the equals are in was chance: look at the row
-    if len(tied):
-        columns[tied, :k] = highest_of_tied(table[tied], values[tied, k - 1], k)
-    return columns[:, :k]
-
-
-def highest_of_tied(table: np.ndarray, least: np.ndarray, k: int) -> np.ndarray:
-    """As `highest`, where the k-th highest entry of each row is known to be `least` and others may equal it."""
-    above, equal = table > least[:, None], table == least[:, None]
-    wanted = k - above.sum(axis=1, dtype=np.int32)
-    equal &= equal.cumsum(axis=1, dtype=np.int32) <= wanted[:, None]
-    columns = np.nonzero(above | equal)[1].reshape(len(table), k)
-    order = np.argsort(-np.take_along_axis(table, columns, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(columns, order, axis=1)
-
-
-# finish: the points' Jaccards to means with their chance level, and everything to figures.
-
-
-def finish(summary: Arrays, options: OverlapOptions) -> dict[str, Any]:
-    n, level = int(summary["points"][0]), options.confidence_level
-    result: dict[str, Any] = {}
-    for k, values in zip(options.k, summary["jaccard"], strict=True):
-        key, mean, expected = f"neighbor_jaccard_at_{k}", float(values.mean()), expected_jaccard(n - 1, k)
-        result[key] = mean
-        if level is not None:
-            result[f"{key}_low"], result[f"{key}_high"] = mean_interval(values, level)
-        result[f"expected_{key}"] = expected
-        result[f"chance_corrected_{key}"] = (mean - expected) / (1 - expected) if k < n - 1 else 1.0
-    result["cka"] = float(summary["cka"][0])
-    if level is not None:
-        result["cka_low"], result["cka_high"] = jackknife_interval(result["cka"], summary["cka_without_one"], level)
-    if options.details:
-        per_point = {f"neighbor_jaccard_at_{k}": v.tolist() for k, v in zip(options.k, summary["jaccard"], strict=True)}
-        result["details"] = {"points": n, "k": options.k, "queries": summary["queries"].tolist(), **per_point}
-    return result
-
-
-def expected_jaccard(others: int, k: int) -> float:
-    """Mean Jaccard of two random sets of k of the other points; how many they share is hypergeometric.
-
-    >>> expected_jaccard(4, 2) == (1 * 0 + 4 * 1 / 3 + 1 * 1) / 6
-    True
-    """
-    shared = np.arange(max(0, 2 * k - others), k + 1)
-    counts = (shared, k - shared, k - shared, others - 2 * k + shared)  # in both, in one, in the other, in neither
-    chance = -sum(gammaln(count + 1.0) for count in counts)
-    chance = np.exp(chance - chance.max())
-    return float(chance @ (shared / (2 * k - shared)) / chance.sum())
-
-
-def mean_interval(values: np.ndarray, level: float) -> tuple[float, float]:
-    """Interval of a mean of values from 0 to 1, from its standard error with a value of 0 and one of 1 added, so that
-    few or equal values claim no certainty: one value says nothing.
-
-    >>> mean_interval(np.array([0.25]), 0.95)
-    (0.0, 1.0)
-    """
-    padded = np.append(values, [0.0, 1.0])
-    reach = stdtrit(len(padded) - 1, (1 + level) / 2) * padded.std(ddof=1) / np.sqrt(len(padded))
-    low, high = padded.mean() - reach, padded.mean() + reach
-    return float(max(0.0, min(low, values.mean()))), float(min(1.0, max(high, values.mean())))
-
-
-def jackknife_interval(value: float, without_one: np.ndarray, level: float) -> tuple[float, float]:
-    """Interval of a figure from -1 to 1, from its values without each row; without any, the whole range."""
-    n = len(without_one)
-    if n == 0:
-        return -1.0, 1.0
-    error = np.sqrt((n - 1) / n * ((without_one - without_one.mean()) ** 2).sum())
-    reach = stdtrit(n - 1, (1 + level) / 2) * error
-    return float(max(-1.0, value - reach)), float(min(1.0, value + reach))
-
-
-# plot: the same figures for the eye.
-
-
-def plot(result: dict[str, Any]) -> Any:
-    from matplotlib.figure import Figure
-
-    table = details_of(result, "representation_overlap")
-    sizes, asked = table["k"], len(table["queries"])
-    figure = Figure(figsize=(8, 1.4 + 1.5 * len(sizes)), layout="constrained")
-    panels = figure.subplots(len(sizes), 1, sharex=True, squeeze=False)[:, 0]
-    for axis, k in zip(panels, sizes, strict=True):
-        key = f"neighbor_jaccard_at_{k}"
-        values = np.array(table[key])
-        step = -(-k // 50)  # neighbours to a bar
-        share = 100 * np.bincount(np.rint(2 * k * values / (1 + values)).astype(int) // step) / asked
-        shared = np.minimum(np.arange(len(share)) * step + (step - 1) / 2, k)
-        width = np.minimum(0.8 * step * 2 * k / (2 * k - shared) ** 2, 0.04)
-        axis.bar(shared / (2 * k - shared), share, width=width, color=BOTH, label="points with this Jaccard")
-        height = 1.25 * share.max()
-        axis.axvline(result[f"expected_{key}"], color="#888888", linestyle="--", label="two random sets (chance)")
-        lines = [f"mean {result[key]:.3f}", f"chance {result[f'expected_{key}']:.3f}"]
-        label = "mean"
-        if f"{key}_low" in result:
-            low, high = result[f"{key}_low"], result[f"{key}_high"]
-            axis.hlines(height, low, high, color="black", linewidth=2.5)
-            lines.insert(1, f"({low:.3f} to {high:.3f})")
-            label = "mean and its interval"
-        axis.plot(result[key], height, "D", color="black", markersize=5, label=label)
-        axis.locator_params(axis="y", nbins=5)
-        axis.set_yticks([tick for tick in axis.get_yticks() if tick <= 100])
-        axis.set(ylim=(0, 1.2 * height), xlim=(-0.03, 1.03), ylabel="% of points")
-        axis.text(1.02, 0.5, "\n".join(lines), transform=axis.transAxes, va="center")
-        axis.set_title(f"{k} nearest neighbours" if k > 1 else "the nearest neighbour", loc="left", fontsize=10)
-        axis.spines[["top", "right"]].set_visible(False)
-    panels[-1].set_xlabel("overlap of a point's neighbours in the two models (Jaccard)")
-    title = f"Same neighbours? {asked:,} of {table['points']:,} points asked; cka {result['cka']:.3f}"
-    figure.suptitle(title, fontsize=11)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    return figure
+        return self.dimension.plot(result)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import evaluate
 import numpy as np
-from widget import build, to_csv
+
+from trusteq.faces.widget import build, to_csv
 
 metric = evaluate.load(str(Path(__file__).parent))
 

@@ -23,11 +23,11 @@ from own_table import table_tab
 from starlette.middleware import Middleware
 from verdict import verdict_tab
 
-TITLE = "Can the small model stand in for the large one?"
+TITLE = "Can the compressed model stand in for the large one?"
 LEAD = (
-    "You have a large model that you trust, and a smaller one made from it or instead of it that is nearly as "
-    "accurate. "
-    "Before you swap them: does it make the same mistakes, for the same reasons, as honestly, and break no sooner?"
+    "You have a large model that you trust, and a compressed one, made from it or instead of it, that is nearly as "
+    "accurate. Before you swap them: does it make the same mistakes, for the same reasons, is it as honest about its "
+    "confidence, and does it break no sooner?"
 )
 SMALL_AT_ONCE = 4  # small requests; one audit may run beside them
 OLDEST = 3600  # seconds after which an upload or a report is removed
@@ -52,7 +52,7 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
                 value="distilled",
                 label="The compressed model",
                 min_width=280,
-                info="That may take its place; named likewise",
+                info="Could it take the large one's place? Bundled, or a name on the Hub",
                 allow_custom_value=True,
             )
         with gr.Tabs():

@@ -7,13 +7,15 @@ from typing import Any
 import gradio as gr
 from limits import Kept, check_sentence, one_of, time_limit
 from look import answered, model_card, prediction, say, show
-from measures import metric, words
 from models import Models, Pair
 
+from trusteq.dimensions import attack_divergence
+from trusteq.report.examples import changes
+
 ATTACKS = {
-    "textbugger": "letters swapped, lost or replaced by look-alikes, or a word of like meaning",
+    "textbugger": "letters swapped, dropped or replaced by look-alikes, or words replaced by similar ones",
     "deepwordbug": "misspellings of the words that matter most",
-    "typos": "slips of the keyboard at random, by nobody in particular",
+    "typos": "random slips of the keyboard, for contrast",
 }
 QUESTIONS = 300  # that an attack may put to a model
 EXAMPLES = (
@@ -26,8 +28,8 @@ EXAMPLES = (
 def break_tab(models: Models, large: Any, compressed: Any) -> None:
     gr.HTML(
         show(
-            "<p class='lead'>An attacker changes a sentence a little, so that a reader would hardly mind, until the "
-            "model gives another answer. A robust model takes many tries, or withstands.</p>"
+            "<p class='lead'>An attacker changes a sentence so little that a reader would hardly notice, until the "
+            "model gives another answer. A robust model takes many tries, or withstands them all.</p>"
         )
     )
     text = gr.Textbox(label="A sentence about a film", lines=2, max_lines=5, max_length=600)
@@ -68,20 +70,15 @@ def attacked(pair: Pair, text: str, attack: str, label: str | None) -> tuple[str
     with time_limit():
         _, large = pair.ask([text])
         right = label if label in pair.classes else pair.classes[int(large[0].argmax())]
-        result = metric("attack_divergence").compute(
-            texts=[text],
-            references=[pair.classes.index(right)],
-            **pair.models(),
-            attack=attack,
-            max_queries=QUESTIONS,
-            details=True,
-        )
+        options = attack_divergence.AttackOptions(attack=attack, max_queries=QUESTIONS, details=True)
+        references = [pair.classes.index(right)]
+        result = attack_divergence.compare_models([text], references, *pair.models(), options)
     (example,) = result.pop("details")["per_example"]
     outcomes = {"compressed": example["outcome"], "large": example["large_outcome"]}
     names = dict(zip(outcomes, pair.names, strict=True))
     cards = "".join(model_card(kind, names[kind], card(pair, one)) for kind, one in outcomes.items())
-    source = "the label of this review" if label == right else f"what {pair.large_name} says of the sentence"
-    page = f"<p>Taken for right: <b>{escape(right)}</b>, {escape(source)}.</p>"
+    source = "the label of this review" if label == right else f"what {pair.large_name} says about the sentence"
+    page = f"<p>Counted as right: <b>{escape(right)}</b>, {escape(source)}.</p>"
     page += f'<div class="two">{cards}</div><h3>Does what fools one fool the other?</h3>{transfer(outcomes, names)}'
     return show(page), {"right": right, "outcomes": outcomes, "figures": result}
 
@@ -95,7 +92,7 @@ def card(pair: Pair, outcome: dict[str, Any]) -> str:
         found = f"{asked} did not change its answer." if outcome["changeable"] else "Nothing here may be changed."
         return heading("Withstood", found) + prediction(pair.classes, outcome["scores"])
     changed = f"{outcome['changed_words']} changed word{'s' * (outcome['changed_words'] != 1)}"
-    parts = words.changes(outcome["text"], outcome["adversarial"])
+    parts = changes(outcome["text"], outcome["adversarial"])
     text = "".join(f"<{mark}>{escape(part)}</{mark}>" if mark else escape(part) for part, mark in parts)
     before, after = (prediction(pair.classes, outcome[key]) for key in ("scores", "adversarial_scores"))
     page = heading("Fooled", f"It took {asked} and {changed}.") + f'<p class="text">{text}</p>'

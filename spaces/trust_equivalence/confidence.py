@@ -5,24 +5,25 @@ from typing import Any
 import gradio as gr
 from limits import Kept, in_a_sentence, one_of, time_limit, whole
 from look import figure_picture, say, show
-from measures import metric, widget
 from models import Models, Pair
+
+from trusteq.dimensions import calibration_gap
+from trusteq.faces import widget
 
 BINNINGS = {"quantile": "as many texts in each", "uniform": "of equal width"}
 GLOSSARY = """<p class="soft"><b>ece</b>: how far sureness and being right are apart, on average over the bins;
 <b>mce</b>: in the worst bin; <b>classwise_ece</b>: for every class by itself; <b>smooth_ece</b>: without bins.
-<b>brier</b> and <b>nll</b>: how wrong the probabilities are in all. <b>overconfidence</b>: by how much it is surer
-than right. <b>label_loyalty</b> and <b>probability_loyalty</b>: how far the compressed model says what the large one
-says.</p>"""
+<b>brier</b> and <b>nll</b>: how wrong the probabilities are overall. <b>overconfidence</b>: by how much its confidence
+exceeds its accuracy. <b>label_loyalty</b> and <b>probability_loyalty</b>: how closely the two models
+agree.</p>"""
 
 
 def confidence_tab(models: Models, large: Any, compressed: Any, tab: Any) -> None:
     gr.HTML(
         show(
             "<p class='lead'>A model that says “80 % sure” should be right eight times out of ten. The texts "
-            "are put into "
-            "bins by how sure the model is; where the mark leaves the line, it is less or more sure than it should "
-            "be.</p>"
+            "are put into bins by how sure the model is. If a mark lies off the line, the model is less or more sure "
+            "than it should be.</p>"
         )
     )
     with gr.Row():
@@ -78,13 +79,18 @@ class Confidence:
 
     def compare(self, pair: Pair, bins: int, binning: str) -> tuple[str, Any]:
         sample = self.models.sample
-        small, large = self.answers.get(pair.names, lambda: ask(pair, sample["texts"]))
+        compressed, large = self.answers.get(pair.names, lambda: ask(pair, sample["texts"]))
         numbers = references(sample["references"], pair.classes)
-        calibration = metric("calibration_gap")
-        result = calibration.compute(
-            predictions=small, references=numbers, large_predictions=large, n_bins=bins, binning=binning, details=True
+        calibration = calibration_gap.DIMENSION
+        result = calibration.of(
+            predictions=compressed,
+            references=numbers,
+            large_predictions=large,
+            n_bins=bins,
+            binning=binning,
+            details=True,
         )
-        page = f"<p>{pair.small_name} beside {pair.large_name} on the {len(numbers)} bundled film reviews.</p>"
+        page = f"<p>{pair.compressed_name} beside {pair.large_name} on the {len(numbers)} bundled film reviews.</p>"
         plot = figure_picture(
             calibration.plot(result), "Reliability diagrams of both models; the table has the figures."
         )

@@ -13,19 +13,10 @@ from typing import Any
 from limits import MEGABYTES, check_hub_id
 
 WEIGHTS = "model.safetensors"
-READ = (  # what describes a model and how it reads, all of it data
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-)
-KINDS = (
+# What describes a model and how it reads, all of it data.
+READ = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+READ += ["vocab.txt", "vocab.json", "merges.txt", "spiece.model", "sentencepiece.bpe.model"]
+KINDS = [
     "albert",
     "bert",
     "camembert",
@@ -37,10 +28,8 @@ KINDS = (
     "modernbert",
     "mpnet",
     "nystromformer",
-    "roberta",
-    "squeezebert",
-    "xlm-roberta",
-)
+]
+KINDS += ["roberta", "squeezebert", "xlm-roberta"]
 LARGEST = {"layers": 48, "vocab": 300_000, "other": 20_000}  # numbers of a configuration, by what their name says
 
 

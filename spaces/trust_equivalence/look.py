@@ -3,6 +3,7 @@
 import base64
 import functools
 import io
+import json
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from html import escape
@@ -11,76 +12,17 @@ from typing import Any
 
 import gradio as gr
 from limits import in_a_sentence
-from measures import widget
+
+from trusteq.faces import widget
 
 DRAWING = threading.Lock()
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Arial", "sans-serif")  # nothing is fetched
 MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
 
+PURPLES = "#f6f1f9 #ebe1f1 #d9c8e4 #c6a3dc #a681bd #7d5592 #5b3a6b #4d3059 #3f2749 #2f1d37 #20132a"
 THEME = gr.themes.Base(
-    primary_hue=gr.themes.Color(
-        "#f6f1f9",
-        "#ebe1f1",
-        "#d9c8e4",
-        "#c6a3dc",
-        "#a681bd",
-        "#7d5592",
-        "#5b3a6b",
-        "#4d3059",
-        "#3f2749",
-        "#2f1d37",
-        "#20132a",
-    ),
-    neutral_hue="stone",
-    radius_size="md",
-    font=SANS,
-    font_mono=MONO,
-).set(
-    body_background_fill="#fbfaf7",
-    body_background_fill_dark="#131315",
-    body_text_color="#1d1b19",
-    body_text_color_dark="#ebe8e3",
-    body_text_color_subdued="#5d5852",
-    body_text_color_subdued_dark="#a9a39a",
-    block_background_fill="#ffffff",
-    block_background_fill_dark="#1a1b1e",
-    block_border_color="#e3dfd7",
-    block_border_color_dark="#303136",
-    border_color_primary="#d9d4ca",
-    border_color_primary_dark="#3a3b41",
-    input_background_fill="#ffffff",
-    input_background_fill_dark="#131315",
-    input_border_width="1px",
-    input_border_color="#8f8a82",
-    input_border_color_dark="#6b6c74",
-    background_fill_primary="#ffffff",
-    background_fill_primary_dark="#1a1b1e",
-    background_fill_secondary="#f2efe9",
-    background_fill_secondary_dark="#222327",
-    block_info_text_color="#5d5852",
-    block_info_text_color_dark="#a9a39a",
-    block_label_text_color="#1d1b19",
-    block_label_text_color_dark="#ebe8e3",
-    block_title_text_color="#1d1b19",
-    block_title_text_color_dark="#ebe8e3",
-    button_primary_background_fill="#5b3a6b",
-    button_primary_background_fill_hover="#4d3059",
-    button_primary_background_fill_dark="#c6a3dc",
-    button_primary_background_fill_hover_dark="#d9c8e4",
-    button_primary_text_color="#ffffff",
-    button_primary_text_color_dark="#1d1320",
-    button_secondary_background_fill="#f2efe9",
-    button_secondary_background_fill_hover="#e9e4da",
-    button_secondary_background_fill_dark="#26272c",
-    button_secondary_background_fill_hover_dark="#303136",
-    button_secondary_text_color="#1d1b19",
-    button_secondary_text_color_dark="#ebe8e3",
-    slider_color="#5b3a6b",
-    slider_color_dark="#c6a3dc",
-    link_text_color="#5b3a6b",
-    link_text_color_dark="#c6a3dc",
-)
-
+    primary_hue=gr.themes.Color(*PURPLES.split()), neutral_hue="stone", radius_size="md", font=SANS, font_mono=MONO
+).set(**json.loads(Path(__file__).with_name("theme.json").read_text(encoding="utf-8")))
 CSS = Path(__file__).with_name("look.css")
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import hub
 from limits import Kept, watch_clock
-from measures import audit
+
+from trusteq.audit.bundled import bundled_family
+from trusteq.audit.family import open_models
 
 DTYPE = "float32"  # whatever the weights are kept in: processors without a GPU are slow at anything shorter
 HUB_MODELS = 3  # that are kept in memory
@@ -20,9 +22,9 @@ Opened = tuple[Any, Any]  # a transformers model and its tokenizer, which every 
 class Pair:
     """The compressed model and the large one."""
 
-    small_name: str
+    compressed_name: str
     large_name: str
-    small: Opened
+    compressed: Opened
     large: Opened
     twin: Opened | None
     asked: tuple[Any, Any]  # the two as predictors, with their classes in one order
@@ -31,22 +33,22 @@ class Pair:
 
     @property
     def names(self) -> tuple[str, str]:
-        return self.small_name, self.large_name
+        return self.compressed_name, self.large_name
 
-    def models(self) -> dict[str, Opened]:
-        """As the metrics take them. Every request has tokenizers of its own: they are not made for several threads."""
-        return {"model": own(self.small), "large_model": own(self.large)}
+    def models(self) -> tuple[Opened, Opened]:
+        """As dimensions take them. Every request has tokenizers of its own: they are not made for several threads."""
+        return own(self.compressed), own(self.large)
 
     def family(self) -> dict[str, Any]:
         """As the audit takes them."""
-        twin = {"twin": own(self.twin)} if self.twin else {}
-        return {"large": own(self.large), "compressed": {self.small_name: own(self.small)}} | twin
+        compressed = {self.compressed_name: own(self.compressed)}
+        return {"large": own(self.large), "compressed": compressed, "twin": self.twin and own(self.twin)}
 
     def ask(self, texts: list[str]) -> tuple[Any, Any]:
         """What the compressed model and the large one say of the texts: rows of probabilities, in one order."""
         with self.turn:
-            small, large = self.asked
-            return small(texts), large(texts)
+            compressed, large = self.asked
+            return compressed(texts), large(texts)
 
 
 def own(opened: Opened) -> Opened:
@@ -57,8 +59,8 @@ class Models:
     """The models that a visitor can choose, by name."""
 
     def __init__(self, family: dict[str, Any] | None = None):
-        self.sample = family or audit.bundled()
-        opened = audit.open(self.sample["large"], self.sample["compressed"], self.sample.get("twin"), dtype=DTYPE)
+        self.sample = family or bundled_family()
+        opened = open_models(self.sample["large"], self.sample["compressed"], self.sample.get("twin"), dtype=DTYPE)
         self.bundled: dict[str, Opened] = {name: self.take(predictor) for name, predictor in opened.items()}
         self.fetched = Kept(HUB_MODELS)
         self.pairs = Kept(PAIRS)
@@ -77,16 +79,16 @@ class Models:
         return self.pairs.get((large, compressed), lambda: self.open_pair(large, compressed))
 
     def open_pair(self, large: str, compressed: str) -> Pair:
-        big, small = self.open(large), self.open(compressed)
-        small_name = {"large": "the large one", "twin": "the twin"}.get(compressed, compressed)
-        opened = audit.open(own(big), {small_name: own(small)})
-        asked = opened[small_name], opened["large"]
+        large_model, model = self.open(large), self.open(compressed)
+        name = {"large": "the large one", "twin": "the twin"}.get(compressed, compressed)
+        opened = open_models(own(large_model), {name: own(model)})
+        asked = opened[name], opened["large"]
         rows = [predictor(["a sentence"]) for predictor in asked]
         if rows[0].shape != rows[1].shape:
             raise ValueError(f"{large} has {rows[1].shape[1]} classes but {compressed} has {rows[0].shape[1]}")
         classes = asked[1].names or [f"class {number}" for number in range(rows[1].shape[1])]
         twin = self.bundled.get("twin") if large == "large" and compressed != "twin" else None
-        return Pair(small_name, large, small, big, twin, asked, classes)
+        return Pair(name, large, model, large_model, twin, asked, classes)
 
     def open(self, name: str) -> Opened:
         return self.bundled[name] if name in self.bundled else self.fetched.get(name, lambda: self.fetch(name))
@@ -95,7 +97,7 @@ class Models:
         if not self.fetching.acquire(timeout=1):  # whoever waited longer would keep others waiting
             raise ValueError("another model is being fetched from the Hub just now: try again in a minute")
         try:
-            return hub.fetch(name, lambda folder: self.take(audit.open(folder, dtype=DTYPE)["large"]))
+            return hub.fetch(name, lambda folder: self.take(open_models(folder, dtype=DTYPE)["large"]))
         finally:
             self.fetching.release()
 

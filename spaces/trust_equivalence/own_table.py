@@ -10,34 +10,37 @@ import numpy as np
 from confidence import references
 from limits import Kept, in_a_sentence, only_uploads, time_limit
 from look import answered, figure_picture, say, show
-from measures import metric, widget, words
 from models import Models
 from verdict import read_file
 
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.faces import widget
+
 ROWS_OF_TABLE = 5000
-EXAMPLE = 150  # texts of the example, and as many strange ones
-STRANGE, EMBEDDINGS = "strange", ("embeddings", "large_embeddings")
+EXAMPLE = 150  # texts of the example, and as many that are out-of-distribution
+OOD, EMBEDDINGS = "ood", ("embeddings", "large_embeddings")
 
 
 class Call(NamedTuple):
-    """One metric with the columns that its arguments come from; `ordinary`: without the strange rows."""
+    """One metric with the columns that its arguments come from; `inside`: of the rows in distribution alone."""
 
     metric: str
     columns: dict[str, str]
-    ordinary: bool
+    inside: bool
 
 
 def table_tab(models: Models, large: Any, compressed: Any) -> None:
     gr.HTML(
         show(
-            """<p class="lead">Your models need not be here: paste what they said, one line per example.</p>
+            """<p class="lead">Your models can stay where they are: paste what they said, one line per example.</p>
 <ul>
 <li><code>references</code>: the right class, 0, 1, …</li>
 <li><code>predictions_0</code>, <code>predictions_1</code>, …: what the compressed model says, a column per class</li>
 <li><code>large_predictions_0</code>, …: what the large model says</li>
 </ul>
-<p>Two more questions can be answered from further columns: <code>strange</code> (1 for an input of another kind than
-the models were made for, else 0), and <code>embeddings_0</code>, …, <code>large_embeddings_0</code>, …</p>"""
+<p>Two more questions can be answered from further columns: <code>ood</code> (1 for an out-of-distribution
+input, of another kind than the models were made for, else 0), and <code>embeddings_0</code>, …,
+<code>large_embeddings_0</code>, …</p>"""
         )
     )
     table = gr.Textbox(
@@ -50,7 +53,7 @@ the models were made for, else 0), and <code>embeddings_0</code>, …, <code>lar
     page = gr.HTML(label="Comparison", elem_id="table")
     gr.HTML(show("<h3>The same figures in Python</h3>"))
     code = gr.Code(
-        label="Python", language="python", value="# stands here once a table was compared", lines=3, wrap_lines=True
+        label="Python", language="python", value="# appears once a table was compared", lines=3, wrap_lines=True
     )
     with gr.Accordion("The figures as JSON", open=False):
         figures = gr.JSON(label="figures", show_label=False)
@@ -85,19 +88,17 @@ def compared(text: str) -> tuple[str, dict[str, Any], str]:
     calls = calls_for(header)
     names = list(dict.fromkeys(name for call in calls for name in call.columns.values()))
     columns, rows, unused = widget.read_table(text, names, ROWS_OF_TABLE)
-    inside = ordinary_rows(columns.get(STRANGE), rows)
+    inside = rows_inside(columns.get(OOD), rows)
     figures, parts, lines = {}, [], []
     for call in calls:
         if call.metric == "calibration_gap" and not all(
             is_rows(columns[name]) for name in ("predictions", "large_predictions")
         ):
             continue
-        given = {
-            name: pick(columns[column], inside if call.ordinary else None) for name, column in call.columns.items()
-        }
-        result = metric(call.metric).compute(**given, details=True)
-        question = words.dimensions[call.metric].question
-        plot = figure_picture(metric(call.metric).plot(result), f"Plot: {question} The tables hold its figures.")
+        given = {name: pick(columns[column], inside if call.inside else None) for name, column in call.columns.items()}
+        result = DIMENSIONS[call.metric].of(**given, details=True)
+        question = DIMENSIONS[call.metric].question
+        plot = figure_picture(DIMENSIONS[call.metric].plot(result), f"Plot: {question} The tables hold its figures.")
         del result["details"]
         figures[call.metric] = result
         parts.append(f"<h2>{escape(question)}</h2>{plot}{widget.figures_table(result)}")
@@ -124,10 +125,10 @@ def calls_for(header: set[str]) -> list[Call]:
     said = {"predictions": "predictions", "references": "references", "large_predictions": "large_predictions"}
     calls = []
     if not set(EMBEDDINGS) <= header or header & set(said.values()):
-        ordinary = STRANGE in header
-        calls += [Call("prediction_error_jaccard", said, ordinary), Call("calibration_gap", said, ordinary)]
-        if ordinary:
-            calls.append(Call("ood_divergence", said | {"references": STRANGE}, False))
+        inside = OOD in header
+        calls += [Call("prediction_error_jaccard", said, inside), Call("calibration_gap", said, inside)]
+        if inside:
+            calls.append(Call("ood_divergence", said | {"references": OOD}, False))
     if set(EMBEDDINGS) <= header:
         calls.append(
             Call(
@@ -139,14 +140,14 @@ def calls_for(header: set[str]) -> list[Call]:
     return calls
 
 
-def ordinary_rows(strange: Any, rows: int) -> np.ndarray:
-    if strange is None:
+def rows_inside(ood: Any, rows: int) -> np.ndarray:
+    if ood is None:
         return np.ones(rows, dtype=bool)
-    if any(value not in (0, 1) for value in strange):
-        raise ValueError("the column strange holds 1 for a strange input and 0 for an ordinary one, nothing else")
-    inside = np.array(strange) == 0
+    if any(value not in (0, 1) for value in ood):
+        raise ValueError("the column ood holds 1 for an out-of-distribution input and 0 for any other, nothing else")
+    inside = np.array(ood) == 0
     if not inside.any() or inside.all():
-        raise ValueError("the column strange needs both kinds of inputs: ordinary ones (0) and strange ones (1)")
+        raise ValueError("the column ood needs both kinds of inputs: in-distribution (0) and out-of-distribution (1)")
     return inside
 
 
@@ -177,13 +178,13 @@ def code_of(lines: list[str], columns: dict[str, Any], text: str) -> str:
         "",
         f'table = pd.read_csv("table.csv"{how}, keep_default_na=False)',
     ]
-    head += ['ordinary = table[table["strange"] == 0]'] if STRANGE in columns else []
+    head += ['inside = table[table["ood"] == 0]'] if OOD in columns else []
     return "\n".join([*head, *([ROWS] if any(map(is_rows, columns.values())) else [""]), *lines])
 
 
 def line_of(call: Call, columns: dict[str, Any]) -> str:
     """One metric's call."""
-    source = "ordinary" if call.ordinary else "table"
+    source = "inside" if call.inside else "table"
     lines = [f'{call.metric} = evaluate.load("metrics/{call.metric}").compute(']
     for name, column in call.columns.items():
         values = columns[column]
@@ -202,13 +203,13 @@ def example_table(models: Models, large: str, compressed: str) -> str:
     pair, sample = models.pair(large, compressed), models.sample
     inside, outside = sample["texts"][:EXAMPLE], sample["ood_texts"][:EXAMPLE]
     with time_limit():
-        small, big = pair.ask([*inside, *outside])
+        said, large_said = pair.ask([*inside, *outside])
     labels = references(sample["references"][: len(inside)], pair.classes)
     return widget.to_csv(
         {
             "references": [*labels, *[0] * len(outside)],
-            STRANGE: np.repeat([0, 1], [len(inside), len(outside)]),
-            "predictions": small.round(4),
-            "large_predictions": big.round(4),
+            OOD: np.repeat([0, 1], [len(inside), len(outside)]),
+            "predictions": said.round(4),
+            "large_predictions": large_said.round(4),
         }
     )

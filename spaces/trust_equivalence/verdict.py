@@ -11,27 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from limits import (
-    AUDIT_SECONDS,
-    ROW_CHARACTERS,
-    ROWS,
-    Kept,
-    OutOfTime,
-    one_of,
-    only_uploads,
-    time_limit,
-)
+from limits import AUDIT_SECONDS, ROW_CHARACTERS, ROWS, Kept, OutOfTime, one_of, only_uploads, time_limit
 from look import answered, say, show
-from measures import audit, widget
 from models import Models, Pair
 from verdict_page import verdict_page
+
+from trusteq.audit import start
+from trusteq.audit.options import AuditOptions
+from trusteq.audit.results import flat
+from trusteq.faces import widget
+from trusteq.report.plots import plot_pair
+from trusteq.report.write import write_report
 
 EFFORT = {"quick": 20, "thorough": 80}  # texts that are explained and attacked
 QUESTIONS = 300  # that an attack may put to a model about one text
 AUDITS = 16  # that are remembered
 STAGES = {
     "clean answers": "Reading every text with every model",
-    "strange texts": "Reading texts of another kind",
+    "ood texts": "Reading out-of-distribution texts",
     "explanations": "Asking which words mattered",
     "attacks": "Changing texts until a model errs",
     "report": "Drawing the report",
@@ -43,16 +40,15 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> None:
     gr.HTML(
         show(
             "<p class='lead'>Six questions about the two models chosen above, each answered <b>equivalent</b>, "
-            "<b>different</b> or <b>inconclusive</b>. As a yardstick serves a <i>twin</i>: a second large "
-            "model that was "
-            "trained alike with another seed. What the two large ones differ by is no fault of compression.</p>"
+            "<b>different</b> or <b>inconclusive</b>. The yardstick is a <i>twin</i>: a second large model, trained in "
+            "the same way with another seed. Whatever those two differ by is not caused by compression.</p>"
         )
     )
     effort = gr.Radio(
         list(EFFORT),
         value="quick",
         label="How thorough?",
-        info="Quick explains and attacks 20 texts, thorough 80: it takes four times as long and settles more.",
+        info="Quick explains and attacks 20 texts, thorough 80: it takes four times as long and decides more.",
     )
     with gr.Accordion("Texts of your own instead of the 400 film reviews", open=False):
         table = gr.Textbox(
@@ -128,26 +124,19 @@ def audited(pair: Pair, data: dict[str, Any], effort: str, progress: "Progress")
     """The verdict's page, its figures, and the report's two files."""
     count = EFFORT[effort]
     with time_limit(AUDIT_SECONDS, progress.gone):
-        result = audit.compute(
-            **pair.family(),
-            **data,
-            explained=count,
-            attacked=count,
-            max_queries=QUESTIONS,
-            details=True,
-            progress=progress.bar,
-        )
+        options = AuditOptions(explained=count, attacked=count, max_queries=QUESTIONS)
+        found = start.audit(options, **pair.family(), **data, progress=progress.bar)
+        assert found is not None
     progress.bar("report", 1)
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
-        audit.report(result, folder)
+        write_report(found, folder, plot_pair)
         place = Path(folder)
         files = {name: (place / name).read_bytes() for name in ("report.html", "report.json")}
         pictures = {"summary": (place / "plots" / "summary.png").read_bytes()}
         for path in sorted((place / "plots").glob("*.png")):
             if ".twin--" not in path.name:
                 pictures.setdefault(path.name.split(".")[0], path.read_bytes())
-    details = result.pop("details")
-    return verdict_page(details, pictures), result, files
+    return verdict_page(found, pictures), flat(found), files
 
 
 class Task:
@@ -224,9 +213,9 @@ class Bar:
 
 def read_texts(table: Any, sample: dict[str, Any]) -> dict[str, Any]:
     """The texts that the audit is about, as it takes them."""
-    strange = {"ood_texts": sample["ood_texts"]}
+    outside = {"ood_texts": sample["ood_texts"]}
     if not str(table or "").strip():
-        return {"texts": sample["texts"], "references": sample["references"], **strange, "data_name": "film reviews"}
+        return {"texts": sample["texts"], "references": sample["references"], **outside, "data_name": "film reviews"}
     columns, _, _ = widget.read_table(str(table), ["text", "label"], ROWS)
     texts = [str(text) for text in columns["text"]]
     for number, text in enumerate(texts, start=1):
@@ -234,7 +223,7 @@ def read_texts(table: Any, sample: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(
                 f"the text in row {number} has {len(text):,} characters; this page takes {ROW_CHARACTERS:,}"
             )
-    return {"texts": texts, "references": columns["label"], **strange, "data_name": "texts of a visitor"}
+    return {"texts": texts, "references": columns["label"], **outside, "data_name": "texts of a visitor"}
 
 
 def read_file(content: bytes) -> tuple[Any, str]:

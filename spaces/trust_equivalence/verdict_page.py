@@ -5,7 +5,10 @@ from html import escape
 from typing import Any
 
 from look import picture, show
-from measures import words
+
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.report.words import SIGNS, answer, figure_name, status
+from trusteq.wording import number, signed
 
 Audit = dict[str, Any]
 
@@ -13,16 +16,16 @@ Audit = dict[str, Any]
 def verdict_page(audit: Audit, pictures: Mapping[str, bytes]) -> str:
     """`pictures` holds the plots as PNG: of every dimension that has one, and `summary`."""
     pair = next(one for one in audit["pairs"] if one["role"] == "compressed")
-    answer = words.answer(pair)
-    small, large = audit["models"][pair["compressed"]], audit["models"][pair["large"]]
+    says = answer(pair)
+    compressed, large = audit["models"][pair["compressed"]], audit["models"][pair["large"]]
     parts = [
         f"<h2>Can {escape(pair['compressed'])} stand in for the large model?</h2>",
-        f'<p class="answer {answer.verdict}">{escape(answer.word)}.</p>',
-        f"<p>{escape(answer.sentence)} By accuracy alone: {100 * small['accuracy']:.1f} % against "
+        f'<p class="answer {says.verdict}">{escape(says.word)}.</p>',
+        f"<p>{escape(says.summary)} By accuracy alone: {100 * compressed['accuracy']:.1f} % against "
         f"{100 * large['accuracy']:.1f} %, on {audit['data']['examples']:,} texts.</p>",
         table(audit, pair),
-        "<p class='soft'>One dimension that differs is a no, and a yes takes all of them. <b>Inconclusive</b> means "
-        "that so few texts cannot tell: the interval in brackets is still too wide.</p>",
+        "<p class='soft'>One different dimension makes a no; a yes takes all of them. <b>Inconclusive</b> means that "
+        "there are too few texts to tell: the interval in brackets is still too wide.</p>",
     ]
     if "summary" in pictures:
         alt = "Plot of all dimensions: how far the model is from the large one, in margins. The table says the same."
@@ -39,7 +42,7 @@ def table(audit: Audit, pair: dict[str, Any]) -> str:
     head += "<th scope='col'>the twin's</th>" if twin else ""
     caption = "Each question is answered by one figure of the two models"
     caption += (
-        ", beside the same figure of two large models that differ by their seed alone (the twin)." if twin else "."
+        ", beside the same figure of two large models that differ only by their seed (the twin)." if twin else "."
     )
     return (
         f'<table class="cards"><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
@@ -47,40 +50,39 @@ def table(audit: Audit, pair: dict[str, Any]) -> str:
 
 
 def row(name: str, entry: dict[str, Any], twin: bool) -> str:
-    question = f'<th scope="row">{escape(words.dimensions[name].question)}</th><td>{badge(entry)}</td>'
+    question = f'<th scope="row">{escape(DIMENSIONS[name].question)}</th><td>{badge(entry)}</td>'
     if entry["status"] != "done":
         return f'<tr>{question}<td colspan="{2 if twin else 1}">{escape(str(entry["reason"]))}</td></tr>'
     kind = entry["kind"]
-    figure = (
-        f"{number(entry['value'], kind)} <small>[{number(entry['low'], kind)}, {number(entry['high'], kind)}]</small>"
-    )
-    name_of = escape(words.figure_name(entry["headline"]))
+    value, low, high = (written(entry[key], kind) for key in ("value", "low", "high"))
+    figure = f"{value} <small>[{low}, {high}]</small>"
+    name_of = escape(figure_name(entry["headline"]))
     cells = f'<td class="num" data-label="{name_of}">{figure}<small class="name">{name_of}</small></td>'
     if twin:
-        cells += f'<td class="num" data-label="the twin&#39;s">{number(entry["floor"], kind)}</td>'
+        cells += f'<td class="num" data-label="the twin&#39;s">{written(entry["floor"], kind)}</td>'
     return f"<tr>{question}{cells}</tr>"
 
 
-def number(value: float | None, kind: str) -> str:
-    return words.number(value, kind).replace("-", "\N{MINUS SIGN}")
+def written(value: float | None, kind: str) -> str:
+    return signed(number(value, kind))
 
 
 def badge(entry: dict[str, Any]) -> str:
-    found = words.status(entry)
-    return f'<span class="verdict {found}"><span aria-hidden="true">{words.signs[found]}</span> {found}</span>'
+    found = status(entry)
+    return f'<span class="verdict {found}"><span aria-hidden="true">{SIGNS[found]}</span> {found}</span>'
 
 
 def glance(audit: Audit) -> str:
     if any(model["role"] == "twin" for model in audit["models"].values()):
         return (
-            "At “twin” the model is as far from the large one as a second large model with another seed is; the grey "
-            "band is how sure that is. Up to “margin” the difference is called small."
+            "At “twin” the model is as far from the large one as a second large model, trained with another seed; the "
+            "grey band is the interval of that. Up to “margin” the two count as equivalent."
         )
-    return "At 0 the two models are alike; up to “margin” their difference is called small."
+    return "At 0 the two models are alike; up to “margin” they count as equivalent."
 
 
 def dimension(name: str, entry: dict[str, Any], png: bytes | None) -> str:
-    about = words.dimensions[name]
+    about = DIMENSIONS[name]
     inside = f"<p class='soft'>{escape(about.asks)}</p>"
     said = entry["sentence"] if entry["status"] == "done" else entry["reason"]
     inside += f"<p>{escape(str(said))}</p>"

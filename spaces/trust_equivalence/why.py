@@ -7,8 +7,10 @@ from typing import Any
 import gradio as gr
 from limits import Kept, check_sentence, one_of, time_limit, whole
 from look import answered, bars, model_card, prediction, say, show
-from measures import metric, words
 from models import Models, Pair
+
+from trusteq.dimensions import attribution_alignment
+from trusteq.report.examples import marked_words
 
 METHODS = {"lime": 100, "shap": 100, "occlusion": None}  # how many variations of the sentence are tried
 FEATURES = 200  # words that an explanation keeps: all of them
@@ -22,8 +24,8 @@ EXAMPLES = (
 def why_tab(models: Models, large: Any, compressed: Any) -> None:
     gr.HTML(
         show(
-            "<p class='lead'>Two models can give the same answer for different reasons. Type a sentence: words are "
-            "left out here and there, and those whose absence changes a model's mind most are what it goes by.</p>"
+            "<p class='lead'>Two models can give the same answer for different reasons. Type a sentence. Words "
+            "are left out here and there; the model relies on those whose absence changes its answer most.</p>"
         )
     )
     text = gr.Textbox(label="A sentence about a film", lines=2, max_lines=5, max_length=600)
@@ -37,7 +39,7 @@ def why_tab(models: Models, large: Any, compressed: Any) -> None:
             min_width=280,
             info="LIME and SHAP try 100 variations of the sentence; occlusion leaves out one word at a time.",
         )
-        top = gr.Slider(1, 10, value=5, step=1, label="How many words count as the most important", min_width=280)
+        top = gr.Slider(1, 10, value=5, step=1, label="How many words are compared", min_width=280)
     run = gr.Button("Explain both", variant="primary")
     page = gr.HTML(label="Why", elem_id="why")
     with gr.Accordion("The figures as JSON", open=False):
@@ -68,20 +70,14 @@ class Why:
 def explained(pair: Pair, text: str, method: str, k: int) -> tuple[str, dict[str, Any]]:
     samples = METHODS[method]
     with time_limit():
-        small, large = (rows[0] for rows in pair.ask([text]))
-        result = metric("attribution_alignment").compute(
-            texts=[text],
-            **pair.models(),
-            method=method,
-            explain="large",
-            k=k,
-            features=FEATURES,
-            details=True,
-            **({"samples": samples} if samples else {}),
+        compressed, large = (rows[0] for rows in pair.ask([text]))
+        options = attribution_alignment.AlignmentOptions(
+            method=method, explain="large", k=k, features=FEATURES, samples=samples, details=True
         )
+        result = attribution_alignment.compare_models([text], None, *pair.models(), options)
     (example,) = result.pop("details")["per_example"]
     found = {"compressed": example["explanations"][0], "large": example["large_explanations"][0]}
-    rows = {"compressed": small, "large": large}
+    rows = {"compressed": compressed, "large": large}
     names = dict(zip(found, pair.names, strict=True))
     sets = {kind: [word for word, _ in one[:k]] for kind, one in found.items()}
     cards = "".join(
@@ -104,7 +100,7 @@ def marked(text: str, weight: dict[str, float], kind: str, sets: dict[str, list[
     """The sentence with this model's most important words marked, those of both models framed."""
     greatest = max((abs(weight[word]) for word in sets[kind]), default=0.0) or 1.0
     out = []
-    for part, whose in words.marked_words(text, set(sets["compressed"]), set(sets["large"])):
+    for part, whose in marked_words(text, set(sets["compressed"]), set(sets["large"])):
         if whose not in (kind, "both"):
             out.append(escape(part))
             continue

@@ -15,9 +15,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from textattack import constraints, goal_functions, search_methods, transformations
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-metric = evaluate.load(str(ROOT / "metrics" / "attack_divergence"))
-parts = metric.parts
+from trusteq.attack.constraints import EditDistance, NoWordTwice
+from trusteq.attack.moves import DeleteLetter, InsertLetter, SubstituteLetter, SwapNeighbours
+from trusteq.attack.recipes import Attack
+
+metric = evaluate.load(str(Path(__file__).resolve().parents[2] / "metrics" / "attack_divergence"))
 
 GOOD = ["charming", "brilliant", "funny", "moving", "delightful", "superb", "witty", "touching", "inventive"]
 BAD = ["tedious", "clumsy", "boring", "shallow", "pointless", "awful", "lifeless", "predictable", "messy"]
@@ -71,7 +73,7 @@ def test_the_same_parts_give_the_same_attack(edits):
         once, near = constraints.pre_transformation.RepeatModification(), constraints.overlap.LevenshteinEditDistance
         return textattack.Attack(goal, [once, near(edits)], Misspell(), search_methods.GreedyWordSwapWIR("delete"))
 
-    ours = parts.Attack([lambda word, rng: misspelt(word)], [parts.NoWordTwice(), parts.EditDistance(edits)])
+    ours = Attack([lambda word, rng: misspelt(word)], [NoWordTwice(), EditDistance(edits)])
     texts, labels = reviews(60, seed=1)
     mine, other = attacked(ours, texts, labels), attacked(theirs, texts, labels)
     assert {"broken", "withstood"} <= {one["status"] for one in mine}
@@ -90,10 +92,10 @@ INSIDE = {"random_one": False, "skip_first_char": True, "skip_last_char": True}
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (parts.SwapNeighbours(), transformations.WordSwapNeighboringCharacterSwap(random_one=False)),
-        (parts.SwapNeighbours(inside=True), transformations.WordSwapNeighboringCharacterSwap(**INSIDE)),
-        (parts.DeleteLetter(), transformations.WordSwapRandomCharacterDeletion(random_one=False)),
-        (parts.DeleteLetter(inside=True), transformations.WordSwapRandomCharacterDeletion(**INSIDE)),
+        (SwapNeighbours(), transformations.WordSwapNeighboringCharacterSwap(random_one=False)),
+        (SwapNeighbours(inside=True), transformations.WordSwapNeighboringCharacterSwap(**INSIDE)),
+        (DeleteLetter(), transformations.WordSwapRandomCharacterDeletion(random_one=False)),
+        (DeleteLetter(inside=True), transformations.WordSwapRandomCharacterDeletion(**INSIDE)),
     ],
 )
 @pytest.mark.parametrize("word", WORDS)
@@ -115,10 +117,10 @@ def test_insertions_and_substitutions_are_the_same_but_for_case_and_what_changes
     insertion = transformations.WordSwapRandomCharacterInsertion(random_one=False)
     inserted = {found.lower() for found in drawn(lambda: insertion._get_replacement_words(word))}
     behind = {word + letter for letter in "abcdefghijklmnopqrstuvwxyz"}
-    assert drawn(lambda: parts.InsertLetter()(word, rng)) == inserted | behind
+    assert drawn(lambda: InsertLetter()(word, rng)) == inserted | behind
     substitution = transformations.WordSwapRandomCharacterSubstitution(random_one=False)
     substituted = {found.lower() for found in drawn(lambda: substitution._get_replacement_words(word))}
-    assert drawn(lambda: parts.SubstituteLetter()(word, rng)) == substituted - {word}
+    assert drawn(lambda: SubstituteLetter()(word, rng)) == substituted - {word}
 
 
 def test_deepwordbug_succeeds_about_as_often():

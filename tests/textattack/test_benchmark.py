@@ -5,16 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+import tiny_models
 
-import tiny_models  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_engine_finds_the_texts_that_textattack_finds_by_itself(tmp_path):
-    folder = tiny_models.checkpoint(tmp_path / "classifier")
+    folder = tiny_models.checkpoint(tmp_path / "classifier", words=tiny_models.LETTERS)
     given = {"texts": ["the film was very good", "a dull plot and awful acting", "the story is fine"]}
-    script = ROOT / "scripts" / "benchmark_textattack.py"
+    script = ROOT / "scripts" / "benchmarks" / "benchmark_textattack.py"
     run = subprocess.run(
         [sys.executable, script, folder],
         input=json.dumps(given | {"labels": predicted(given["texts"])}),
@@ -29,6 +28,6 @@ def test_the_engine_finds_the_texts_that_textattack_finds_by_itself(tmp_path):
 
 def predicted(texts):
     """What the model says itself, so that there is something to break."""
-    model, tokenizer = tiny_models.classifier(), tiny_models.tokenizer()
+    model, tokenizer = tiny_models.classifier(), tiny_models.tokenizer(words=tiny_models.LETTERS)
     rows = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits
     return rows.argmax(dim=-1).tolist()

@@ -1,0 +1,47 @@
+"""What the simulations share: their command line, trials on all cores, and tables that are printed row by row."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+LEVEL = 0.95
+
+Tried = tuple[bool, float, bool]  # was the truth held, how wide was the interval, and did another one hold it?
+
+
+def command(description: str | None, datasets: int, sizes: list[int] | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--datasets", type=int, default=datasets, help=f"how many are drawn ({datasets})")
+    parser.add_argument("--sizes", type=int, nargs="+", default=sizes, help="how many examples each has")
+    return parser
+
+
+def tries(pool: ProcessPoolExecutor, trial: Callable[[int], Any], count: int) -> np.ndarray:
+    """What so many trials found, one row each; a trial is told its number."""
+    return np.array(list(pool.map(trial, range(count), chunksize=10)), dtype=float)
+
+
+def intervals(
+    pool: ProcessPoolExecutor,
+    trials: Mapping[str, Callable[[int, int], Tried]],
+    sizes: list[int],
+    count: int,
+    beside: str,
+) -> None:
+    """A table of how often an interval holds the truth, for every population and number of examples."""
+    row("population", "examples", "held the truth", "mean width", beside)
+    row(*["---"] * 5)
+    for name, trial in trials.items():
+        for n in sizes:
+            held, width, other = tries(pool, partial(trial, n), count).mean(axis=0)
+            row(name, f"{n:,}", f"{held:.1%}", f"{width:.3f}", f"{other:.1%}")
+
+
+def row(*cells: str) -> str:
+    line = f"| {' | '.join(cells)} |"
+    print(line, flush=True)
+    return line

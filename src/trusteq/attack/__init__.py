@@ -1,0 +1,1 @@
+"""Attacks: goal, constraints, moves and search; recipes read like their papers."""

@@ -1,0 +1,1 @@
+"""A family of models, the work done once and kept, and verdicts."""

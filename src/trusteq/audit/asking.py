@@ -1,0 +1,185 @@
+"""What is asked of every model for an audit: clean answers, explanations, attacks; and what cannot be asked."""
+
+import os
+import uuid
+from collections.abc import Iterable
+from contextlib import closing
+from importlib import util
+from itertools import combinations
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from trusteq.attack.attacking import attack_each
+from trusteq.audit.family import Member, of_file
+from trusteq.audit.memo import Run
+from trusteq.audit.store import NoRoom
+from trusteq.audit.work import clean_answers, each_example, reason_of, transfers
+from trusteq.dimensions import attack_divergence, attribution_alignment
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.dimensions.work import Work
+from trusteq.explain.explaining import explain_each
+from trusteq.kinds.text import Text, is_blank
+from trusteq.models.checkpoints import looks_local
+from trusteq.models.labels import gold, gold_labels
+from trusteq.options import VERSION, read_options
+
+NEEDS = ("answers", "embeddings", "ood", "explanations", "attacks")  # what a dimension may need of the models
+THIS_PROCESS = uuid.uuid4().hex
+OBJECTS: dict[int, Any] = {}
+Pair = tuple[str, str]  # the compressed model's name (or whichever comes later in the family), the large one's
+
+
+def work_once(
+    run: Run, references: Any, ood_texts: list[Text] | None, options: Any
+) -> tuple[Work, dict[str, Any], dict[str, str]]:
+    """What every model says; what the models are; and why a dimension is left out, for those that are."""
+    check_settings(options)
+    about = {member.name: member.about(run.store) for member in run.members}
+    check_classes(about)
+    labels = gold(gold_labels(references, len(run.texts)), classes_of(about["large"]), options.labels)
+    work = Work(labels, run.texts)
+    skipped = not_possible(run, about, ood_texts, options)
+    wanted = [name for name in options.asked if name not in skipped]
+    do_work(run, work, ood_texts, pairs_of(run.members, options.pairs), wanted, options)
+    return work, about, skipped
+
+
+def pairs_of(members: list[Member], which: str) -> list[Pair]:
+    """Every other model with the large one, or all pairs, the one that is earlier in the family as the large one."""
+    names = [member.name for member in members]
+    if which == "all":
+        return [(compressed, large) for large, compressed in combinations(names, 2)]
+    return [(name, names[0]) for name in names[1:]]
+
+
+def classes_of(about: dict[str, Any]) -> Any:
+    """What `gold` asks of a model, without opening it."""
+    return SimpleNamespace(name="large", classes=about["classes"], names=about["names"])
+
+
+def check_settings(options: Any) -> None:
+    """What a dimension would not take is said before hours of work, not after."""
+    for name in options.asked:
+        read_options(DIMENSIONS[name].options, DIMENSIONS[name].settings(options))
+    if any(DIMENSIONS[name].needs == "attacks" for name in options.asked):
+        check_attack_files(options.attack, options.attack_options or {})
+
+
+def check_attack_files(attack: Any, asked: dict[str, Any]) -> None:
+    vectors = asked.get("word_vectors")
+    if isinstance(vectors, str | os.PathLike) and not Path(vectors).is_file():
+        raise ValueError(f"word_vectors: there is no file {vectors}")
+    for name in ("similarity", "masked_model"):
+        model = asked.get(name)
+        if isinstance(model, str) and looks_local(model) and not Path(os.path.expanduser(model)).is_dir():
+            raise ValueError(f"{name}: there is no folder {model}")
+    if isinstance(attack, str) and attack.startswith("textattack:") and util.find_spec("textattack") is None:
+        raise ValueError(f"attack {attack} needs the package textattack, which is not installed")
+
+
+def check_classes(about: dict[str, dict[str, Any]]) -> None:
+    counts = {name: one["classes"] for name, one in about.items()}
+    for name, count in counts.items():
+        if count != counts["large"]:
+            raise ValueError(f"large has {counts['large']} classes but {name} has {count}")
+
+
+def not_possible(run: Run, about: dict[str, Any], ood_texts: list[Text] | None, options: Any) -> dict[str, str]:
+    """Why a dimension is left out, in a sentence, for those that are."""
+    without = [name for name, one in about.items() if not one.get("embeddings")]
+    blank = all(map(is_blank, run.texts))
+    missing = {
+        "ood": "" if ood_texts else "it needs out-of-distribution texts, and none were given",
+        "embeddings": f"{without[0]} is a function and has no embeddings" if without else "",
+        "explanations": "all texts are blank" if blank else "",
+        "attacks": "all texts are blank" if blank else "",
+    }
+    reasons: dict[str, str] = {}
+    for dimension in (DIMENSIONS[name] for name in options.asked):
+        least, reason = dimension.least(options), missing.get(dimension.needs, "")
+        few = f"it needs at least {least} examples, got {len(run.texts)}" if len(run.texts) < least else ""
+        if reason or few:
+            reasons[dimension.name] = reason if dimension.needs == "ood" and reason else few or reason
+    return reasons
+
+
+def do_work(
+    run: Run, work: Work, ood_texts: list[Text] | None, pairs: list[Pair], wanted: list[str], options: Any
+) -> None:
+    needing = {need: [name for name in wanted if DIMENSIONS[name].needs == need] for need in NEEDS}
+    with closing(run.progress("clean answers", len(run.texts) * len(run.members))) as bar:
+        for member in run.members:
+            answers = clean_answers(run, member, run.texts, bool(needing["embeddings"]), bar)
+            work.probabilities[member.name], pooled = answers
+            if pooled is not None:
+                work.embeddings[member.name] = pooled
+                if not np.isfinite(pooled).all():
+                    reasons = {member.name: f"{member.name}'s embeddings hold NaN or infinity"}
+                    note(work, needing["embeddings"], reasons)
+    if needing["ood"] and ood_texts:
+        with closing(run.progress("ood texts", len(ood_texts) * len(run.members))) as bar:
+            for member in run.members:
+                try:
+                    work.ood[member.name], _ = clean_answers(run, member, ood_texts, False, bar)
+                except NoRoom:
+                    raise
+                except ValueError as error:
+                    note(work, needing["ood"], {member.name: reason_of(error)})
+    order = np.random.default_rng(options.seed).permutation(len(run.texts)).tolist()
+    order = [i for i in order if not is_blank(run.texts[i])]
+    if needing["explanations"]:
+        note(work, needing["explanations"], explain(run, work, sorted(order[: options.explained]), options))
+    if needing["attacks"]:
+        note(work, needing["attacks"], attack(run, work, sorted(order[: options.attacked]), pairs, options))
+
+
+def note(work: Work, dimensions: list[str], reasons: dict[str, str]) -> None:
+    """Which dimensions these models failed in, and why."""
+    work.failures |= {(dimension, name): reason for dimension in dimensions for name, reason in reasons.items()}
+
+
+def explain(run: Run, work: Work, indices: list[int], options: Any) -> dict[str, str]:
+    asked = attribution_alignment.settings(options)
+    own = attribution_alignment.AlignmentOptions(**asked, labels=options.labels)
+
+    def explore(models: dict[str, Any], todo: dict[str, list[int]]) -> Iterable[tuple[int, str, Any]]:
+        return explain_each(run.texts, work.gold.tolist(), models, todo, own)
+
+    known = [{name: value for name, value in asked.items() if name != "k"}, VERSION]
+    work.explained = indices
+    work.explanations, reasons = each_example(run, "explanations", indices, work.gold, known, explore)
+    return reasons
+
+
+def attack(run: Run, work: Work, indices: list[int], pairs: list[Pair], options: Any) -> dict[str, str]:
+    asked = attack_divergence.settings(options)
+    own = attack_divergence.AttackOptions(**asked, labels=options.labels)
+
+    def explore(models: dict[str, Any], todo: dict[str, list[int]]) -> Iterable[tuple[int, str, Any]]:
+        for index, name, outcome in attack_each(run.texts, work.gold.tolist(), models, todo, own):
+            yield index, name, outcome.as_dict()
+
+    known = [{name: known_as(value) for name, value in asked.items()}, VERSION]
+    if not all(member.about(run.store).get("embeddings") for member in run.members):
+        known.append(THIS_PROCESS)  # a function is known by what it says of the texts, and not of misspelt ones
+    work.attacked = indices
+    work.outcomes, reasons = each_example(run, "attacks", indices, work.gold, known, explore)
+    whole = {name: found for name, found in work.outcomes.items() if name not in reasons}
+    both_ways = [way for a, b in pairs if a in whole and b in whole for way in ((a, b), (b, a))]
+    work.transfers, more = transfers(run, whole, both_ways, work.gold, known)
+    return reasons | more
+
+
+def known_as(value: Any) -> Any:
+    """A setting as what decides it: a file by what it holds; an object, which may be another next time, by this run."""
+    if isinstance(value, str | os.PathLike) and Path(os.path.expanduser(value)).exists():
+        place = Path(os.path.expanduser(value))
+        files = [place] if place.is_file() else sorted(path for path in place.rglob("*") if path.is_file())
+        return [[file.name, of_file(file)] for file in files]
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    OBJECTS[id(value)] = value  # kept alive, so that no other object gets its number
+    return f"{type(value).__name__} {id(value)} of {THIS_PROCESS}"

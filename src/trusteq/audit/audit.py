@@ -1,0 +1,140 @@
+"""From a family and a data set to the audit: the work once per model, every pair compared, every verdict."""
+
+import sys
+import time
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+from trusteq.audit.asking import Pair, pairs_of, work_once
+from trusteq.audit.examples import attacked, explanations
+from trusteq.audit.family import Member
+from trusteq.audit.judging import entry_of
+from trusteq.audit.memo import Run
+from trusteq.audit.schema import SCHEMA_NAME
+from trusteq.audit.sentences import sentence
+from trusteq.audit.store import digest
+from trusteq.audit.work import reason_of
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.dimensions.work import Work
+from trusteq.intervals import share_interval
+from trusteq.kinds.text import Text
+from trusteq.options import VERSION
+from trusteq.wording import without_places
+
+Audit = dict[str, Any]
+
+
+def audit_family(
+    run: Run,
+    references: Any,
+    ood_texts: list[Text] | None,
+    options: Any,
+    data_name: str = "texts",
+    unlabelled: int = 0,
+) -> Audit | None:
+    """The whole audit as a dict of plain data; None in all processes but the first."""
+    started, clock = datetime.now(UTC), time.monotonic()
+    work, about, skipped = work_once(run, references, ood_texts, options)
+    if run.processes.rank:
+        return None
+    pairs = pairs_of(run.members, options.pairs)
+    compared = compare_all(work, pairs, skipped, options)
+    failures = [
+        {"pair": one["name"], "dimension": name, "reason": entry["reason"]}
+        for one in compared
+        for name, entry in one["dimensions"].items()
+        if entry["status"] == "failed"
+    ]
+    classes = about["large"]["names"] or [str(i) for i in range(about["large"]["classes"])]
+    counts = {"examples": len(run.texts), "ood_examples": len(ood_texts or [])}
+    made = "|".join(f"{name}={compact(value)}" for name, value in sorted((options.settings | counts).items()))
+    return {
+        "schema": SCHEMA_NAME,
+        "version": VERSION,
+        "signature": f"trust_equivalence:{VERSION}|{made}",
+        "settings": options.settings,
+        "data": {
+            "name": without_places(data_name),
+            **counts,
+            "unlabelled": unlabelled,
+            "classes": classes,
+            "fingerprint": digest(run.texts, work.gold.tolist(), ood_texts),
+        },
+        "models": {member.name: described(member, about[member.name], work, options) for member in run.members},
+        "pairs": compared,
+        "examples": {
+            "explanations": explanations(work, compared, classes),
+            "attacks": attacked(work, compared, classes),
+        },
+        "failures": failures,
+        "run": {
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - clock, 3),
+            "processes": run.processes.count,
+            "versions": versions(),
+        },
+    }
+
+
+def compare_all(work: Work, pairs: list[Pair], skipped: dict[str, str], options: Any) -> list[dict[str, Any]]:
+    """In the order of the pairs; the twin, whose figures are the others' floor, is compared first."""
+    found = {pair: compare(work, pair, skipped, options) for pair in sorted(pairs, key=lambda pair: pair[0] != "twin")}
+    return [found[pair] for pair in pairs]
+
+
+def compare(work: Work, pair: Pair, skipped: dict[str, str], options: Any) -> dict[str, Any]:
+    compressed, large = pair
+    role = {"large": "twin" if compressed == "twin" else "compressed"}.get(large, "other")
+    twin = work.twin if role == "compressed" else None
+    entries: dict[str, Any] = {}
+    for name in (name for name in DIMENSIONS if name in options.asked):
+        if name in skipped:
+            entries[name] = {"status": "skipped", "reason": skipped[name]}
+            continue
+        try:
+            for model in pair:
+                if reason := work.failures.get((name, model)):
+                    raise ValueError(reason)
+            floor = twin[name] if twin else None
+            if floor and floor["status"] == "failed":
+                raise ValueError(f"there is nothing to compare with: it failed for the twin ({floor['reason']})")
+            dimension, judged = DIMENSIONS[name], role == "compressed"
+            entry = entry_of(dimension, work, compressed, large, options, floor, judged)
+            entries[name] = entry | {"sentence": sentence(name, entry, compressed, large)}
+        except Exception as error:
+            entries[name] = {"status": "failed", "reason": reason_of(error)}
+    if role == "twin":
+        work.twin = entries
+    label = compressed if large == "large" else f"{compressed} / {large}"
+    return {"name": label, "compressed": compressed, "large": large, "role": role, "dimensions": entries}
+
+
+def described(member: Member, about: dict[str, Any], work: Work, options: Any) -> dict[str, Any]:
+    right = int((work.probabilities[member.name].argmax(axis=1) == work.gold).sum())
+    low, high = share_interval(right, len(work.gold), options.confidence_level)
+    found: dict[str, Any] = {"role": member.role, "source": member.shown, "simulated": member.derived}
+    found |= {"parameters": about["parameters"], "megabytes": about["megabytes"], "accuracy": right / len(work.gold)}
+    return found | {"accuracy_low": low, "accuracy_high": high, "fingerprint": member.fingerprint}
+
+
+def compact(value: Any) -> str:
+    """A setting as it stands in the signature.
+
+    >>> compact([10, 20]), compact({"attack_divergence": 0.1}), compact(None)
+    ('10,20', 'attack_divergence:0.1', 'None')
+    """
+    if isinstance(value, dict):
+        return ",".join(f"{key}:{compact(item)}" for key, item in value.items())
+    return ",".join(map(compact, value)) if isinstance(value, list) else str(value)
+
+
+def versions() -> dict[str, str]:
+    """Of what the figures depend on, as far as it is there."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in ("evaluate", "numpy", "scipy", "torch", "transformers", "lime", "shap"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

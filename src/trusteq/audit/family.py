@@ -1,0 +1,280 @@
+"""Who is in the family? Models opened only when there is something to ask them, and known by what they are made of."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trusteq.audit.store import Store, digest
+from trusteq.checks import brief, failure
+from trusteq.compress.copies import pruned, quantized
+from trusteq.kinds.text import Text
+from trusteq.models.checkpoints import looks_local
+from trusteq.models.classifiers import ModelPredictor
+from trusteq.models.labels import match_labels
+from trusteq.models.open import as_predictor
+from trusteq.models.predictor import Predictor
+from trusteq.wording import place_name
+
+DERIVED: dict[str, Callable[..., Any]] = {"derived:pruned": partial(pruned, share=0.3), "derived:quantized": quantized}
+PARTS = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".spm", ".vocab", ".py")
+CUTS = ("token", "vocab", "merges")  # one of these is in the name of a tokenizer's .json or .txt
+PLACES = ("_name_or_path", "name_or_path", "transformers_version")  # settings that say where a model is from
+ASKED = ("names", "pooling", "layer", "length", "parts", "verbalizers", "mean")  # of a predictor: what it asks
+PROBES = 256  # texts that a function is also asked about with every other word left out
+
+
+@dataclass
+class Member:
+    """One model of the family. `source` is what the user gave; `large` is the model whose order of classes counts."""
+
+    name: str
+    role: str  # large, twin or compressed
+    source: Any
+    settings: dict[str, Any]
+    labels: dict[str, int] | None
+    texts: Sequence[Text]
+    large: "Member | None" = None
+    said: dict[Text, np.ndarray] = field(default_factory=dict)  # what a function answered when it was made known
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        made = self._derive() if self.derived else as_predictor(self.source, self.name, **self.settings)
+        if self.large is not None:
+            match_labels(self.large.predictor, made, self.labels)
+        elif self.labels is not None:
+            match_labels(made, made, self.labels)
+        made.quiet = True
+        return made
+
+    def answers(self, texts: list[Text], embeddings: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities, and embeddings where they are wanted; of a failure it says whose it was."""
+        if not embeddings and self.said and all(text in self.said for text in texts):
+            return np.stack([self.said[text] for text in texts]), np.empty((len(texts), 0))
+        try:
+            rows, pooled = self.predictor.both(texts, embeddings=embeddings)
+        except Exception as error:
+            text = str(error) if type(error) is ValueError else failure(error)
+            raise ValueError(f"{self.name} gave no answers to the texts ({text})") from error
+        return rows, pooled if embeddings else np.empty((len(texts), 0))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short name of all that decides the model's answers, without asking it where it lies on disk."""
+        asked = {key: str(value) for key, value in self.settings.items() if key in ("dtype", "pooling", "layer")}
+        return digest(self._content(), asked, self.labels)
+
+    @cached_property
+    def likeness(self) -> str:
+        """The same for models that answer alike: notes and records beside a checkpoint's weights make it no other."""
+        if not self.on_disk:
+            return self.fingerprint
+        folder = Path(os.path.expanduser(self.source))
+        said = {name: without_places(folder / name) or sha for name, sha in self.files.items() if decides(name)}
+        return digest(sorted(said.items()))
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """The checkpoint's files by name, and what they hold."""
+        folder = Path(os.path.expanduser(self.source))
+        if not folder.is_dir():
+            raise ValueError(f"{self.name}: there is no folder {self.source}")
+        if not (folder / "config.json").is_file():
+            raise ValueError(f"{self.name}: {self.source} is no checkpoint: it has no config.json")
+        found = sorted(path for path in folder.iterdir() if path.suffix in PARTS and path.is_file())
+        return {path.name: of_file(path) for path in found}
+
+    @property
+    def on_disk(self) -> bool:
+        return not self.derived and isinstance(self.source, str | os.PathLike) and is_folder(os.fspath(self.source))
+
+    @property
+    def derived(self) -> bool:
+        """Made from the large model when it is opened, by pruning or quantizing it; that is simulated: its weights are
+        changed, but kept as ordinary numbers, so that it is no smaller and no faster."""
+        return isinstance(self.source, str) and self.source in DERIVED
+
+    @property
+    def way(self) -> str:
+        """How a derived model is made: pruned or quantized."""
+        return str(self.source).removeprefix("derived:")
+
+    @property
+    def shown(self) -> str:
+        """What the reader of a report is told about where the model is from."""
+        if self.derived:
+            return f"{self.way} from {self.large.name if self.large else 'the large model'}"
+        if isinstance(self.source, str | os.PathLike):
+            return place_name(os.fspath(self.source))
+        return type(self.source[0] if isinstance(self.source, tuple | list) else self.source).__name__
+
+    def about(self, store: Store) -> dict[str, Any]:
+        """Classes, parameters and size; kept, so that an audit that has nothing left to ask opens no model."""
+        context = digest("about", self.fingerprint, self.large and self.large.fingerprint)
+        kept = store.known(context).get("about")
+        if kept is None:
+            kept = json.dumps(self._describe()).encode()
+            store.put(context, "about", kept)
+        return json.loads(kept)
+
+    def _describe(self) -> dict[str, Any]:
+        predictor = self.predictor
+        classes = self.answers(list(self.texts[:1]), embeddings=False)[0].shape[1]
+        names = predictor.names
+        if names is not None and predictor.order is not None:
+            names = [names[i] for i in predictor.order]
+        found: dict[str, Any] = {"classes": classes, "names": names, "parameters": None, "megabytes": None}
+        if isinstance(predictor, ModelPredictor):
+            tensors = {p.data_ptr(): p for p in predictor.model.parameters()}.values()
+            size = sum(p.numel() * p.element_size() for p in tensors)
+            found |= {"parameters": sum(p.numel() for p in tensors), "megabytes": round(size / 1e6, 3)}
+            found["embeddings"] = True
+        return found
+
+    def _derive(self) -> Predictor:
+        assert self.large is not None
+        opened = self.large.predictor
+        if not isinstance(opened, ModelPredictor):
+            raise ValueError(f"{self.name}: only a transformers model can be {self.way}, and large is a function")
+        return as_predictor((DERIVED[self.source](opened.model), opened.tokenizer), self.name, **self.settings)
+
+    def _content(self) -> str:
+        if self.derived:
+            assert self.large is not None
+            return digest(self.source, self.large._content())
+        if self.on_disk:
+            return of_files(self.files)
+        if isinstance(self.predictor, ModelPredictor):
+            return of_model(self.predictor)
+        return self._of_function()
+
+    def _of_function(self) -> str:
+        """Of a function there is nothing to go by but what it says: of the texts, and of some with words left out."""
+        rows, _ = self.answers(list(self.texts), embeddings=False)
+        others, _ = self.answers([thinned(text) for text in self.texts[:PROBES]], embeddings=False)
+        self.said = dict(zip(self.texts, rows, strict=True))
+        said = [hashlib.sha256(np.round(some, 6).tobytes()).hexdigest() for some in (rows, others)]
+        return digest(self.name, said)
+
+
+def is_folder(source: str) -> bool:
+    return looks_local(source) or Path(os.path.expanduser(source)).is_dir()
+
+
+def of_files(files: dict[str, str]) -> str:
+    """Of a checkpoint on disk: its weights, its configuration and its tokenizer, byte for byte."""
+    total = hashlib.sha256()
+    for name, sha in files.items():
+        total.update(f"{name} {sha}".encode())
+    return total.hexdigest()
+
+
+def decides(name: str) -> bool:
+    """Whether answers depend on this file of a checkpoint.
+
+    >>> [decides(name) for name in ("model.safetensors", "config.json", "vocab.txt", "notes.txt", "training.json")]
+    [True, True, True, False, False]
+    """
+    if not name.endswith((".json", ".txt")):
+        return True
+    return name == "config.json" or any(part in name for part in CUTS)
+
+
+def without_places(path: Path) -> str | None:
+    """Settings in a form of their own, without where they are from; None of what is no settings."""
+    if not path.name.endswith("config.json"):
+        return None
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        kept = {key: value for key, value in settings.items() if key not in PLACES}
+    except (ValueError, AttributeError):
+        return None  # what is wrong with it is said where it is opened
+    return json.dumps(kept, sort_keys=True)
+
+
+def of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def thinned(text: Text) -> Text:
+    """Every other word left out.
+
+    >>> thinned("a dull and long film"), thinned(("a film", "good"))
+    ('a and film', ('a', 'good'))
+    """
+    return " ".join(text.split()[::2]) if isinstance(text, str) else (str(thinned(text[0])), str(thinned(text[1])))
+
+
+def of_model(predictor: ModelPredictor) -> str:
+    """Of a model in memory: its weights as they are now, and how it cuts and names things."""
+    import torch
+
+    asked = {name: value for name, value in vars(predictor).items() if name in ASKED}
+    config = {name: value for name, value in predictor.model.config.to_dict().items() if name != "_name_or_path"}
+    total = hashlib.sha256(json.dumps([asked, config], sort_keys=True, default=str).encode())
+    for name, tensor in predictor.model.state_dict().items():
+        total.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    tokenizer = predictor.tokenizer
+    total.update(json.dumps(tokenizer.get_vocab(), sort_keys=True).encode())
+    if hasattr(tokenizer, "backend_tokenizer"):
+        cuts = json.loads(tokenizer.backend_tokenizer.to_str())
+        parts = {name: value for name, value in cuts.items() if name not in ("truncation", "padding", "model")}
+        total.update(json.dumps(parts, sort_keys=True).encode())
+    return total.hexdigest()
+
+
+def open_family(
+    large: Any,
+    compressed: dict[str, Any],
+    twin: Any,
+    texts: Sequence[Text],
+    settings: dict[str, Any],
+    labels: dict[str, int] | None,
+) -> list[Member]:
+    """Large, twin if there is one, and the compressed ones in the order given; no model twice under two names."""
+    family = [Member("large", "large", large, settings, labels, texts)]
+    others = [("twin", "twin", twin)] if twin is not None else []
+    others += [(name, "compressed", source) for name, source in compressed.items()]
+    for name, role, source in others:
+        family.append(Member(name, role, source, settings, labels, texts, large=family[0]))
+    for i, member in enumerate(family):
+        for other in family[:i]:
+            if member.source is other.source or member.likeness == other.likeness:
+                raise ValueError(f"{other.name} and {member.name} are the same model: give each model once")
+    return family
+
+
+def check_names(compressed: Any) -> dict[str, Any]:
+    """The compressed models by name; one alone may come without."""
+    if compressed is None:
+        raise ValueError("compressed is missing: a dict from a name to a model, such as {'distil': path}")
+    found = compressed if isinstance(compressed, dict) else {"compressed": compressed}
+    if not found:
+        raise ValueError("compressed is empty: give at least one model to compare with the large one")
+    for name in found:
+        if not isinstance(name, str) or not name.strip() or name in ("large", "twin"):
+            raise ValueError(f"compressed needs names other than 'large' and 'twin', got {brief(name)}")
+    return found
+
+
+def open_models(large: Any, compressed: Any = None, twin: Any = None, **opening: Any) -> dict[str, Predictor]:
+    """The models by name, opened once for many questions: callables from texts to rows of probabilities.
+
+    The classes of all are in the large model's order. `opening` says how: device, dtype, tokens, labels, ...
+
+    >>> models = open_models(lambda texts: [[0.25, 0.75] for text in texts])
+    >>> models["large"](["a good film"]).tolist()
+    [[0.25, 0.75]]
+    """
+    labels = opening.pop("labels", None)
+    names = {} if compressed is None else check_names(compressed)
+    family = open_family(large, names, twin, ["a text"], opening, labels)
+    return {member.name: member.predictor for member in family}

@@ -1,0 +1,161 @@
+"""What can an audit be asked? Its options, checked once."""
+
+import dataclasses
+import os
+from typing import Any
+
+from trusteq.checks import brief, check_choice, check_integer, check_number, check_sizes
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.kinds.text import as_texts, check_texts
+from trusteq.models.engines import ENGINES
+from trusteq.models.labels import check_class_numbers
+from trusteq.options import Options
+from trusteq.wording import place_name
+
+DEFAULT_SAMPLES = {"lime": 100, "shap": 100}
+
+
+@dataclasses.dataclass(frozen=True)
+class AuditOptions(Options):
+    """What an audit can be asked. (What stands in brackets after "in code" a command leaves out.)
+
+    Args:
+        dimensions: which of the six, by name (default: all that the inputs allow).
+        pairs: "large", every other model with the large one, or "all".
+        margins: for a dimension, how much its divergence may be, or with a twin its excess over the twin's, such as
+            0.05 (in code: a dict).
+        confidence_level: level of the intervals, between 0 and 1.
+        seed: of the choice of examples, and of everything random in the dimensions.
+        details: add the key `details`: the whole audit, as `report` and `plot` take it.
+        from_logits: predictions and large_predictions are logits.
+    Explanations:
+        method: "lime", "shap", "occlusion" or "integrated_gradients".
+        samples: perturbed texts per explanation (default: 100 for lime and shap; the others take none).
+        runs: explanations per text, each with a seed of its own.
+        explain: the class that is explained: "gold", "large" (what the large model says) or "own" (what each says).
+        explained: how many examples are explained.
+        k: how many of the most important words are compared, one number or several.
+    Attacks:
+        attack: "textbugger", "deepwordbug", "bert_attack", "typos" or TextAttack's "textattack:NAME" (in code: or an
+            attack composed of parts).
+        attacked: how many examples are attacked.
+        max_queries: how many questions an attack may ask about one example (default: as many as it likes).
+        attack_options: a dict of what else attack_divergence can be asked: attack_field, word_vectors, similarity,
+            masked_model, rate.
+    Neighbours:
+        neighbors: how many nearest neighbours are compared, one number or several.
+        queries: how many examples are asked for their neighbours, at most.
+    Calibration:
+        n_bins: bins of the calibration errors.
+        binning: "quantile" (bins of equally many examples) or "uniform" (of equal width).
+    Out of distribution:
+        score: how far out of distribution a text is for a model: "msp" (1 - its highest probability) or "entropy".
+        keep: the share of ordinary texts that each model's threshold lets pass.
+    Models:
+        labels: class numbers by class name, where the models name their classes differently (in code: a dict).
+        device: "cpu", "cuda", "cuda:1", ... (default: cuda where there is one).
+        dtype: "float32", "float16" or "bfloat16" (default: as each model was saved).
+        tokens: tokens of a batch (default: what suits the device).
+        engine: what answers for classifiers of texts: "torch", "openvino", "onnxruntime", or "auto": OpenVINO on a
+            processor, where it is installed and there are questions enough; the figures are the same.
+        trust_remote_code: let a checkpoint run code of its own.
+    """
+
+    dimensions: Any = None
+    pairs: str = "large"
+    margins: Any = None
+    k: Any = (5, 10)
+    method: str = "lime"
+    samples: int | None = None
+    runs: int = 1
+    explain: str = "gold"
+    explained: int = 100
+    attack: Any = "textbugger"
+    max_queries: int | None = None
+    attack_options: Any = None
+    attacked: int = 100
+    neighbors: Any = (10,)
+    queries: int = 10_000
+    n_bins: int = 10
+    binning: str = "quantile"
+    score: str = "msp"
+    keep: float = 0.95
+    from_logits: bool = False
+    labels: dict[str, int] | None = None
+    device: Any = None
+    dtype: Any = None
+    tokens: int | None = None
+    engine: str = "auto"
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("pairs", self.pairs, ("large", "all"))
+        object.__setattr__(self, "k", check_sizes("k", self.k))
+        object.__setattr__(self, "neighbors", check_sizes("neighbors", self.neighbors))
+        for name in ("runs", "explained", "attacked", "queries", "n_bins"):
+            check_integer(name, getattr(self, name), at_least=1)
+        if self.tokens is not None:
+            check_integer("tokens", self.tokens, at_least=1)
+        check_choice("engine", self.engine, ENGINES)
+        if self.labels is not None:
+            check_class_numbers(self.labels)
+        if not isinstance(self.method, str):
+            raise ValueError(f"method must be the name of a way to explain, got {brief(self.method)}")
+        if self.samples is None:
+            object.__setattr__(self, "samples", DEFAULT_SAMPLES.get(self.method))
+        if self.attack_options is not None and not isinstance(self.attack_options, dict):
+            raise ValueError(
+                f"attack_options must be a dict of attack_divergence's options, got {brief(self.attack_options)}"
+            )
+        for name in self.asked:
+            check_choice("dimensions", name, tuple(DIMENSIONS))
+        if not isinstance(self.margins, dict | None):
+            raise ValueError(f"margins must be a dict from dimension to number, got {brief(self.margins)}")
+        for name, margin in (self.margins or {}).items():
+            check_choice("margins", name, tuple(DIMENSIONS))
+            check_number(f"margins[{brief(name)}]", margin, above=0, below=2)
+
+    @property
+    def asked(self) -> list[str]:
+        given = list(DIMENSIONS) if self.dimensions is None else self.dimensions
+        return list(given) if isinstance(given, list | tuple) else [given]
+
+    @property
+    def opening(self) -> dict[str, Any]:
+        """How transformers models are opened."""
+        names = ("device", "dtype", "tokens", "engine", "trust_remote_code")
+        return {name: value for name in names if (value := getattr(self, name)) not in (None, False, "auto")}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides the figures, as plain data."""
+        without = ("details", "device", "tokens", "engine", "trust_remote_code", "from_logits")
+        found = {name: value for name, value in vars(self).items() if name not in without}
+        found["dimensions"] = self.asked
+        found["margins"] = {name: self.margins[name] for name in sorted(self.margins)} if self.margins else None
+        return {name: as_plain(value) for name, value in found.items()}
+
+    def margin_of(self, name: str, default: float) -> float:
+        return float((self.margins or {}).get(name, default))
+
+
+def list_of_texts(name: str, values: Any) -> list[Any]:
+    found = as_texts(name, values)
+    if not found:
+        raise ValueError(f"{name} is empty: give at least one text")
+    check_texts(name, found)
+    return found
+
+
+def as_plain(value: Any) -> Any:
+    """A setting as the signature and the report show it: a path without its folder, an object by its type."""
+    if isinstance(value, dict):
+        return {str(key): as_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(item) for item in value]
+    if isinstance(value, str | os.PathLike):
+        return place_name(os.fspath(value))
+    if isinstance(value, int | float | bool) or value is None:
+        return value
+    return getattr(value, "__name__", None) or (type(value).__name__ if " at 0x" in repr(value) else str(value))

@@ -1,0 +1,76 @@
+"""What does a dimension's result say, in words that anyone can follow?"""
+
+from trusteq.dimensions.record import Entry
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.verdicts import tells
+from trusteq.wording import decimals, percent, points, signed
+
+
+def sentence(dimension: str, entry: Entry, compressed: str, large: str) -> str:
+    """What was found, what chance or a twin would give, and what that means.
+
+    >>> figures = {"accuracy_fall": 0.75, "large_accuracy_fall": 0.5, "accuracy_fall_gap": 0.25}
+    >>> sentence("attack_divergence", {"figures": figures, "floor": None, "verdict": None}, "tiny", "large")
+    'Under attack tiny loses 75 % of its accuracy, and large 50 %: a gap of 25 points.'
+    """
+    found = DIMENSIONS[dimension].told(entry["figures"], entry, compressed, large)
+    return " ".join([found, *beside_twin(entry, large), *what_that_means(dimension, entry, compressed, large)])
+
+
+def beside_twin(entry: Entry, large: str) -> list[str]:
+    if entry["floor"] is None or entry["verdict"] is None:
+        return []
+    found = f"it is {percent(entry['floor'])}" if entry["kind"] == "overlap" else f"the gap is {points(entry['floor'])}"
+    return [f"Between {large} and its twin, which differ only by their seed, {found}."]
+
+
+def what_that_means(dimension: str, entry: Entry, compressed: str, large: str) -> list[str]:
+    if not entry["verdict"]:
+        return []
+    subject = f"So {compressed} is" if entry["floor"] is not None else "That is"
+    return [f"{subject} {how_far(entry, large, ' points')}: {entry['verdict']}.", *too_close(dimension, entry)]
+
+
+def how_far(entry: Entry, large: str, unit: str = "") -> str:
+    """The divergence (or its excess over the twin's) beside its interval and its margin, as shares or in points.
+
+    >>> entry = {"floor": 0.6, "kind": "overlap", "divergence": 0.028, "divergence_low": -0.055}
+    >>> how_far(entry | {"divergence_high": 0.112, "margin": 0.094}, "large")
+    '0.03 further from large than the twin is (−0.06 to 0.11; allowed 0.09)'
+    """
+    size, low, high, margin = (entry[key] for key in ("divergence", "divergence_low", "divergence_high", "margin"))
+    places = decimals([size, low, high], margin)
+    if unit:
+        size, low, high, margin, places = 100 * size, 100 * low, 100 * high, 100 * margin, places - 2
+
+    def write(value: float) -> str:
+        return signed(f"{round(value, places) + 0.0:.{places}f}")
+
+    interval = f"{write(low)} to {write(high)}; allowed {write(margin)}"
+    apart = write(abs(size))
+    apart += unit if apart != "1" else unit.removesuffix("s")
+    if entry["floor"] is None:
+        return f"{apart} from {'a full overlap' if entry['kind'] == 'overlap' else 'no gap'} ({interval})"
+    if not round(size, places):
+        return f"as far from {large} as the twin is (excess {interval})"
+    if size < 0:
+        return f"{apart} nearer to {large} than the twin is (excess {interval})"
+    return f"{apart} further from {large} than the twin is ({interval})"
+
+
+def too_close(dimension: str, entry: Entry) -> list[str]:
+    """Of a verdict that is open, why, and how many examples would decide."""
+    if entry["verdict"] != "inconclusive":
+        return []
+    if not tells(entry["expected"]):
+        return ["Chance alone would give as much, so these examples tell nothing."]
+    with_them = f"Too close to call with {entry['examples']:,} {DIMENSIONS[dimension].counted}"
+    return [f"{with_them}; {would_decide(entry['examples_needed'])}."]
+
+
+def would_decide(count: int | None, counted: str = "") -> str:
+    """
+    >>> would_decide(2600), would_decide(760, "attacked examples"), would_decide(None)
+    ('about 2,600 would decide', 'about 760 attacked examples would decide', 'over a million would be needed')
+    """
+    return f"about {count:,} {counted}".rstrip() + " would decide" if count else "over a million would be needed"

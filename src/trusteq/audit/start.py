@@ -1,0 +1,81 @@
+"""The audit as code calls it: what is given is checked, the models are opened, and the work begins or goes on."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from trusteq.audit.audit import Audit, audit_family
+from trusteq.audit.family import check_names, open_family
+from trusteq.audit.memo import Run
+from trusteq.audit.options import AuditOptions, list_of_texts
+from trusteq.audit.processes import Processes
+from trusteq.audit.store import Store, has_work
+from trusteq.checks import brief, check_integer
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.progress import progress_bar
+from trusteq.rows import Rows
+
+
+def audit(
+    options: AuditOptions,
+    large: Any,
+    compressed: Any,
+    twin: Any,
+    texts: Any,
+    references: Any,
+    ood_texts: Any = None,
+    folder: Any = None,
+    resume: bool = False,
+    progress: Callable[[str, int], Any] | None = None,
+    data_name: str = "texts",
+    unlabelled: int = 0,
+) -> Audit | None:
+    """The audit of a family of models; None in all processes but the first.
+
+    `unlabelled` is how many rows of the data had no label and so are not among the texts: the report says so.
+    """
+    if options.confidence_level is None:
+        raise ValueError("an audit needs intervals to reach a verdict: give a confidence_level")
+    for name, value in (("large", large), ("texts", texts)):
+        if value is None:
+            raise ValueError(f"{name} is missing: an audit takes large, compressed, texts and references")
+    check_integer("unlabelled", unlabelled, at_least=0)
+    some = list_of_texts("texts", texts)
+    ood = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
+    if folder is not None and not isinstance(folder, str | os.PathLike):
+        raise ValueError(f"folder must be a path, got {brief(folder)}")
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be a function (what, how many), got {brief(progress)}")
+    place = None if folder is None else Path(os.path.expanduser(folder))
+    processes = Processes()
+    if place is not None and not resume and any(processes.together(lambda: has_work(place))):
+        raise ValueError(f"{place} holds an audit already: give resume=True to go on with it, or another folder")
+    opening = options.opening | ({"device": processes.device} if processes.device and options.device is None else {})
+    members = open_family(large, check_names(compressed), twin, some, opening, options.labels)
+    store = Store(place, processes.rank, notice=logging.getLogger("trust_equivalence").warning)
+    try:
+        run = Run(members, some, store, processes, progress or (lambda what, count: progress_bar(count, what)))
+        return audit_family(run, references, ood, options, data_name, unlabelled)
+    finally:
+        store.close()
+
+
+def compare_predictions(rows: Rows, options: AuditOptions) -> dict[str, Any]:
+    """The dimensions that predictions alone allow."""
+    arrays = rows.whole()
+    rows_given = [arrays[name].ndim == 2 for name in ("predictions", "large_predictions")]
+    wanted = ["prediction_error_jaccard", *(["calibration_gap"] if all(rows_given) else [])]
+    result: dict[str, Any] = {}
+    details: dict[str, Any] = {}
+    for dimension in (DIMENSIONS[name] for name in wanted if name in options.asked):
+        common = {"confidence_level": options.confidence_level, "seed": options.seed, "details": options.details}
+        if any(rows_given):
+            common["from_logits"] = options.from_logits
+        figures = dimension.of(**arrays, **dimension.settings(options), **common)
+        details[dimension.name] = figures.pop("details", None)
+        result |= {f"{dimension.name}/{figure}": value for figure, value in figures.items()}
+    if not result:
+        raise ValueError(f"dimensions {options.asked} cannot be computed from these predictions alone")
+    return result | ({"details": details} if options.details else {})

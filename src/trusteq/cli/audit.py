@@ -1,0 +1,182 @@
+"""`trusteq audit`: can the compressed models stand in for the large one? A verdict for each, and a report."""
+
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trusteq.audit.bundled import bundled_family
+from trusteq.audit.options import AuditOptions
+from trusteq.cli.typed import Parser, Typed, pair, part_of, run, visible
+from trusteq.dimensions.attack_divergence import AttackOptions
+from trusteq.progress import command_progress, rank
+from trusteq.records.chosen import ChosenTexts, sampled
+from trusteq.records.labelled_texts import left_out
+
+ABOUT = """
+Can the compressed models stand in for the large one? Audits a family of models and writes a report.
+
+Without options it audits the small family that ships with the project; with them, any models and any data:
+
+    trusteq audit --large bert-base --compressed distil tiny=./tiny --twin bert-base-seed2 \\
+        --dataset glue/sst2 --split validation --text sentence --out results/sst2
+
+A model is a local folder or a Hub id. Finished work is kept in the folder of the report: stopped at any point, the
+same command with --resume goes on from there. Exit status: 0; 1 if a dimension failed, or if nothing could be
+compared; 2, with one sentence, if something is wrong with what was given; 130 if it was stopped.
+"""
+
+REPORTS = ("report.json", "report.schema.json", "report.md", "report.html")
+OF_REPORTS = (".json", ".svg", ".png", ".tex")  # in the folders of plots and tables
+OF_ATTACKS = ("attack_field", "word_vectors", "similarity", "masked_model", "rate")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Which models are audited, and where the report goes.
+
+    Args:
+    Models:
+        large: the model that is trusted.
+        compressed: the models under test; "derived:pruned" (by 30 %) and "derived:quantized" are made from the large
+            one.
+        twin: a second large model, trained alike with another seed: what differs between the two is the floor.
+    Output:
+        out: folder of the report.
+        resume: go on with the audit in that folder.
+    """
+
+    large: str | None = None
+    compressed: tuple[str, ...] = ()
+    twin: str | None = None
+    out: Path = Path("results/audit")
+    resume: bool = False
+
+
+def main(argv: list[str] | None = None) -> int:
+    words = sys.argv[1:] if argv is None else argv
+
+    def begin(typed: Typed) -> int:
+        try:
+            return audit(typed)
+        except KeyboardInterrupt:
+            again = shlex.join([*words, *(() if "resume" in typed else ("--resume",))])
+            print(f"\nstopped; what is finished is kept: go on with trusteq audit {again}", file=sys.stderr)
+            return 130
+
+    return run("audit", parser(), begin, words)
+
+
+def parser() -> Parser:
+    made = Parser("audit", ABOUT)
+    models: dict[str, Any] = {name: {"metavar": "MODEL"} for name in ("large", "twin")}
+    columns: dict[str, Any] = {
+        name: {"metavar": "COLUMN"} for name in ("text", "text_pair", "label", "ood_text", "ood_text_pair")
+    }
+    pairs: dict[str, Any] = {"nargs": "+", "type": pair}
+    made.add(Family, only=("large", "compressed", "twin"), compressed={"metavar": "[NAME=]MODEL"}, **models)
+    made.add(ChosenTexts, **columns, dataset={"metavar": "DATA"}, ood_dataset={"metavar": "DATA"})
+    made.add(
+        AuditOptions,
+        under="what is compared",
+        without=("details", "from_logits", "attack_options"),
+        dimensions={"nargs": "+"},
+        margins=pairs | {"metavar": "DIMENSION=MARGIN"},
+        labels=pairs | {"metavar": "NAME=NUMBER"},
+    )
+    made.add(AttackOptions, under="attacks", only=OF_ATTACKS)
+    made.add(Family, only=("out", "resume"))
+    return made
+
+
+def audit(typed: Typed) -> int:
+    from trusteq.audit import start
+    from trusteq.report.plots import plot_pair
+    from trusteq.report.terminal import verdict_table
+    from trusteq.report.write import write_report
+
+    family, options = part_of(Family, typed), options_of(typed)
+    given = read_inputs(family, part_of(ChosenTexts, typed), options)
+    check_room(family.out, family.resume)
+    if given.get("unlabelled") and rank() == 0:
+        print(visible(left_out(given["data_name"], given["unlabelled"])), file=sys.stderr)
+    progress = command_progress
+    found = start.audit(options, **given, folder=family.out / "work", resume=family.resume, progress=progress)
+    if found is None:  # another process writes the report
+        return 0
+    written = write_report(found, family.out, plot_pair)
+    print(verdict_table(found))
+    for failure in found["failures"]:
+        reason = f"{failure['dimension']} of {failure['pair']} failed: {failure['reason']}"
+        print(visible(reason), file=sys.stderr)
+    print(f"the report: {next(path for path in written if path.name == 'report.html')}")
+    if reasons := why_nothing(found):
+        print(f"trusteq audit: nothing could be compared: {visible(reasons)}", file=sys.stderr)
+    return 1 if found["failures"] or reasons else 0
+
+
+def options_of(typed: Typed) -> AuditOptions:
+    chosen = typed | {name: dict(typed[name]) for name in ("margins", "labels") if name in typed}
+    of_attack = {name: typed[name] for name in OF_ATTACKS if name in typed}
+    return part_of(AuditOptions, chosen | {"attack_options": of_attack or None})
+
+
+def read_inputs(family: Family, chosen: ChosenTexts, options: AuditOptions) -> dict[str, Any]:
+    """The family and the texts: those that ship with the project, or those that were named."""
+    if family.large is None:
+        if family.compressed or family.twin:
+            raise ValueError("--large is missing: the model that the others are compared with")
+        given = bundled_family() | {"data_name": "the bundled reviews"}
+        if chosen.dataset is not None:
+            given = {name: value for name, value in given.items() if name in ("large", "twin", "compressed")}
+    elif not family.compressed:
+        raise ValueError("--compressed is missing: one model or more to compare with --large")
+    elif chosen.dataset is None:
+        raise ValueError("--dataset is missing: a csv, tsv, jsonl or parquet file, or a data set of the Hub")
+    else:
+        given = {"large": family.large, "twin": family.twin, "compressed": named(family.compressed)}
+    given |= chosen.read(given["large"], options.trust_remote_code)
+    return sampled(given, chosen.limit, options.seed)
+
+
+def named(models: Sequence[str]) -> dict[str, str]:
+    """NAME=MODEL, or the model's last part as its name.
+
+    >>> named(["runs/distil", "small=owner/tiny-bert"])
+    {'distil': 'runs/distil', 'small': 'owner/tiny-bert'}
+    """
+    found: dict[str, str] = {}
+    for model in models:
+        name, equals, place = model.partition("=")
+        name, place = (name, place) if equals else (Path(model.removeprefix("derived:")).name, model)
+        if name in found:
+            raise ValueError(f"--compressed has two models called {name}: give them names, NAME=MODEL")
+        found[name] = place
+    return found
+
+
+def check_room(out: Path, resume: bool) -> None:
+    """Nothing is overwritten, and what keeps the report from being written is said before hours of work."""
+    if not resume and ((out / "report.json").is_file() or (out / "report.html").is_file()):
+        raise ValueError(f"{out} holds a report already: give --resume to go on with it, or another folder as --out")
+    for folder in (out, out / "plots", out / "tables"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise ValueError(f"{folder} cannot be written ({error.strerror}): the report goes there") from None
+    inner = (path for name in ("plots", "tables") for path in (out / name).iterdir() if path.suffix in OF_REPORTS)
+    for path in (*(out / name for name in REPORTS), *out.glob("model_card*.md"), *inner):
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder where the report has a file: give another folder as --out")
+
+
+def why_nothing(found: dict[str, Any]) -> str:
+    """Where every dimension of every pair was skipped: each with its reason."""
+    entries = {name: entry for pair in found["pairs"] for name, entry in pair["dimensions"].items()}
+    if any(entry["status"] != "skipped" for pair in found["pairs"] for entry in pair["dimensions"].values()):
+        return ""
+    return "; ".join(f"{name} was skipped ({entry['reason']})" for name, entry in entries.items())

@@ -1,0 +1,44 @@
+"""`trusteq COMMAND ...`: what was typed is handed to the command, which is imported only then."""
+
+import importlib
+import sys
+
+COMMANDS = {
+    "audit": "audit a family of models: a verdict for each, and a report",
+    "compare": "compare what two models said, from files of arrays",
+    "compress": "make a smaller model from a trained one, and measure what that saved",
+    "finetune": "train a classifier of texts, with a teacher or without",
+}
+
+HELP = """usage: trusteq COMMAND [options]
+
+Can a compressed model stand in for the large one?
+
+    trusteq audit                     the small family that ships with the project
+    trusteq audit --large ./large --twin ./twin --compressed ./int8 --dataset reviews.csv --out results/reviews
+
+commands:
+{}
+
+`trusteq COMMAND --help` lists a command's options."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP.format("\n".join(f"  {name:10}{what}" for name, what in COMMANDS.items())))
+        return 0 if argv else 2
+    if argv[0] not in COMMANDS:
+        from trusteq.cli.typed import unknown
+
+        there = f"there are {', '.join(COMMANDS)}"
+        print(f"trusteq: {unknown('command', argv[0], COMMANDS, there)}", file=sys.stderr)
+        return 2
+    from trusteq.cli.quiet import quiet
+
+    quiet()
+    return int(importlib.import_module(f"trusteq.cli.{argv[0]}").main(argv[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

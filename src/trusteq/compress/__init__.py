@@ -1,0 +1,1 @@
+"""Making compressed models, and training them."""

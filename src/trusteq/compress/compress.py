@@ -1,0 +1,90 @@
+"""Makes a smaller model from a trained one: pruned, with fewer layers, or with weights in 8 bits.
+
+What is written loads like any checkpoint (that of int8 needs torchao where it is loaded), and is loaded again to see
+that it says what was made."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from trusteq.compress.copies import pruned
+from trusteq.compress.measure import some_tokens
+from trusteq.compress.options import CompressOptions
+from trusteq.compress.starting_model import SAFE, checkpoint, opening
+from trusteq.models.checkpoints import without_chatter
+
+
+def compress(way: str, options: CompressOptions) -> None:
+    """Write the compressed model, and make sure that what lies on disk is what was made."""
+    check_empty(options.out)
+    source = checkpoint(options.model)
+    if way == "int8":
+        made = int8(source)
+    else:
+        model = load(source)
+        made = pruned(model, options.share) if way == "prune" else without_layers(model, options.keep)
+    with without_chatter():
+        made.save_pretrained(options.out)
+        AutoTokenizer.from_pretrained(source, **SAFE).save_pretrained(options.out)
+    batch = some_tokens(made.config.vocab_size)
+    with torch.inference_mode():
+        difference = (made(**batch).logits - load(options.out)(**batch).logits).abs().max().item()
+    if not difference < 1e-3:  # rounding, of half-precision models above all
+        raise ValueError(f"{options.out} differs from the model that was made by {difference:.3g}: do not use it")
+
+
+def check_empty(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} is there already: give another folder as `out`, or remove it")
+
+
+def load(path: str | Path) -> Any:
+    """A trained classifier in evaluation, in the precision that it was saved in."""
+    with opening(str(path)):
+        model, told = AutoModelForSequenceClassification.from_pretrained(
+            path, use_safetensors=True, dtype="auto", output_loading_info=True, **SAFE
+        )
+    if told["missing_keys"]:
+        raise ValueError(f"{path} has no trained classification head: {sorted(told['missing_keys'])[0]} is missing")
+    return model.eval()
+
+
+def without_layers(model: Any, keep: Sequence[int]) -> Any:
+    """A copy with only these of its layers, in their order."""
+    count = model.config.num_hidden_layers
+    if not keep or sorted(set(keep)) != list(keep) or not all(0 <= layer < count for layer in keep):
+        raise ValueError(f"`keep` must name layers 0 to {count - 1} once each, in order; got {list(keep)}")
+    made = copy.deepcopy(model)
+    stacks = [
+        (parent, name)
+        for parent in made.base_model.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, torch.nn.ModuleList) and len(child) == count
+    ]
+    if len(stacks) != 1:
+        raise ValueError(f"{type(model).__name__} has {len(stacks)} stacks of {count} layers; expected one")
+    parent, name = stacks[0]
+    setattr(parent, name, torch.nn.ModuleList(getattr(parent, name)[layer] for layer in keep))
+    made.config.num_hidden_layers = len(keep)
+    return made
+
+
+def int8(source: str) -> Any:
+    if int(transformers.__version__.split(".")[0]) < 5:
+        raise ValueError(f"int8 needs transformers 5, which can save it as safetensors; got {transformers.__version__}")
+    try:
+        from torchao.quantization import Int8WeightOnlyConfig
+    except ImportError:
+        raise ValueError("int8 needs torchao: pip install torchao") from None
+    load(source)  # says what is wrong with it
+    plan = transformers.TorchAoConfig(Int8WeightOnlyConfig(version=2))
+    with opening(source):
+        made = AutoModelForSequenceClassification.from_pretrained(
+            source, use_safetensors=True, dtype="auto", quantization_config=plan, **SAFE
+        )
+    return made.eval()

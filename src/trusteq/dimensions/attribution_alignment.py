@@ -1,0 +1,234 @@
+"""Does the compressed model decide for the same reasons as the large one?
+
+An explainer (LIME, SHAP, occlusion, integrated gradients) says which words, or which parts of an image, made a model
+predict what it did. This metric explains both models on the same texts or images and compares: how much of what is most
+important overlaps, beside what chance gives and what the explainer's own noise allows."""
+
+import dataclasses
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from trusteq.arrays import as_objects
+from trusteq.checks import check_choice, check_integer, check_number, check_sizes
+from trusteq.dimensions.plots.alignment import plot
+from trusteq.dimensions.record import Columns, Dimension, Entry, Figures, as_columns, common
+from trusteq.explain.alignment import compare, describe, finish, read_attributions
+from trusteq.explain.explaining import Explained, explain_both
+from trusteq.explain.image_alignment import ImageFigures, ImageOptions, explain_images
+from trusteq.explain.methods import METHODS, distinct_words
+from trusteq.kinds.text import as_texts
+from trusteq.models.open import ClassifierOptions
+from trusteq.models.probing import Interrupted
+from trusteq.options import with_signature
+from trusteq.rows import Rows
+from trusteq.sequences import sure
+from trusteq.wording import percent
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignmentOptions(ClassifierOptions):
+    k: Any = 10  # a list, once it was checked
+    method: str = "lime"
+    explain: str = "gold"
+    runs: int = 1
+    samples: int | None = None
+    features: int | None = None
+    target_width: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "k", check_sizes("k", self.k))
+        check_choice("method", self.method, (*METHODS, "integrated_gradients"))
+        check_choice("explain", self.explain, ("gold", "large", "own"))
+        for name, least, most in (("runs", 1, 1000), ("samples", 2, 10**6), ("features", 1, None)):
+            if (value := getattr(self, name)) is not None or name == "runs":
+                check_integer(name, value, least, most)
+                object.__setattr__(self, name, int(value))
+        if self.samples is not None and (self.method not in METHODS or METHODS[self.method].samples is None):
+            takes = " and ".join(name for name, method in METHODS.items() if method.samples)
+            raise ValueError(f"samples is for {takes}, got it with {self.method}, which takes none")
+        if self.target_width is not None and self.confidence_level is None:
+            raise ValueError("target_width needs intervals: give a confidence_level")
+        if self.target_width is not None:
+            check_number("target_width", self.target_width, above=0, below=1)
+            object.__setattr__(self, "target_width", float(self.target_width))
+
+
+class Collected:
+    """What the figures need of the examples so far: a few numbers each; their words only for details."""
+
+    def __init__(self, options: AlignmentOptions):
+        self.options = options
+        self.rows: list[dict[str, np.ndarray]] = []
+        self.entries: list[dict[str, Any]] = []
+        self.counts: dict[str, int] = {}
+
+    def add(self, explained: Explained) -> bool:
+        """Take an example in, if it has words; False when it has none."""
+        self.counts = explained.counts
+        if not (all(explained.compressed) and all(explained.large)):
+            return False
+        row = compare(explained.compressed, explained.large, self.options.k, explained.words)
+        self.rows.append(row)
+        if self.options.details:
+            entry = {"index": explained.index, "text": explained.text}
+            self.entries.append(entry | describe(explained.compressed, explained.large, row))
+        return True
+
+    def is_sure(self, most: int) -> bool:
+        """Whether the headline's interval is narrow enough; it is looked at whenever a twentieth part was added."""
+        width, level, seen = self.options.target_width, self.options.confidence_level, len(self.rows)
+        if width is None or level is None or seen % max(1, seen // 20):
+            return False
+        headline = f"jaccard_at_{self.options.k[0]}"
+        return sure(np.array([row[headline].mean() for row in self.rows]), level, width, most)
+
+    def result(self, most: int) -> dict[str, Any]:
+        options = self.options
+        figures = finish(self.rows, options.k, options.confidence_level, options.target_width, most) | self.counts
+        if not options.details:
+            return figures
+        runs = len(self.rows[0]["top_word_agreement"])
+        return figures | {"details": {"k": options.k, "runs": runs, "per_example": self.entries}}
+
+
+def compute(rows: Rows, options: AlignmentOptions) -> Figures:
+    """The figures of explanations that were made elsewhere."""
+    arrays = rows.whole()
+    collected = Collected(options)
+    pairs = zip(arrays["predictions"], arrays["large_predictions"], strict=True)
+    for i, (compressed, large) in enumerate(pairs):
+        collected.add(Explained(i, None, [list(compressed.items())], [list(large.items())], words=0))
+    return collected.result(len(collected.rows))
+
+
+def read(name: str, values: Any) -> np.ndarray:
+    """Explanations that were made elsewhere, as dicts of weights in order of importance."""
+    return as_objects([dict(explanation) for explanation in read_attributions(name, values)])
+
+
+def compare_models(
+    texts: Any,
+    references: Any,
+    model: Any,
+    large_model: Any,
+    options: AlignmentOptions,
+    keep: Callable[[Any], Any] = lambda partial: partial,
+) -> Figures:
+    """Both models are explained on every text; `keep` gets the figures so far where that breaks off."""
+    texts = as_texts("texts", texts)
+    collected = Collected(options)
+    try:
+        with closing(explain_both(texts, references, model, large_model, options)) as examples:
+            for explained in examples:
+                if collected.add(explained) and collected.is_sure(len(texts)):
+                    break
+    except Interrupted as interrupted:
+        interrupted.partial = keep(collected.result(len(texts)) if collected.rows else None)
+        raise
+    if not collected.rows:
+        raise ValueError(f"texts have no word that {options.method} could explain")
+    return with_signature(DIMENSION.name, collected.result(len(texts)), options)
+
+
+def compare_explanations(texts: Any, explanations: Any, large_explanations: Any, options: AlignmentOptions) -> Figures:
+    """The figures of two models from what `explain` gave for each text, all runs of it."""
+    some = as_texts("texts", texts)
+    collected = Collected(options)
+    for i, (text, compressed, large) in enumerate(zip(some, explanations, large_explanations, strict=True)):
+        collected.add(Explained(i, text, compressed, large, distinct_words(options.method, text)))
+    if not collected.rows:
+        raise ValueError(f"texts have no word that {options.method} could explain")
+    return with_signature(DIMENSION.name, collected.result(len(collected.rows)), options)
+
+
+def compare_on_images(
+    images: Any,
+    references: Any,
+    model: Any,
+    large_model: Any,
+    options: ImageOptions,
+    keep: Callable[[Any], Any] = lambda partial: partial,
+) -> Figures:
+    """Both models are explained on every image."""
+    figures = ImageFigures(options)
+    try:
+        with closing(explain_images(images, references, model, large_model, options)) as examples:
+            for explained in examples:
+                figures.add(explained)
+    except Interrupted as interrupted:
+        interrupted.partial = keep(figures.result() if figures.rows else None)
+        raise
+    return with_signature(DIMENSION.name, figures.result(), options)
+
+
+# In an audit: its options, the figures of a pair from work that is done, what its sums are made of, and what was found.
+
+
+def settings(options: Any) -> dict[str, Any]:
+    return {
+        "method": options.method,
+        "explain": options.explain,
+        "samples": options.samples if options.method in ("lime", "shap") else None,
+        "features": max(20, *options.k) if options.method == "lime" else None,
+        "runs": options.runs,
+        "seed": options.seed,
+        "k": options.k,
+    }
+
+
+def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
+    some, large_some = ([work.explanations[name][i] for i in work.explained] for name in (compressed, large))
+    texts = [work.texts[i] for i in work.explained]
+    asked = {"method": options.method, "k": options.k, "runs": options.runs}
+    own = AlignmentOptions(**asked, **common(options, level))
+    figures = compare_explanations(texts, some, large_some, own)
+    for shown in figures["details"]["per_example"]:
+        shown["index"] = work.explained[shown["index"]]
+    return figures
+
+
+def sums(work: Any, compressed: str, large: str, options: Any, details: Figures) -> Columns:
+    shares = [one[f"jaccard_at_{options.k[0]}"] for one in details["per_example"]]
+    return as_columns([one["index"] for one in details["per_example"]], shares, np.ones(len(shares)))
+
+
+def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
+    count, share, chance = entry["headline"].rpartition("_")[2], percent(entry["value"]), percent(entry["expected"])
+    words = f"Of the {count} words that matter most to {compressed} or {large}"
+    return f"{words}, {share} matter most to both; chance alone would give {chance}."
+
+
+DIMENSION = Dimension(
+    name="attribution_alignment",
+    place=5,
+    question="Same reasons?",
+    asks=(
+        "An explainer finds the words that made a model decide as it did. For each text, this compares the words that "
+        "matter most to the two models: do they decide for the same reasons, or agree for different ones?"
+    ),
+    options=AlignmentOptions,
+    inputs=("predictions", "large_predictions"),
+    compute=compute,
+    read=read,
+    plot=plot,
+    headline="jaccard_at_{k}",
+    kind="overlap",
+    expected="expected_jaccard_at_{k}",
+    words={
+        "jaccard_at_K": "overlap of the K most important words",
+        "alignment_at_K": "alignment of the K most important words",
+    },
+    told=told,
+    needs="explanations",
+    counted="explained examples",
+    count=lambda work, figures: int(figures["examples_used"]),
+    settings=settings,
+    margin=0.2,
+    alone=0.5,
+    measure=measure,
+    sums=sums,
+)

@@ -1,0 +1,464 @@
+"""Does the compressed model recognise the same out-of-distribution inputs as the large one?
+
+A model that is to be trusted has to notice inputs unlike those it was trained on. This metric compares how well the two
+models' scores separate such rows from ordinary ones, and whether both raise the flag over the same rows."""
+
+import dataclasses
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import entr, stdtrit
+
+from trusteq.arrays import Arrays, check_columns, check_finite, check_labels
+from trusteq.checks import check_choice, check_number
+from trusteq.dimensions.plots.colors import COMPRESSED, LARGE
+from trusteq.dimensions.record import Dimension, Entry, Figures, common
+from trusteq.intervals import share_interval
+from trusteq.options import Options, details_of
+from trusteq.overlap import expected_share, kappa
+from trusteq.rows import Rows
+from trusteq.wording import percent
+
+INSIDE, CHANCE = "#B8B8B8", "#777777"
+
+
+@dataclasses.dataclass(frozen=True)
+class OodOptions(Options):
+    score: str = "msp"
+    keep: float = 0.95
+    from_logits: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("score", self.score, ("msp", "energy", "entropy", "max_logit", "given"))
+        check_number("keep", self.keep, above=0, below=1)
+        check_choice("from_logits", self.from_logits, (True, False))
+        if self.score in ("energy", "max_logit") and not self.from_logits:
+            raise ValueError(f'score="{self.score}" is made of logits: give rows of logits and from_logits=True')
+        if self.score == "given" and self.from_logits:
+            raise ValueError('score="given" takes the scores as they are, so from_logits=True has no meaning with it')
+
+
+def compute(rows: Rows, options: OodOptions) -> Figures:
+    pieces = list(rows.map(lambda start, arrays: validate(arrays, options, start)))
+    examples = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    return finish(summarize(examples, options), options)
+
+
+# validate: a piece of what came in becomes one score per example and model, and "out of distribution" or not.
+
+
+def validate(arrays: Arrays, options: OodOptions, start: int = 0) -> Arrays:
+    """Rows or scores to `score`, `large_score`; references to `outside`. Nothing else is kept of a row."""
+    return {
+        "score": score_rows("predictions", arrays["predictions"], options, start),
+        "large_score": score_rows("large_predictions", arrays["large_predictions"], options, start),
+        "outside": check_kinds(arrays["references"], start),
+    }
+
+
+def score_rows(name: str, rows: np.ndarray, options: OodOptions, start: int) -> np.ndarray:
+    """One number per row, higher = further out of distribution."""
+    if options.score == "given":
+        if rows.ndim != 1 or rows.dtype.kind == "O":
+            what = "strings" if rows.dtype.kind == "O" else f"rows of shape {rows.shape}"
+            raise ValueError(f'{name} needs one score (a number) per example for score="given", got {what}')
+        check_finite(name, rows, start)
+        return rows.astype(np.float64)
+    if rows.ndim == 1 and rows.dtype.kind != "O":
+        kind = "logits" if options.from_logits else "probabilities"
+        needed = f'{name} needs a row of {kind} per example for score="{options.score}"'
+        raise ValueError(f'{needed}, got one number; if these are scores, pass score="given"')
+    columns = check_columns(name, rows, options.from_logits, start)
+    if options.score == "entropy":
+        return sum(map(entr, columns))
+    top = columns.max(axis=0)
+    if options.score == "msp":
+        return 1 - top
+    highest = rows.max(axis=1).astype(np.float64)
+    return np.log(top) - highest if options.score == "energy" else -highest
+
+
+def check_kinds(references: np.ndarray, start: int) -> np.ndarray:
+    """References of 1 and 0 as "out of distribution" and not."""
+    labels = check_labels("references", references, start)
+    if labels.dtype.kind == "O":
+        raise ValueError("references must be 1 (out of distribution) or 0 (in distribution), got strings")
+    if labels.min() < 0 or labels.max() > 1:
+        row = int(np.argmax((labels < 0) | (labels > 1)))
+        what = "1 (out of distribution) or 0 (in distribution)"
+        raise ValueError(f"references must be {what}, got {labels[row]} in row {start + row}")
+    return labels.astype(bool)
+
+
+# summarize: scores to each model's ranking, and to the rows it flags. Ranks need all rows at once.
+
+
+class Estimate(NamedTuple):
+    """A figure, and how far each row moves it: figure - truth is the rows' mean, within each kind, of `moves`."""
+
+    value: float
+    moves: np.ndarray | None
+
+
+class Cut(NamedTuple):
+    """A threshold that keeps a share of the in-distribution rows, and how far chance may well shift it.
+
+    `low` and `high` are the thresholds 1.5 standard errors of the kept share away, `span` the share between them.
+    """
+
+    threshold: float
+    low: float
+    high: float
+    span: float
+
+
+class Ranking:
+    """One model's rows in order of their scores, counted per distinct score; equal scores are one step."""
+
+    def __init__(self, scores: np.ndarray, outside: np.ndarray):
+        self.order = np.argsort(scores)
+        ordered, self.outside = scores[self.order], outside[self.order]
+        last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(scores) - 1)
+        self.values, self.size = ordered[last], np.diff(last, prepend=-1)
+        self.out_upto = np.cumsum(self.outside)[last]
+        self.in_upto = last + 1 - self.out_upto
+        self.out_here, self.in_here = np.diff(self.out_upto, prepend=0), np.diff(self.in_upto, prepend=0)
+        self.n_out, self.n_in = int(self.out_upto[-1]), int(self.in_upto[-1])
+
+    def per_row(self, out_moves: np.ndarray, in_moves: np.ndarray) -> np.ndarray:
+        """What each kind of row has at each distinct score, handed to the rows in the order in which they came."""
+        if len(self.values) < len(self.order):
+            out_moves, in_moves = np.repeat(out_moves, self.size), np.repeat(in_moves, self.size)
+        moves = np.empty(len(self.order))
+        moves[self.order] = np.where(self.outside, out_moves, in_moves)
+        return moves
+
+    def auroc(self, with_moves: bool) -> Estimate:
+        """Pairs in the right order, ties half; the moves are the placements of DeLong, DeLong and Clarke-Pearson."""
+        in_below = self.in_upto - self.in_here / 2
+        value = float(self.out_here @ in_below) / (self.n_out * self.n_in)
+        if not with_moves:
+            return Estimate(value, None)
+        out_above = self.n_out - self.out_upto + self.out_here / 2
+        return Estimate(value, self.per_row(in_below / self.n_in, out_above / self.n_out))
+
+    def aupr(self, with_moves: bool) -> Estimate:
+        """Mean precision at the out-of-distribution rows.
+
+        A row moves it by the precision at its own score, where it is one of those rows, and by what it adds to the
+        precision at every lower score p = out / (out + in): in / (out + in)^2 or -out / (out + in)^2.
+        """
+        out_from, in_from = self.n_out - self.out_upto + self.out_here, self.n_in - self.in_upto + self.in_here
+        precision = out_from / (out_from + in_from)
+        value = float(self.out_here @ precision) / self.n_out
+        if not with_moves:
+            return Estimate(value, None)
+        weight = self.out_here / (out_from + in_from) ** 2
+        out_moves = precision + np.cumsum(weight * in_from)
+        return Estimate(value, self.per_row(out_moves, np.cumsum(weight * out_from) * (-self.n_in / self.n_out)))
+
+    def fpr95(self, scores: np.ndarray, outside: np.ndarray, with_moves: bool) -> Estimate:
+        """Out-of-distribution rows that the threshold lets pass; the others move it by moving the threshold."""
+        cut = self.cut(0.95)
+        at, low, high = (self.out_upto[np.searchsorted(self.values, x)] / self.n_out for x in cut[:3])
+        if not with_moves:
+            return Estimate(float(at), None)
+        slope = (high - low) / cut.span if cut.span else 0.0
+        return Estimate(float(at), np.where(outside, 1.0, -slope) * (scores <= cut.threshold))
+
+    def cut(self, keep: float) -> Cut:
+        rank = max(1, math.ceil(keep * self.n_in - 1e-9))  # 0.07 * 100 is 7.000000000000001
+        reach = max(1, round(1.5 * math.sqrt(self.n_in * keep * (1 - keep))))
+        low, high = max(1, rank - reach), min(self.n_in, rank + reach)
+        at, below, above = self.values[np.searchsorted(self.in_upto, [rank, low, high])].tolist()
+        return Cut(at, below, above, (high - low) / self.n_in)
+
+
+class Model(NamedTuple):
+    """One model's figures, its threshold, and what a plot of it needs."""
+
+    figures: dict[str, Estimate]
+    cut: Cut
+    curves: dict[str, Any]
+
+
+class Summary(NamedTuple):
+    """What the result is made of: both models, and how many rows both flag, the compressed one, the large one."""
+
+    compressed: Model
+    large: Model
+    outside: np.ndarray
+    flagged: tuple[int, int, int]
+    jaccard_error: float
+
+
+def summarize(examples: Arrays, options: OodOptions) -> Summary:
+    """Both models' figures, each on a thread of its own, and how many rows both, the one and the other flag."""
+    outside = examples["outside"]
+    if outside.all() or not outside.any():
+        kinds = ("out-of-distribution rows (1)", "in-distribution rows (0)")
+        have, need = kinds if outside.all() else reversed(kinds)
+        raise ValueError(f"references hold only {have}; {need} are needed too")
+    scores = [examples["score"], examples["large_score"]]
+    with ThreadPoolExecutor(2) as pool:
+        compressed, large = pool.map(lambda values: rank_model(values, outside, options), scores)
+    flags = [values > model.cut.threshold for values, model in zip(scores, (compressed, large), strict=True)]
+    both, one, other = (int(np.count_nonzero(flag)) for flag in (flags[0] & flags[1], *flags))
+    error = 0.0
+    if options.confidence_level is not None and one + other:
+        error = jaccard_error(scores, flags, [compressed.cut, large.cut], outside)
+    return Summary(compressed, large, outside, (both, one, other), error)
+
+
+def rank_model(scores: np.ndarray, outside: np.ndarray, options: OodOptions) -> Model:
+    ranking, with_moves = Ranking(scores, outside), options.confidence_level is not None
+    figures = {
+        "auroc": ranking.auroc(with_moves),
+        "aupr": ranking.aupr(with_moves),
+        "fpr95": ranking.fpr95(scores, outside, with_moves),
+    }
+    cut = ranking.cut(options.keep)
+    return Model(figures, cut, curves(ranking, cut) if options.details else {})
+
+
+def jaccard_error(scores: list[np.ndarray], flags: list[np.ndarray], cuts: list[Cut], outside: np.ndarray) -> float:
+    """Standard error of the flagged rows' Jaccard, with the noise of both thresholds.
+
+    A row moves the Jaccard by being flagged. An in-distribution row also moves a threshold, and with it the rows that
+    lie near: how many of those the other model flags is counted between the cut's `low` and `high`.
+    """
+    n, both, either = len(outside), flags[0] & flags[1], flags[0] | flags[1]
+    union = int(np.count_nonzero(either))
+    jaccard = int(np.count_nonzero(both)) / union
+    n_out = int(np.count_nonzero(outside))
+    moves = (both - jaccard * either) * np.where(outside, n_out / union, (n - n_out) / union)
+    for values, flag, other, cut in zip(scores, flags, reversed(flags), cuts, strict=True):
+        near = (values > cut.low) & (values <= cut.high)
+        shared = np.count_nonzero(near & other)
+        alone = np.count_nonzero(near) - shared
+        slope = (jaccard * alone - shared) / (union * cut.span) if cut.span else 0.0
+        moves += slope * (flag & ~outside)
+    return math.sqrt(sum(error for error, _ in errors(moves, outside, unusual=False)))
+
+
+def errors(moves: np.ndarray, outside: np.ndarray, unusual: bool = True) -> list[tuple[float, int]]:
+    """For each kind of row the squared standard error of its mean move, and how many rows there are.
+
+    `unusual`: the rows of a kind count as if the one that moves most had been met once more. A few rows decide the gap
+    of two models that hardly err, and a sample that happens to miss them would otherwise look too sure.
+    """
+    out = []
+    for kind in (outside, ~outside):
+        square = moves[kind]
+        square -= square.mean()
+        np.square(square, out=square)
+        n = len(square)
+        out.append(((float(square.sum()) + unusual * float(square.max())) / (n * max(1, n - 1)), n))
+    return out
+
+
+# finish: figures to the result.
+
+
+def finish(summary: Summary, options: OodOptions) -> dict[str, Any]:
+    n = len(summary.outside)
+    result: dict[str, Any] = {}
+    for name, compressed in summary.compressed.figures.items():
+        large = summary.large.figures[name]
+        result |= {name: compressed.value, f"large_{name}": large.value, f"{name}_gap": compressed.value - large.value}
+        if options.confidence_level is not None:
+            interval = gap_interval(compressed, large, summary.outside, options.confidence_level)
+            result[f"{name}_gap_low"], result[f"{name}_gap_high"] = interval
+    both, one, other = summary.flagged
+    either = one + other - both
+    jaccard = both / either if either else 1.0
+    result |= {"flagged_rate": one / n, "large_flagged_rate": other / n, "flagged_jaccard": jaccard}
+    if options.confidence_level is not None:
+        low, high = jaccard_interval(jaccard, either, summary.jaccard_error, options.confidence_level)
+        result["flagged_jaccard_low"], result["flagged_jaccard_high"] = low, high
+    result["expected_flagged_jaccard"] = expected_share(one, other, n)
+    result["flagged_kappa"] = kappa(n, both, one, other)
+    if options.details:
+        large_curves = {f"large_{name}": values for name, values in summary.large.curves.items()}
+        result["details"] = {"keep": options.keep, **summary.compressed.curves, **large_curves}
+    return result
+
+
+def gap_interval(compressed: Estimate, large: Estimate, outside: np.ndarray, level: float) -> tuple[float, float]:
+    """Paired: from the difference of how far each row moves the two figures (Welch's t over the two kinds of rows).
+
+    Where no row tells the models apart, one out-of-distribution row that does so in full is taken as met. A single row
+    of a kind shows no spread: (-1, 1).
+    """
+    assert compressed.moves is not None
+    assert large.moves is not None
+    parts = errors(compressed.moves - large.moves, outside)
+    if min(n for _, n in parts) < 2:
+        return -1.0, 1.0
+    variance = sum(part for part, _ in parts)
+    if variance < 1e-24:  # what rounding leaves of zero
+        n = parts[0][1]
+        parts[0], variance = (1 / (n * (n - 1)), n), 1 / (n * (n - 1))
+    freedom = variance**2 / sum(part**2 / (n - 1) for part, n in parts)
+    center, spread = compressed.value - large.value, float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(variance)
+    return max(-1.0, center - spread), min(1.0, center + spread)
+
+
+def jaccard_interval(jaccard: float, either: int, error: float, level: float) -> tuple[float, float]:
+    """Wilson's interval, with as many trials as give this standard error; equal or disjoint sets: all flagged rows."""
+    trials = jaccard * (1 - jaccard) / error**2 if error and 0 < jaccard < 1 else either
+    return share_interval(jaccard * trials, trials, level)
+
+
+# plot: the same figures for the eye.
+
+
+def curves(ranking: Ranking, cut: Cut, bins: int = 40, points: int = 400) -> dict[str, Any]:
+    """Histograms of the scores and the ROC curve, as short plain lists; far-out scores are counted in the end bins."""
+    rows = np.cumsum(ranking.size)
+    low, high = ranking.values[np.searchsorted(rows, np.array([0.002, 0.998]) * rows[-1])]
+    low, high = min(low, cut.threshold), max(high, cut.threshold)
+    width = float(high / bins - low / bins) or 1 / bins
+    with np.errstate(over="ignore"):  # scores may be as large as floats can be
+        below = math.ceil(min(bins, (cut.threshold - low) / width))  # the threshold is an edge; its equals lie below
+        edges = cut.threshold + width * np.arange(-below, bins + 2 - below)
+        place = np.ceil(((ranking.values - cut.threshold) / width).clip(-below, bins)) + below - 1
+    place = place.clip(0, bins).astype(int)
+    out_flagged = np.append(1, 1 - ranking.out_upto / ranking.n_out)
+    in_flagged = np.append(1, 1 - ranking.in_upto / ranking.n_in)
+    chosen = np.arange(len(out_flagged))
+    if len(chosen) > points:
+        chosen = np.unique(np.searchsorted(-out_flagged - in_flagged, np.linspace(-2, 0, points)).clip(0, chosen[-1]))
+    chosen = chosen[::-1]
+    at = np.searchsorted(ranking.values, cut.threshold) + 1
+    return {
+        "threshold": cut.threshold,
+        "in_flagged": float(in_flagged[at]),
+        "out_flagged": float(out_flagged[at]),
+        "edges": edges.tolist(),
+        "in_counts": np.bincount(place, ranking.in_here, bins + 1).astype(int).tolist(),
+        "out_counts": np.bincount(place, ranking.out_here, bins + 1).astype(int).tolist(),
+        "roc_in_flagged": in_flagged[chosen].tolist(),
+        "roc_out_flagged": out_flagged[chosen].tolist(),
+    }
+
+
+def plot(result: dict[str, Any]) -> Any:
+    """The scores of both kinds of rows with each model's threshold, and both ROC curves; a matplotlib Figure."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    details = details_of(result, "ood_divergence")
+    figure = Figure(figsize=(11, 5.4), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1, hspace=0.06))
+    grid = figure.add_gridspec(2, 2, width_ratios=(1.1, 1))
+    top, bottom, right = (figure.add_subplot(grid[place]) for place in ((0, 0), (1, 0), (slice(None), 1)))
+    plot_scores(top, details, "", "compressed", COMPRESSED, "///")
+    plot_scores(bottom, details, "large_", "large", LARGE, "\\\\\\")
+    bottom.set_xlabel("score (higher = further out of distribution)")
+    plot_roc(right, result)
+    return figure
+
+
+def plot_scores(axis: Any, details: dict[str, Any], prefix: str, name: str, color: str, hatch: str) -> None:
+    """One model's scores, in distribution above the line and out of it below, and what lies beyond the threshold."""
+    edges, threshold = np.array(details[prefix + "edges"]), details[prefix + "threshold"]
+    axis.axvspan(threshold, edges[-1] + (edges[-1] - edges[0]) / 4, color="#F2F2F2", zorder=0)
+    for kind, sign, style in [
+        ("in", 1, {"facecolor": INSIDE, "edgecolor": "#777777"}),
+        ("out", -1, {"facecolor": "white", "edgecolor": color, "hatch": hatch}),
+    ]:
+        counts = np.array(details[f"{prefix}{kind}_counts"])
+        axis.stairs(sign * counts / counts.max(), edges, fill=True, linewidth=1.1, **style)
+    axis.axhline(0, color="black", linewidth=0.8)
+    axis.axvline(threshold, color="black", linestyle="--", linewidth=1.2)
+    kept = f"{100 * details['keep']:.4g} %"
+    axis.set_title(f"{name}: the threshold keeps {kept} of in-distribution rows", loc="left", fontsize=11)
+    shares = [f"{100 * details[f'{prefix}{kind}_flagged']:.1f} % flagged" for kind in ("in", "out")]
+    axis.set_yticks([0.55, -0.55], [f"in distribution:\n{shares[0]}", f"out of distribution:\n{shares[1]}"])
+    axis.set(ylim=(-1.3, 1.3), xlim=(edges[0], edges[-1] + (edges[-1] - edges[0]) * 0.04))
+    axis.tick_params(axis="y", length=0)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+
+
+def plot_roc(axis: Any, result: dict[str, Any]) -> None:
+    """Both ROC curves, with the thresholds marked on them; the thin dashes stay visible where the curves are equal."""
+    details = result["details"]
+    axis.plot([0, 1], [0, 1], ":", color=CHANCE, label="chance, 0.500")
+    for prefix, name, color, line, width, marker, size in [
+        ("", "compressed", COMPRESSED, "-", 2.8, "o", 11),
+        ("large_", "large", LARGE, (0, (4, 2)), 1.6, "s", 7),
+    ]:
+        x, y = details[prefix + "roc_in_flagged"], details[prefix + "roc_out_flagged"]
+        axis.plot(x, y, linestyle=line, color=color, linewidth=width, label=f"{name}, {result[prefix + 'auroc']:.3f}")
+        at = details[prefix + "in_flagged"], details[prefix + "out_flagged"]
+        axis.plot(*at, marker, color=color, markersize=size, markeredgecolor="white", zorder=3, clip_on=False)
+    title = f"AUROC gap {result['auroc_gap']:+.3f}"
+    overlap = f"Flagged Jaccard {result['flagged_jaccard']:.2f}"
+    if "auroc_gap_low" in result:
+        title += f" ({result['auroc_gap_low']:+.3f} to {result['auroc_gap_high']:+.3f})"
+        overlap += f" ({result['flagged_jaccard_low']:.2f} to {result['flagged_jaccard_high']:.2f})"
+    overlap += f", chance {result['expected_flagged_jaccard']:.2f}"
+    axis.set_title(f"{title}\n{overlap}".replace("-", "\N{MINUS SIGN}"), loc="left", fontsize=11)
+    axis.set(xlabel="in-distribution rows flagged", ylabel="out-of-distribution rows flagged", box_aspect=1)
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axis.legend(loc="lower right", frameon=False, title="AUROC (marks: the thresholds)", alignment="left")
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
+    inside, outside = len(work.gold), len(work.ood[compressed])
+    return DIMENSION.of(
+        predictions=np.concatenate([work.probabilities[compressed], work.ood[compressed]]),
+        references=np.repeat([0, 1], [inside, outside]),
+        large_predictions=np.concatenate([work.probabilities[large], work.ood[large]]),
+        **settings(options),
+        **common(options, level),
+    )
+
+
+def settings(options: Any) -> dict[str, Any]:
+    return {"score": options.score, "keep": options.keep}
+
+
+def count(work: Any, figures: Figures) -> int:
+    return len(work.gold) + len(next(iter(work.ood.values())))
+
+
+def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
+    share, chance = percent(f["flagged_jaccard"]), percent(f["expected_flagged_jaccard"])
+    flagged = f"Of the texts that {compressed} or {large} flags as out-of-distribution"
+    return f"{flagged}, both flag {share}; chance alone would give {chance}."
+
+
+DIMENSION = Dimension(
+    name="ood_divergence",
+    place=4,
+    question="Same out-of-distribution inputs?",
+    asks=(
+        "A model should be less sure of itself on texts of another kind than it was made for (out-of-distribution). "
+        "This mixes such texts with ordinary ones and compares how well each model notices them, and whether both "
+        "flag the same ones."
+    ),
+    options=OodOptions,
+    compute=compute,
+    plot=plot,
+    headline="flagged_jaccard",
+    kind="overlap",
+    expected="expected_flagged_jaccard",
+    words={
+        "auroc_gap": "gap of the AUROC",
+        "fpr95_gap": "gap of the out-of-distribution texts that pass (FPR at 95 %)",
+        "flagged_jaccard": "overlap of what is flagged",
+    },
+    told=told,
+    needs="ood",
+    counted="examples in and out of distribution",
+    count=count,
+    settings=settings,
+    margin=0.2,
+    alone=0.5,
+    measure=measure,
+)

@@ -1,0 +1,1 @@
+"""Plots that are too long for their dimension's file."""

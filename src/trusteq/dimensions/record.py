@@ -1,0 +1,76 @@
+"""What is known of a way to differ? One record: what it asks, what it needs, how a pair is measured, and its words."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trusteq.arrays import as_rows, take
+from trusteq.options import Options, read_options, with_signature
+from trusteq.rows import Rows
+
+Figures = dict[str, Any]
+Entry = dict[str, Any]  # one dimension of one pair, as the audit has it
+Columns = tuple[np.ndarray, np.ndarray]  # which examples, and a row of numbers for each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """A way to differ. Every file of this folder that defines one as `DIMENSION` is part of the audit.
+
+    Of a pair of models `measure` and `sums` take `(work, compressed, large, options)`: the models by name, what all of
+    them said, and the audit's options.
+    """
+
+    name: str
+    place: int  # in the audit's order
+    question: str
+    asks: str  # what is measured, for somebody who has never heard of it
+
+    # The figures, from what is given.
+    options: type[Options]
+    inputs: tuple[str, ...] = ("predictions", "references", "large_predictions")
+    compute: Callable[[Rows, Any], Figures]
+    read: Callable[[str, Any], np.ndarray] = as_rows  # an argument as an array
+    plot: Callable[..., Any]
+
+    # The figure that the verdict is about.
+    headline: str  # {k} and {neighbors} stand for the first of each
+    kind: str  # "overlap": 1 is alike; "gap": 0 is alike
+    expected: str | None = None  # the figure that says what chance gives
+    most: str | None = None  # the figure that says what is possible
+    words: Mapping[str, str]  # of its figures, those that a report names
+    told: Callable[[Figures, Entry, str, str], str]  # what was found, in a sentence: (figures, entry, both names)
+
+    # In an audit.
+    needs: str = "answers"  # what is asked of every model: answers, embeddings, ood, explanations or attacks
+    least: Callable[[Any], int] = lambda options: 2  # examples that it needs
+    counted: str = "examples"  # what more of would settle it
+    count: Callable[[Any, Figures], int] = lambda work, figures: len(work.gold)
+    margin: float  # of the excess over the twin: of an overlap, as a part of what twin and large share beyond chance
+    alone: float  # of the divergence itself, where there is no twin: of an overlap, as a part of what chance leaves
+    settings: Callable[[Any], dict[str, Any]] = lambda options: {}  # its own options, from the audit's
+    measure: Callable[..., Figures]  # (work, compressed, large, options, level) -> figures, with details
+    sums: Callable[..., Columns] | None = None  # what a pair's divergence is made of: (..., options, details)
+
+    def of(self, **given: Any) -> Figures:
+        """The figures from arguments and options.
+
+        >>> from trusteq.dimensions.prediction_error_jaccard import DIMENSION
+        >>> DIMENSION.of(predictions=[0, 1], references=[0, 0], large_predictions=[1, 1])["jaccard"]
+        0.5
+        """
+        inputs = {name: given.pop(name, None) for name in self.inputs}
+        options = read_options(self.options, given)
+        arrays = take(inputs, self.read)
+        return with_signature(self.name, self.compute(Rows(lambda: iter([arrays])), options), options)
+
+
+def common(options: Any, level: float) -> dict[str, Any]:
+    """The options that every dimension takes."""
+    return {"confidence_level": level, "seed": options.seed, "details": True}
+
+
+def as_columns(examples: Any, *columns: Any) -> Columns:
+    return np.asarray(examples), np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)

@@ -1,0 +1,26 @@
+"""All that the models said, of which every pair is compared."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from trusteq.kinds.text import Text
+
+
+@dataclass
+class Work:
+    """All that the pairs are made of, by the models' names."""
+
+    gold: np.ndarray
+    texts: list[Text]
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+    embeddings: dict[str, np.ndarray] = field(default_factory=dict)  # of the models that have any
+    ood: dict[str, np.ndarray] = field(default_factory=dict)  # probabilities of the out-of-distribution texts
+    explained: list[int] = field(default_factory=list)  # which examples
+    explanations: dict[str, dict[int, Any]] = field(default_factory=dict)
+    attacked: list[int] = field(default_factory=list)
+    outcomes: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    transfers: dict[tuple[str, str], dict[int, bool]] = field(default_factory=dict)  # (whose text, fools whom)
+    failures: dict[tuple[str, str], str] = field(default_factory=dict)  # (dimension, model) -> one sentence
+    twin: dict[str, Any] | None = None  # what came out for large and twin, a dimension each

@@ -1,0 +1,1 @@
+"""Reasons: methods over units, and their comparison."""

@@ -1,0 +1,1 @@
+"""What evaluate and gradio see: metrics with batches and processes, and the page of a metric."""

@@ -1,0 +1,155 @@
+"""The `evaluate` side of a metric: one call, batches that wait on disk, or several processes, with one result."""
+
+import abc
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import evaluate
+import numpy as np
+import pyarrow as pa
+from datasets import Features
+
+from trusteq.arrays import Arrays, from_arrow, match_schema, take, to_arrow
+from trusteq.dimensions.record import Dimension
+from trusteq.options import Options, read_options, with_signature
+from trusteq.rows import Rows
+
+
+class ArrayMetric(evaluate.Metric, abc.ABC):
+    """A metric on arrays: one call measures them where they lie, batches wait on disk, and both give the same result.
+
+    A subclass names its `dimension`; one that is none sets `options` and defines `_compute(rows, options)`.
+    """
+
+    dimension: Dimension
+    options: Any  # the dataclass of what can be asked
+    writer: Any
+    buf_writer: Any
+    filelock: Any
+    filelocks: Any
+    file_paths: Any
+
+    def __init_subclass__(cls) -> None:
+        if hasattr(cls, "dimension"):
+            cls.options = cls.dimension.options
+
+    @abc.abstractmethod
+    def plot(self, result: dict[str, Any]) -> Any:
+        """The figures for the eye; a matplotlib Figure."""
+
+    def _compute(self, rows: Rows, options: Any) -> dict[str, Any]:
+        """Measure the rows; a flat dict of plain floats and ints, and `details` when asked for."""
+        return self.dimension.compute(rows, options)
+
+    def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any] | None:
+        """Measure the rows of this call and of earlier `add` and `add_batch` calls.
+
+        The module is empty afterwards, also after an error in the rows.
+        """
+        inputs, settings = self._split({"predictions": predictions, "references": references, **kwargs})
+        options = read_options(self.options, settings)
+        given = any(values is not None for values in inputs.values())
+        waiting = self.writer is not None or bool(self._waiting())
+        if given and not waiting and self.num_process == 1:
+            arrays = take(inputs, self._rows)
+            return self._sign(self._compute(Rows(lambda: iter([arrays])), options), options)
+        if not given and not waiting:
+            raise ValueError(f"nothing to compute: give {' and '.join(inputs)}, or call add_batch first")
+        try:
+            if given:
+                self.add_batch(**inputs)
+            self._flush()
+            self._finalize()
+            if self.process_id != 0:
+                return None
+            return self._sign(self._compute(Rows(self._read), options), options)
+        finally:
+            self._discard()
+
+    def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
+        """Keep a batch of rows, on disk, until `compute`."""
+        self._flush()
+        inputs, unknown = self._split({"predictions": predictions, "references": references, **kwargs})
+        if unknown:
+            raise ValueError(f"add_batch takes {', '.join(inputs)}, not {', '.join(unknown)}; options go to compute")
+        table = pa.table({name: to_arrow(name, values) for name, values in take(inputs, self._rows).items()})
+        if self.writer is None:
+            self.selected_feature_format = Features.from_arrow_schema(table.schema)
+            self._init_writer()
+        self.writer.write_table(match_schema(table, self.selected_feature_format.arrow_schema))
+
+    def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
+        """Keep one row until `compute`: `prediction=`, `reference=`, `large_prediction=` (plurals work too)."""
+        row = {"predictions": prediction, "references": reference}
+        row |= {name if name.endswith("s") else name + "s": value for name, value in kwargs.items()}
+        inputs, unknown = self._split(row)
+        if unknown:
+            raise ValueError(f"add takes {', '.join(inputs)}, not {', '.join(unknown)}; options go to compute")
+        if missing := [name for name, value in inputs.items() if value is None]:
+            raise ValueError(f"{missing[0]} is missing from this row")
+        self._waiting().append(inputs)
+        if len(self._waiting()) >= 1024:
+            self._flush()
+
+    def _rows(self, name: str, values: Any) -> np.ndarray:
+        """One argument as an array."""
+        return self.dimension.read(name, values)
+
+    def _split(self, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Inputs and options apart. A metric without `references` leaves them out: `evaluate.combine` passes them."""
+        inputs = {name: given.pop(name, None) for name in self._feature_names()}
+        given.pop("references", None)
+        return inputs, given
+
+    def _sign(self, result: dict[str, Any], options: Options) -> dict[str, Any]:
+        return with_signature(self.name, result, options)
+
+    # Rows that wait: `add` fills a short list, `add_batch` writes to the file that `evaluate` locks and shares.
+
+    def _waiting(self) -> list[dict[str, Any]]:
+        return self.__dict__.setdefault("_waiting_rows", [])
+
+    def _flush(self) -> None:
+        rows = self.__dict__.pop("_waiting_rows", None)
+        if rows:
+            try:
+                self.add_batch(**{name: [row[name] for row in rows] for name in rows[0]})
+            except ValueError:
+                self._discard()
+                raise
+
+    def _finalize(self) -> None:
+        """Close the file, and in the main process lock those of all. (The stock method maps them all to memory.)"""
+        if self.writer is not None:
+            self.writer.finalize()
+        self.writer = None
+        if self.process_id > 0:
+            self.filelock.release()  # the main process reads the file, and deletes it
+            self.filelock = self.cache_file_name = None
+        elif not self.keep_in_memory:
+            self.file_paths, self.filelocks = self._get_all_cache_files()
+
+    def _read(self) -> Iterator[Arrays]:
+        """The rows that were kept, piece by piece, each read from the file only when its turn comes."""
+        sources = [pa.BufferReader(self.buf_writer.getvalue())] if self.keep_in_memory else self.file_paths
+        for source in sources:
+            if isinstance(source, str) and not os.path.exists(source):
+                raise ValueError("the rows of another process are missing: it failed, or has computed already")
+            with pa.OSFile(source) if isinstance(source, str) else source as stream:
+                for batch in pa.ipc.open_stream(stream):
+                    yield {name: from_arrow(name, batch.column(name)) for name in batch.schema.names}
+
+    def _discard(self) -> None:
+        """Empty the module: close and delete the files, release their locks."""
+        self.__dict__.pop("_waiting_rows", None)
+        if self.writer is not None:
+            self.writer.finalize()
+        paths = self.file_paths or ([self.cache_file_name] if self.cache_file_name else [])
+        locks = self.filelocks or ([self.filelock] if self.filelock else [])
+        for lock, path in reversed(list(zip(locks, paths, strict=True))):
+            if os.path.exists(path):
+                os.remove(path)
+            lock.release()
+        self.writer = self.buf_writer = self.selected_feature_format = None
+        self.cache_file_name = self.filelock = self.filelocks = self.file_paths = None

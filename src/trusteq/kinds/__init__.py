@@ -1,0 +1,1 @@
+"""What an example is: one file for each kind, with its units and how one is taken away."""

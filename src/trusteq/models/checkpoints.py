@@ -1,0 +1,150 @@
+"""From a folder, a Hub id, a pipeline or (model, tokenizer) to a network: safetensors alone, and no code of its own."""
+
+import copy
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from trusteq.checks import brief
+
+
+def open_network(
+    model: Any, name: str, device: Any, dtype: Any, trust_remote_code: bool, task: str = "SequenceClassification"
+) -> tuple[Any, Any] | None:
+    """A transformers model and its tokenizer from (model, tokenizer), a pipeline or a checkpoint; None for another."""
+    if isinstance(model, str | os.PathLike):
+        return load_checkpoint(os.fspath(model), name, device, dtype, trust_remote_code, task)
+    if isinstance(model, tuple | list):
+        if len(model) != 2 or not callable(getattr(model[0], "forward", None)) or not callable(model[1]):
+            raise ValueError(f"{name} needs (model, tokenizer) when it is a tuple")
+        return placed(model[0], model[1], name, device, dtype), model[1]
+    if callable(getattr(getattr(model, "model", None), "forward", None)) and getattr(model, "tokenizer", None):
+        return placed(model.model, model.tokenizer, name, device, dtype), model.tokenizer  # a pipeline
+    if callable(getattr(model, "forward", None)):
+        raise ValueError(f"{name} is a model without its tokenizer: give the tuple (model, tokenizer)")
+    return None
+
+
+def placed(model: Any, reader: Any, name: str, device: Any, dtype: Any, reads: str = "tokenizer") -> Any:
+    """A model that the user handed over: never changed, so that another device or dtype is for a copy of it."""
+    known = hasattr(reader, "pad_token_id") == (reads == "tokenizer")
+    if not hasattr(model, "config") or not hasattr(model, "device") or not known:
+        kinds = f"{type(model).__name__} and {type(reader).__name__}"
+        raise ValueError(f"{name} needs a transformers model with its {reads}, got {kinds}")
+    device = model.device if device is None else as_device(device)
+    dtype = model.dtype if dtype is None else as_dtype(dtype)
+    if (device, dtype) == (model.device, model.dtype):
+        return model
+    return copy.deepcopy(model).to(device=device, dtype=dtype)
+
+
+HEADS = {  # how the names of architectures end that have what a task needs
+    "SequenceClassification": ("ForSequenceClassification",),
+    "ImageClassification": ("ForImageClassification",),
+    "CausalLM": ("ForCausalLM", "LMHeadModel"),
+    "MaskedLM": ("ForMaskedLM", "ForPreTraining"),
+    "QuestionAnswering": ("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
+}
+
+
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+def load_checkpoint(
+    path: str, name: str, device: Any, dtype: Any, trust_remote_code: bool, task: str
+) -> tuple[Any, Any]:
+    """A checkpoint from disk or from the Hub, with its tokenizer, or for images its image processor.
+
+    Safetensors only, and no code of its own unless that is asked for. One without a head for classification is loaded
+    as an encoder, which has embeddings; another task needs its head.
+    """
+    if looks_local(path) and not Path(os.path.expanduser(path)).is_dir():
+        raise ValueError(f"{name}: there is no folder {brief(path)[1:-1]}")
+    import torch
+    import transformers
+
+    where = as_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    source = os.path.expanduser(path) if looks_local(path) or Path(path).is_dir() else path
+    remote = {"trust_remote_code": trust_remote_code}
+    wanted = "auto" if dtype is None else as_dtype(dtype)
+    try:
+        with without_chatter():
+            config = transformers.AutoConfig.from_pretrained(source, **remote)
+            has_head = any(kind.endswith(HEADS[task]) for kind in config.architectures or [])
+            if not has_head and task != "SequenceClassification":
+                raise ValueError(
+                    f"its architectures are {config.architectures}, expected one that ends in {HEADS[task]}"
+                )
+            auto = getattr(transformers, f"AutoModelFor{task}" if has_head else "AutoModel")
+            if dtype is None and where.type == "cpu" and getattr(config, "dtype", None) in (torch.float16, "float16"):
+                wanted = torch.float32  # a processor computes float16 by way of float32, and slower
+            model = auto.from_pretrained(source, use_safetensors=True, dtype=wanted, **remote)
+            reader = transformers.AutoImageProcessor if task == "ImageClassification" else transformers.AutoTokenizer
+            read = reader.from_pretrained(source, **remote)
+    except Exception as error:  # torn weights, wrong sizes, a missing package: each library has errors of its own
+        what = f"{name}: {brief(path)[1:-1]} is no checkpoint with safetensors that could be loaded"
+        raise ValueError(f"{what}: {why_not(source, error, task)}") from error
+    return model.to(where), read
+
+
+@contextmanager
+def without_chatter() -> Iterator[None]:
+    """transformers without its bars and reports: what is wrong is an error, and that is ours to say."""
+    from transformers.utils import logging
+
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity(level if level < logging.WARNING else max(level, logging.ERROR))
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def why_not(source: str, error: Exception, task: str = "SequenceClassification") -> str:
+    """Why a checkpoint could not be loaded, in a line; of one that is pickled, how to convert it."""
+    folder, refused = Path(source), "which may run code of their maker's and are refused"
+    files = {path.name: path.suffix for path in folder.iterdir()} if folder.is_dir() else {}
+    pickled = sorted(name for name, kind in files.items() if kind in PICKLED)
+    if pickled and ".safetensors" not in files.values():
+        convert = f"from transformers import AutoModelFor{task} as M; M.from_pretrained('.').save_pretrained('.')"
+        advice = f'if you trust their maker, convert them: cd {folder} && python -c "{convert}"'
+        return f"its weights are pickles ({pickled[0]}), {refused}; {advice}"
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if not folder.is_dir() and "use_safetensors" in reason:
+        page = "https://huggingface.co/spaces/safetensors/convert converts them"
+        return f"it has no weights in safetensors but pickles, {refused}; {page}"
+    return reason
+
+
+def looks_local(path: str) -> bool:
+    """A path of this machine, as a Hub id (`name` or `owner/name`) never looks.
+
+    >>> [looks_local(path) for path in ("./small", "/models/small", "runs/a/b", "owner/name", "bert-base-uncased")]
+    [True, True, True, False, False]
+    """
+    return path.startswith((".", "/", "~", os.sep)) or path.count("/") > 1 or "\\" in path
+
+
+def as_dtype(dtype: Any) -> Any:
+    import torch
+
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if not isinstance(found, torch.dtype):
+        raise ValueError(f"dtype must name a torch type such as 'float16', got {brief(dtype)}")
+    return found
+
+
+def as_device(device: Any) -> Any:
+    """The device by its full name, if this machine has it."""
+    import torch
+
+    try:
+        return torch.empty(0, device=device).device
+    except Exception as error:  # each kind of device has errors of its own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"device must be one that this machine has, got {brief(device)} ({reason})") from None

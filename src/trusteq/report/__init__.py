@@ -1,0 +1,1 @@
+"""One audit, shown: page, Markdown, LaTeX, terminal, model card."""

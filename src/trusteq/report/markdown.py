@@ -1,0 +1,152 @@
+"""What goes into a README? The audit as Markdown, and a model card for the Hub with its `model-index`."""
+
+from typing import Any
+
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.report.queries import between, headline_of, judged, measured, models_of
+from trusteq.report.words import (
+    SIGNS,
+    Audit,
+    Entry,
+    Pair,
+    answer,
+    figure_name,
+    interval,
+    interval_name,
+    left_out,
+    megabytes,
+    parameters,
+    simulated,
+    status,
+    value_of,
+)
+from trusteq.wording import clean, number, plain
+
+PROJECT = "trust-equivalence"
+
+
+def markdown(audit: Audit) -> str:
+    """The whole audit, without its plots but for the summary, which lies beside it."""
+    data = f"Data: {md(audit['data']['name'])}, {audit['data']['examples']:,} examples. {left_out(audit)}"
+    parts = ["# Trust-equivalence audit", data.rstrip()]
+    if audit["failures"]:
+        parts += ["**Not everything could be measured.**", "\n".join(failure(item) for item in audit["failures"])]
+    for pair in judged(audit):
+        says = answer(pair)
+        parts += [f"## Can {md(pair['compressed'])} stand in for {md(pair['large'])}? {says.word}.", says.summary]
+        parts += [verdicts(audit, pair), sentences(pair)]
+    parts += ["## Summary", "![Divergence of every pair and dimension, in margins](plots/summary.png)"]
+    parts += ["## Models", models(audit), md(simulated(audit))]
+    if len(audit["models"]) > 2:
+        parts += ["## Every pair", *(matrix(audit, name) for name in measured(audit))]
+    settings = [[md(name), md(plain(value))] for name, value in audit["settings"].items()]
+    parts += ["## Settings", table(["setting", "value"], settings), signature(audit)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def failure(item: dict[str, str]) -> str:
+    return f"- {md(item['pair'])}, {item['dimension']}: {md(item['reason'])}"
+
+
+def verdicts(audit: Audit, pair: Pair) -> str:
+    twin = bool(models_of(audit, "twin"))
+    head = ["dimension", "figure", "value", interval_name(audit), *(["twin"] * twin), "verdict"]
+    rows = [verdict_row(name, entry, twin) for name, entry in pair["dimensions"].items()]
+    return table(head, rows)
+
+
+def verdict_row(name: str, entry: Entry, twin: bool) -> list[str]:
+    verdict = f"{SIGNS[status(entry)]} {status(entry)}"
+    if entry["status"] != "done":
+        return [DIMENSIONS[name].question, *[""] * (4 if twin else 3), verdict]
+    cells = [figure_name(entry["headline"]), value_of(entry), interval(entry)]
+    return [DIMENSIONS[name].question, *cells, *([number(entry["floor"], entry["kind"])] * twin), verdict]
+
+
+def sentences(pair: Pair) -> str:
+    """What each figure says, or why there is none."""
+    lines = []
+    for name, entry in pair["dimensions"].items():
+        says = entry["sentence"] if entry["status"] == "done" else entry["reason"]
+        lines.append(f"- **{DIMENSIONS[name].question}** {md(says)}")
+    return "\n".join(lines)
+
+
+def models(audit: Audit) -> str:
+    rows = []
+    for name, model in audit["models"].items():
+        size = [parameters(model), megabytes(model) + " (simulated)" * model["simulated"]]
+        rows.append([md(name), model["role"], *size, number(model["accuracy"]), md(model["source"])])
+    return table(["model", "role", "parameters", "megabytes", "accuracy", "source"], rows)
+
+
+def matrix(audit: Audit, name: str) -> str:
+    names = list(audit["models"])
+    rows = []
+    for row in names:
+        found = [between(audit, name, row, column) for column in names]
+        rows.append([md(row), *("" if pair is None else number(*pair) for pair in found)])
+    title = f"{DIMENSIONS[name].question} {headline_of(audit, name)}, row against column:"
+    return title + "\n\n" + table(["", *map(md, names)], rows)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
+
+
+def signature(audit: Audit) -> str:
+    return f"Signature:\n\n```text\n{clean(audit['signature'])}\n```"
+
+
+def md(text: str) -> str:
+    """A text that Markdown and HTML leave as it is, in a table too.
+
+    >>> print(md("a|b *c* <img> [d](e)"))
+    a\\|b \\*c\\* &lt;img&gt; \\[d\\](e)
+    """
+    text = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{character}" if character in "\\`*_[]|#~$!" else character for character in text)
+
+
+# The model card.
+
+
+def model_card(audit: Audit, pair: Pair) -> str:
+    """To paste into the compressed model's README on the Hub: `model-index` metadata, then the verdicts."""
+    says, large, data = answer(pair), md(pair["large"]), audit["data"]
+    tried = f"Tried on {data['examples']:,} examples of {md(data['name'])}."
+    parts = [
+        "---\n" + metadata(audit, pair) + "---",
+        f"## Can this model stand in for {large}?",
+        f"**{says.word}.** {says.summary} {tried}",
+        verdicts(audit, pair),
+        sentences(pair),
+        signature(audit),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def metadata(audit: Audit, pair: Pair) -> str:
+    """The `model-index`: accuracy, and the figure of every dimension that was measured."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    name = clean(pair["compressed"])
+    data = clean(audit["data"]["name"]) or "unnamed"
+    where: dict[str, Any] = {"task_type": "text-classification", "dataset_type": data, "dataset_name": data}
+    results = [
+        EvalResult(
+            **where,
+            metric_type=dimension,
+            metric_name=f"{figure_name(entry['headline'])}, against {clean(pair['large'])}",
+            metric_value=entry["value"],
+            metric_config=entry["headline"],
+        )
+        for dimension, entry in pair["dimensions"].items()
+        if entry["status"] == "done"
+    ]
+    model = audit["models"].get(pair["compressed"])
+    if model:
+        accuracy = EvalResult(**where, metric_type="accuracy", metric_name="accuracy", metric_value=model["accuracy"])
+        results = [accuracy, *results]
+    card = ModelCardData(model_name=name, eval_results=results or None, tags=[PROJECT])
+    return card.to_yaml() + "\n"

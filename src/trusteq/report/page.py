@@ -1,0 +1,276 @@
+"""How does the audit look as a page? One file, without scripts and network: first the verdicts, then the rest.
+
+What it says comes from here, where it stands and how it looks from page.html and page.css."""
+
+from typing import Any, NamedTuple
+
+from trusteq.audit.sentences import would_decide
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.report.examples import attack, explanation, some
+from trusteq.report.geometry import in_margins, place_of, reach
+from trusteq.report.queries import between, headline_of, judged, measured, models_of
+from trusteq.report.words import (
+    Audit,
+    Entry,
+    Pair,
+    answer,
+    figure_name,
+    interval,
+    interval_name,
+    megabytes,
+    parameters,
+    simulated,
+    status,
+    value_of,
+)
+from trusteq.resources import text
+from trusteq.wording import clean, number, plain
+
+DEEPEST = 60  # percent of colour in a cell of a heat map: what stands in it stays easy to read
+
+
+class Drawn(NamedTuple):
+    """A plot as inline SVG, or why there is none."""
+
+    svg: str
+    problem: str = ""
+
+
+Plots = dict[tuple[str, str], Drawn]
+
+
+def page(audit: Audit, plots: Plots) -> str:
+    """The page; `plots` holds what was drawn for (pair, dimension)."""
+    import jinja2
+    from markupsafe import Markup
+
+    def safe(value: Any) -> Any:
+        """Whatever the template shows is free of characters that cannot be seen; only what is Markup is none of it."""
+        return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=safe
+    )
+    answers = [answer_of(audit, pair, f"model-{i}") for i, pair in enumerate(judged(audit))]
+    explanations = audit["examples"]["explanations"]
+    attacks = [x for x in audit["examples"]["attacks"] if "broken" in (x["compressed"]["status"], x["large"]["status"])]
+    return environment.from_string(text("report/page.html")).render(
+        style=Markup(text("report/page.css")),
+        title=" · ".join([*(f"{item['name']}: {item['word']}" for item in answers[:3]), "Trust-equivalence audit"]),
+        large=(models_of(audit, "large") or ["the large model"])[0],
+        answers=answers,
+        failures=[item | {"question": DIMENSIONS[item["dimension"]].question} for item in audit["failures"]],
+        facts=facts(audit),
+        overview=overview(audit) if len(answers) > 1 else [],
+        ticks=ticks(audit),
+        has_twin=bool(models_of(audit, "twin")),
+        interval_name=interval_name(audit),
+        models=[model_row(name, model) for name, model in audit["models"].items()],
+        simulated=simulated(audit),
+        dimensions=[dimension_of(audit, name, plots) for name in measured(audit)],
+        matrices=matrices_of(audit) if len(audit["models"]) > 2 else [],
+        explanations=[explanation(audit, item) for item in some(explanations)],
+        more_explanations=len(explanations) - len(some(explanations)),
+        attacks=[attack(audit, item) for item in some(attacks)],
+        more_attacks=len(attacks) - len(some(attacks)),
+        signature=audit["signature"],
+        settings=[(name, plain(value)) for name, value in audit["settings"].items()],
+        run=run_rows(audit),
+    )
+
+
+# The head of the page, and a card for every compressed model.
+
+
+def answer_of(audit: Audit, pair: Pair, anchor: str) -> dict[str, Any]:
+    compressed, large = (audit["models"].get(pair[key]) for key in ("compressed", "large"))
+    accuracy = ""
+    if compressed and large:
+        shares = f"{100 * compressed['accuracy']:.1f} % against {100 * large['accuracy']:.1f} %"
+        accuracy = f"By accuracy alone: {shares}{of_its_size(compressed, large)}."
+    rows = [summary_row(audit, name, entry) for name, entry in pair["dimensions"].items()]
+    names = {"name": pair["compressed"], "large": pair["large"], "anchor": anchor}
+    return {**names, "accuracy": accuracy, "rows": rows, **answer(pair)._asdict()}
+
+
+def of_its_size(compressed: dict[str, Any], large: dict[str, Any]) -> str:
+    """What is gained by it, where anything is.
+
+    >>> of_its_size({"parameters": 6}, {"parameters": 50}), of_its_size({"parameters": 6}, {"parameters": None})
+    (', with 12 % of the parameters', '')
+    """
+    few, many = compressed["parameters"], large["parameters"]
+    return f", with {100 * few / many:.2g} % of the parameters" if few and many and few < many else ""
+
+
+def facts(audit: Audit) -> list[tuple[str, str]]:
+    data, twin, classes = audit["data"], models_of(audit, "twin"), audit["data"]["classes"]
+    rows = [("data", data["name"]), ("examples", f"{data['examples']:,}")]
+    if data["unlabelled"]:
+        rows.append(("left out, without a label", f"{data['unlabelled']:,}"))
+    if data["ood_examples"]:
+        rows.append(("out-of-distribution examples", f"{data['ood_examples']:,}"))
+    rows.append(("classes", ", ".join(classes) if len(classes) <= 4 else f"{len(classes):,}"))
+    return [*rows, ("seed noise", f"twin: {twin[0]}" if twin else "no twin was given")]
+
+
+def overview(audit: Audit) -> list[dict[str, Any]]:
+    rows = []
+    for name in measured(audit):
+        entries = [pair["dimensions"].get(name) for pair in judged(audit)]
+        cells = [entry and {"found": status(entry), "value": value_of(entry)} for entry in entries]
+        rows.append({"anchor": name, "question": DIMENSIONS[name].question, "cells": cells})
+    return rows
+
+
+def summary_row(audit: Audit, name: str, entry: Entry) -> dict[str, Any]:
+    row = {"anchor": name, "question": DIMENSIONS[name].question, "found": status(entry), "strip": strip(audit, entry)}
+    if entry["status"] != "done":
+        return row | {"name": "", "reason": entry["reason"]}
+    needed = entry["examples_needed"] if status(entry) == "inconclusive" else None
+    return row | {
+        "name": figure_name(entry["headline"]),
+        "needed": would_decide(needed, DIMENSIONS[name].counted) if needed else "",
+        "value": value_of(entry),
+        "interval": interval(entry),
+        "twin": number(entry["floor"], entry["kind"]),
+        "twin_interval": interval(entry, "floor_low", "floor_high"),
+    }
+
+
+def strip(audit: Audit, entry: Entry) -> dict[str, Any] | None:
+    """Places on the summary's line, in percent of its length, and what it shows in words."""
+    span, ends = in_margins(entry), reach(audit)
+    if span is None:
+        return None
+    low, high, margin = place_of(span.low, ends), place_of(span.high, ends), f"margin {number(entry['margin'])}"
+    floor = [place_of(end, ends) for end in span.floor or ()]
+    ends_of = interval(entry, "divergence_low", "divergence_high", "overlap")
+    return {
+        "zero": place_of(0, ends),
+        "margin": place_of(1, ends),
+        "bar": (low, round(high - low, 2)),
+        "dot": place_of(span.middle, ends) if ends[0] <= span.middle <= ends[1] else None,
+        "beyond": f"{span.middle:.0f}x " if span.middle > ends[1] else "",
+        "off": ["left"] * (span.low < ends[0]) + ["right"] * (span.high > ends[1]),
+        "floor": (floor[0], round(floor[1] - floor[0], 2)) if floor else None,
+        "label": "; ".join([f"Divergence {number(entry['divergence'])}", *filter(None, [ends_of]), margin]),
+    }
+
+
+def ticks(audit: Audit) -> list[tuple[float, str, str]]:
+    """Where they are, what they say, and on which side of their line."""
+    ends = reach(audit)
+    zero = "twin" if models_of(audit, "twin") else "0"
+    more = [(place_of(x, ends), f"{x}x", "") for x in range(3, int(ends[1]) + 1, 2)]
+    return [(place_of(0, ends), zero, "before"), (place_of(1, ends), "margin", "after"), *more]
+
+
+def model_row(name: str, model: dict[str, Any]) -> dict[str, Any]:
+    sizes = {"parameters": parameters(model), "megabytes": megabytes(model)}
+    accuracy = {"accuracy": number(model["accuracy"]), "interval": interval(model, "accuracy_low", "accuracy_high")}
+    return {"name": name} | model | sizes | accuracy
+
+
+# The dimensions.
+
+
+def dimension_of(audit: Audit, name: str, plots: Plots) -> dict[str, Any]:
+    order = {"compressed": 0, "twin": 1, "other": 2}
+    pairs = sorted((p for p in audit["pairs"] if name in p["dimensions"]), key=lambda pair: order[pair["role"]])
+    pairs = [pair for pair in pairs if pair["role"] != "other"] or pairs
+    entries = [pair["dimensions"][name] for pair in pairs]
+    measured = any(entry["status"] == "done" for entry in entries)
+    if not measured and len({entry["reason"] for entry in entries}) == 1:
+        pairs, entries = pairs[:1], entries[:1]  # why nothing was measured is said once
+    return {
+        "anchor": name,
+        "question": DIMENSIONS[name].question,
+        "asks": DIMENSIONS[name].asks,
+        "headline": headline_of(audit, name) if measured else "",
+        "kind": DIMENSIONS[name].kind,
+        "cells": [
+            dimension_cell(pair, entry, plots.get((pair["name"], name), Drawn("")))
+            for pair, entry in zip(pairs, entries, strict=True)
+        ],
+    }
+
+
+def dimension_cell(pair: Pair, entry: Entry, drawn: Drawn) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    cell = {name: pair[name] for name in ("compressed", "large")} | {"found": status(entry)}
+    cell |= {"headline": value_of(entry), "reason": entry["reason"]}
+    if entry["status"] != "done":
+        return cell
+    return cell | {
+        "sentence": entry["sentence"],
+        "numbers": numbers(entry),
+        "svg": Markup(drawn.svg),
+        "plot_failed": drawn.problem,
+        "figures": [(key, plain(value)) for key, value in entry["figures"].items()],
+    }
+
+
+def numbers(entry: Entry) -> list[tuple[str, str, str]]:
+    """What they are, their values, and what is to be said of them."""
+    kind, twin = entry["kind"], entry["floor"] is not None
+    rows = [(figure_name(entry["headline"]), value_of(entry), interval(entry))]
+    if twin:
+        rows.append(("the twin's", number(entry["floor"], kind), interval(entry, "floor_low", "floor_high")))
+    for key, name in (("expected", "chance alone"), ("most", "the most possible")):
+        if entry[key] is not None:
+            rows.append((name, number(entry[key], kind), ""))
+    if entry["verdict"] is not None:
+        name = f"{'further than the twin' if twin else 'divergence'}; allowed {number(entry['margin'])}"
+        ends = interval(entry, "divergence_low", "divergence_high", "gap")
+        rows.append((name, number(entry["divergence"], "gap"), ends))
+    needed = entry["examples_needed"]
+    return [*rows, ("examples", f"{entry['examples']:,}", would_decide(needed) if needed else "")]
+
+
+# Every pair.
+
+
+def matrices_of(audit: Audit) -> list[dict[str, Any]]:
+    """One per dimension where compressed models were compared among themselves; else one, of the pairs with large."""
+    names, models = measured(audit), list(audit["models"])
+
+    def row(label: str, more: str, name: str, places: list[tuple[str, str]]) -> dict[str, Any]:
+        return {"name": label, "more": more, "cells": [cell_of(audit, name, *place) for place in places]}
+
+    if any(pair["role"] == "other" for pair in audit["pairs"]):
+        return [
+            {"question": DIMENSIONS[name].question, "name": headline_of(audit, name), "columns": models}
+            | {"rows": [row(one, "", name, [(one, other) for other in models]) for one in models]}
+            for name in names
+        ]
+    large = audit["pairs"][0]["large"]
+    others = [model for model in models if model != large]
+    places = [(other, large) for other in others]
+    rows = [row(DIMENSIONS[name].question, headline_of(audit, name), name, places) for name in names]
+    return [{"question": f"Against {large}", "name": "", "columns": others, "rows": rows}]
+
+
+def cell_of(audit: Audit, name: str, row: str, column: str) -> dict[str, Any] | None:
+    found = between(audit, name, row, column)
+    if found is None:
+        return None
+    value, kind = found
+    if kind == "overlap":
+        return {"value": number(value), "level": round(DEEPEST * max(0.0, value)), "kind": ""}
+    entries = [pair["dimensions"].get(name, {"status": "skipped"}) for pair in audit["pairs"]]
+    greatest = max(abs(entry["value"]) for entry in entries if entry["status"] == "done") or 1.0
+    level, side = round(DEEPEST * abs(value) / greatest), "plus" if value > 0 else "minus"
+    return {"value": number(value, "gap"), "level": level, "kind": side}
+
+
+# The end of the page.
+
+
+def run_rows(audit: Audit) -> list[tuple[str, str]]:
+    run = audit["run"]
+    rows = [("version", audit["version"]), ("data fingerprint", audit["data"]["fingerprint"])]
+    rows += [(f"fingerprint of {name}", model["fingerprint"]) for name, model in audit["models"].items()]
+    rows += [("started", run["started"]), ("seconds", f"{run['seconds']:.0f}"), ("processes", str(run["processes"]))]
+    return [*rows, *run["versions"].items()]

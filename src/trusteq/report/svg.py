@@ -1,0 +1,89 @@
+"""How does a plot become part of the page? As SVG whose colours follow the page and whose ids are its own."""
+
+import io
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+BRAND = {"#d55e00": "var(--compressed)", "#0072b2": "var(--large)", "#5b3a6b": "var(--shared)"}
+DOTS_PER_INCH = 160
+FONT = re.compile(r"font-family: [^;]+")
+
+
+def pictures(figure: Any) -> dict[str, bytes]:
+    """The figure as SVG and as PNG: text stays text, and the same figure gives the same bytes.
+
+    The canvases are called themselves, since `savefig` draws everything twice, and laid out anew each time.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    svg, png = io.StringIO(), io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "trust_equivalence"}):
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+    figure.set_layout_engine("none")  # as it was laid out for the first picture
+    figure.set_dpi(DOTS_PER_INCH)
+    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+    return {"svg": svg.getvalue().encode(), "png": png.getvalue()}
+
+
+def inline_svg(svg: str, prefix: str, label: str) -> str:
+    """The document's picture as an element of an HTML page: `prefix` is put before its ids, greys and the three
+    colours of the models become the page's (so that they turn with light and dark), and `label` is read aloud.
+
+    >>> picture = '<svg xmlns="http://www.w3.org/2000/svg"><g id="a"/><path id="b" style="fill: #ffffff"/></svg>'
+    >>> print(inline_svg(picture, "p1-", "two <shapes>").replace("><", ">\\n<"))
+    <svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="two &lt;shapes&gt;">
+    <g />
+    <path style="fill: var(--plot)" />
+    </svg>
+    """
+    root = ElementTree.fromstring(svg)
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{{{SVG}}}metadata", f"{{{SVG}}}style"):  # a style would hold for the whole page
+                parent.remove(child)
+    used = set(re.findall(r"(?:url\(#|href=\"#)([^)\"]+)", svg))
+    for element in root.iter():
+        if (name := element.get("id")) is not None:
+            del element.attrib["id"]
+            if name in used:
+                element.set("id", prefix + name)
+        if (target := element.get(f"{{{XLINK}}}href")) is not None:
+            del element.attrib[f"{{{XLINK}}}href"]
+            element.set("href", target.replace("#", f"#{prefix}", 1))
+        if (fill := element.attrib.pop("fill", None)) is not None:  # the ground of a hatch
+            element.set("style", f"fill: {fill}")
+        for key in ("clip-path", "style"):
+            if key in element.attrib:
+                value = element.attrib[key].replace("url(#", f"url(#{prefix}")
+                element.set(key, FONT.sub("font-family: var(--sans)", themed(value)) if key == "style" else value)
+    wide = root.attrib.pop("width", "").removesuffix("pt")
+    if wide:  # no wider than its letters are meant to be
+        root.set("style", f"max-width: {float(wide):.0f}pt")
+    for key in ("height", "version"):
+        root.attrib.pop(key, None)
+    root.set("role", "img")
+    root.set("aria-label", label)
+    ElementTree.register_namespace("", SVG)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def themed(style: str) -> str:
+    """
+    >>> themed("fill: #d55e00; stroke: #000000"), themed("fill: #808080")
+    ('fill: var(--compressed); stroke: currentColor', 'fill: color-mix(in srgb, currentColor 50%, var(--plot))')
+    """
+    return re.sub(r"#[0-9a-fA-F]{6}\b", lambda match: page_color(match[0].lower()), style)
+
+
+def page_color(color: str) -> str:
+    if color in BRAND:
+        return BRAND[color]
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    if not red == green == blue:
+        return color
+    ink = round(100 - red / 2.55)
+    return {100: "currentColor", 0: "var(--plot)"}.get(ink, f"color-mix(in srgb, currentColor {ink}%, var(--plot))")

@@ -1,0 +1,70 @@
+"""What does the audit say in a terminal?"""
+
+import textwrap
+import unicodedata
+
+from trusteq.audit.sentences import how_far, too_close
+from trusteq.report.words import Audit, Pair, answer, interval, interval_name, left_out, simulated, status, value_of
+from trusteq.wording import clean, number, shorten
+
+WIDTH = 100
+COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 16), ("twin", 7), ("verdict", 12))
+LONGEST_NAME = 40
+
+
+def verdict_table(audit: Audit) -> str:
+    """One block per pair, for a terminal of 100 columns without colours; then what else there is to know.
+
+    >>> entry = {"status": "done", "verdict": "inconclusive", "headline": "jaccard", "kind": "overlap", "value": 0.6,
+    ...          "low": 0.5, "high": 0.7, "floor": None, "expected": 0.2, "examples": 90, "examples_needed": 1200,
+    ...          "divergence": 0.4, "divergence_low": 0.3, "divergence_high": 0.5, "margin": 0.44}
+    >>> pair = {"compressed": "tiny", "large": "large", "role": "compressed",
+    ...         "dimensions": {"prediction_error_jaccard": entry}}
+    >>> print(verdict_table({"pairs": [pair], "settings": {"confidence_level": 0.95}, "models": {}, "signature": "s",
+    ...                      "data": {"unlabelled": 3}}))
+    tiny against large: not settled. Of 1 dimension: inconclusive in 1.
+      dimension                 figure                    value  95 % interval        twin  verdict
+      prediction_error_jaccard  jaccard                   0.600  0.500 to 0.700          -  inconclusive
+      prediction_error_jaccard: 0.40 from a full overlap (0.30 to 0.50; allowed 0.44). Too close to call
+        with 90 examples; about 1,200 would decide.
+    <BLANKLINE>
+    3 rows without a label were left out.
+    s
+    """
+    notes = [line for text in (left_out(audit), simulated(audit)) for line in wrapped(clean(text), "")]
+    blocks = [block(pair, interval_name(audit)) for pair in audit["pairs"]]
+    return "\n\n".join([*blocks, "\n".join([*notes, clean(audit["signature"])])])
+
+
+def block(pair: Pair, interval_name: str) -> str:
+    large = shorten(clean(pair["large"]), LONGEST_NAME)
+    names = f"{shorten(clean(pair['compressed']), LONGEST_NAME)} against {large}"
+    says = answer(pair)
+    title = f"{names}: the seed noise" if pair["role"] == "twin" else f"{names}: {says.word.lower()}. {says.summary}"
+    lines, notes = [*wrapped(title, ""), row("dimension", "figure", "value", interval_name, "twin", "verdict")], []
+    for name, entry in pair["dimensions"].items():
+        found = status(entry)
+        if entry["status"] != "done":
+            lines.append(row(name, "-", "-", "-", "-", found))
+            notes += wrapped(f"{name} {found}: {clean(entry['reason'])}", "  ")
+            continue
+        cells = (entry["headline"], value_of(entry), interval(entry) or "-", number(entry["floor"], entry["kind"]))
+        lines.append(row(name, *cells, found if entry["verdict"] else ""))
+        if entry["verdict"]:
+            notes += wrapped(" ".join([f"{name}: {how_far(entry, large)}.", *too_close(name, entry)]), "  ")
+    return "\n".join([*lines, *notes])
+
+
+def row(*cells: str) -> str:
+    out = []
+    for (name, width), cell in zip(COLUMNS, cells, strict=True):
+        cell = shorten(cell, width)
+        out.append(cell.rjust(width) if name in ("value", "twin") else cell.ljust(width))
+    return ("  " + "  ".join(out)).rstrip()
+
+
+def wrapped(text: str, indent: str) -> list[str]:
+    """Lines that fit, also where characters are two columns wide."""
+    wide = any(unicodedata.east_asian_width(character) in "WF" for character in text)
+    room = (WIDTH - len(indent)) // (2 if wide else 1)
+    return [indent + line for line in textwrap.wrap(text, room, subsequent_indent="  ")]

@@ -1,0 +1,128 @@
+"""How does the report say it? The words and signs that its page, tables and plots have in common.
+
+Nothing is computed here that is a measurement: figures, intervals and verdicts come from the audit."""
+
+import re
+from typing import Any, NamedTuple
+
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.wording import number
+
+Audit = dict[str, Any]
+Pair = dict[str, Any]
+Entry = dict[str, Any]  # one dimension of one pair; one that failed or was left out has but its status and the reason
+
+
+FIGURES = {figure: words for dimension in DIMENSIONS.values() for figure, words in dimension.words.items()}
+SIGNS = {"equivalent": "=", "different": "≠", "inconclusive": "?", "failed": "!", "skipped": "-", "reference": "·"}
+
+
+def figure_name(headline: str) -> str:
+    """
+    >>> figure_name("neighbor_jaccard_at_10"), figure_name("brand_new_figure")
+    ('overlap of the 10 nearest neighbours', 'brand new figure')
+    """
+    size = re.search(r"_at_(\d+)$", headline)
+    form = re.sub(r"_at_\d+$", "_at_K", headline)
+    words = FIGURES.get(form)
+    if words is None:
+        return headline.replace("_", " ")
+    return words.replace("the K ", f"the {size[1]} ") if size else words
+
+
+def status(entry: Entry) -> str:
+    """The verdict; "failed" or "skipped" where there is none; "reference" for the twin, on which there is none."""
+    if entry["status"] != "done":
+        return str(entry["status"])
+    return entry["verdict"] or "reference"
+
+
+def value_of(entry: Entry) -> str:
+    return number(entry["value"], entry["kind"]) if entry["status"] == "done" else ""
+
+
+def interval(of: dict[str, Any], low: str = "low", high: str = "high", kind: str | None = None) -> str:
+    """
+    >>> interval({"low": -0.05, "high": 0.1, "kind": "gap"}), interval({"low": None, "high": None, "kind": "gap"})
+    ('−0.050 to +0.100', '')
+    """
+    if of[low] is None or of[high] is None:
+        return ""
+    kind = kind or of.get("kind", "overlap")
+    return f"{number(of[low], kind)} to {number(of[high], kind)}"
+
+
+def interval_name(audit: Audit) -> str:
+    level = audit["settings"].get("confidence_level")
+    return f"{100 * level:.4g} % interval" if isinstance(level, float) else "interval"
+
+
+# All dimensions of a pair.
+
+NO_TWIN = "There is no twin: two large models that differ only by their seed may differ as much."
+
+
+class Answer(NamedTuple):
+    verdict: str
+    word: str
+    summary: str
+
+
+def answer(pair: Pair) -> Answer:
+    """The dimensions' verdicts in one: one that differs is a no, and a yes takes all that there are.
+
+    >>> answer({"dimensions": {"calibration_gap": {"status": "done", "verdict": "equivalent"}}}).summary
+    'It is equivalent in the one dimension that was tried, of 6.'
+    """
+    found = [status(entry) for entry in pair["dimensions"].values()]
+    count = {name: found.count(name) for name in SIGNS}
+    if found and count["equivalent"] == len(found) == len(DIMENSIONS):
+        return Answer("equivalent", "Yes", f"It is equivalent in all {len(found)} dimensions.")
+    if found and count["equivalent"] == len(found):
+        tried = "the one dimension that was" if len(found) == 1 else f"the {len(found)} dimensions that were"
+        return Answer("inconclusive", "Not settled", f"It is equivalent in {tried} tried, of {len(DIMENSIONS)}.")
+    says = {"equivalent": "equivalent in", "different": "different in", "inconclusive": "inconclusive in"}
+    says |= {"failed": "could not be measured in", "skipped": "left out in"}
+    order = ("different", "equivalent", "inconclusive", "failed", "skipped")
+    parts = [f"{says[name]} {count[name]}" for name in order if count[name]]
+    listed = f"Of {len(found)} dimension{'s' * (len(found) != 1)}: {', '.join(parts) or 'none was measured'}."
+    if count["different"]:
+        twin = any(entry.get("floor") is not None for entry in pair["dimensions"].values())
+        return Answer("different", "No", listed if twin else f"{listed} {NO_TWIN}")
+    return Answer("inconclusive", "Not settled", listed)
+
+
+# The models and the data.
+
+
+def parameters(model: dict[str, Any]) -> str:
+    """
+    >>> parameters({"parameters": 22_713_216}), parameters({"parameters": None})
+    ('22.7 M', '-')
+    """
+    count = model["parameters"]
+    return "-" if count is None else f"{count / 1e6:.1f} M" if count >= 100_000 else f"{count:,}"
+
+
+def megabytes(model: dict[str, Any]) -> str:
+    return "-" if model["megabytes"] is None else f"{model['megabytes']:.1f}"
+
+
+def simulated(audit: Audit) -> str:
+    """
+    >>> simulated({"models": {"large": {"simulated": False}, "int8": {"simulated": True}}})
+    'The weights of int8 are simulated: rounded or set to 0, but kept as ordinary numbers, so no smaller and no faster.'
+    """
+    names = [name for name, model in audit["models"].items() if model["simulated"]]
+    how = "are simulated: rounded or set to 0, but kept as ordinary numbers, so no smaller and no faster"
+    return f"The weights of {' and '.join(names)} {how}." if names else ""
+
+
+def left_out(audit: Audit) -> str:
+    """
+    >>> left_out({"data": {"unlabelled": 1}}), left_out({"data": {"unlabelled": 1200}})
+    ('1 row without a label was left out.', '1,200 rows without a label were left out.')
+    """
+    count = audit["data"]["unlabelled"]
+    rows, were = ("row", "was") if count == 1 else ("rows", "were")
+    return f"{count:,} {rows} without a label {were} left out." if count else ""

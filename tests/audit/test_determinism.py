@@ -1,0 +1,113 @@
+"""The same question has the same answer: the bundled audit again, turned around, divided and in other batches.
+
+Every value of report.json is compared; only `run` (date, seconds, number of processes) may differ. Figures are equal to
+1e-6. What single answers of a model go into (`details` and `examples`: probabilities, thresholds) is equal to 1e-5: a
+batch's shape decides how float32 rounds, and two of the 400 reviews' probabilities differ by up to 1.7e-6 from those of
+each review alone, which is as far as both are from those in float64. No decision turns on that.
+"""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from audit_runs import one_of_many
+from small_audits import finished, report
+
+from trusteq.audit import bundled
+
+FAMILY = Path(bundled.__file__).parent / "bundled_family"
+SOME = ["--limit", "40", "--explained", "6", "--attacked", "6", "--samples", "50"]
+
+
+def numbers(audit):
+    """Every value of the report by its path; models, pairs and examples by name, so that their order does not count."""
+    found = {}
+
+    def walk(path, value):
+        if isinstance(value, dict):
+            for key, item in value.items():
+                walk((*path, key), item)
+        elif isinstance(value, list):
+            for i, item in enumerate(value):
+                walk((*path, known_as(item, i)), item)
+        else:
+            found[path] = value
+
+    walk((), audit)
+    return found
+
+
+def known_as(item, i):
+    if not isinstance(item, dict):
+        return i
+    return item.get("name") or (item["pair"], item.get("index")) if "pair" in item or "name" in item else i
+
+
+def differences(one, other):
+    """Where two reports differ."""
+    one, other = numbers(one), numbers(other)
+    wrong = [(path, one.get(path), other.get(path)) for path in one.keys() ^ other.keys()]
+    for path in one.keys() & other.keys():
+        a, b = one[path], other[path]
+        close = 1e-5 if {"details", "examples"} & set(path) else 1e-6
+        same = abs(a - b) <= close if isinstance(a, float) and isinstance(b, float) else a == b
+        if not same:
+            wrong.append((path, a, b))
+    return wrong
+
+
+@pytest.fixture(scope="module")
+def straight(processes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("straight")
+    code, said = finished(processes, [*SOME, "--out", str(folder / "out")], folder / "log")
+    assert code == 0, said
+    return report(folder / "out")
+
+
+@pytest.mark.parametrize("options", [[], ["--tokens", "300"]], ids=["again", "small batches"])
+def test_the_audit_again_and_in_other_batches_says_the_same(processes, straight, tmp_path, options):
+    code, said = finished(processes, [*SOME, *options, "--out", str(tmp_path / "out")], tmp_path / "log")
+    assert code == 0, said
+    assert differences(report(tmp_path / "out"), straight) == []
+
+
+def test_another_order_of_the_models_says_the_same(processes, straight, tmp_path):
+    data = ["--dataset", str(FAMILY / "reviews.csv"), "--ood-dataset", str(FAMILY / "other.csv")]
+    order = ["derived:quantized", str(FAMILY / "tiny"), str(FAMILY / "distilled")]
+    models = ["--large", str(FAMILY / "large"), "--twin", str(FAMILY / "twin"), "--compressed", *order]
+    code, said = finished(processes, [*models, *data, *SOME, "--out", str(tmp_path / "out")], tmp_path / "log")
+    assert code == 0, said
+    turned = report(tmp_path / "out")
+    assert [pair["name"] for pair in turned["pairs"]] == ["twin", "quantized", "tiny", "distilled"]
+    turned["data"]["name"] = straight["data"]["name"]  # the only thing that was said otherwise
+    assert differences(turned, straight) == []
+
+
+def test_two_processes_say_what_one_says(processes, straight, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = [*SOME, "--out", str(tmp_path / "out")]
+    both = [
+        processes.Process(target=one_of_many, args=(rank, 2, port, arguments, str(tmp_path / f"log{rank}")))
+        for rank in (0, 1)
+    ]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0], (tmp_path / "log0").read_text()
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["run"]["processes"] == 2
+    assert differences(report(tmp_path / "out"), straight) == []
+
+
+def test_a_difference_would_be_noticed(straight):
+    """That nothing differs above is worth something only if what does differ is seen."""
+    entry = straight["pairs"][1]["dimensions"]["attribution_alignment"]
+    assert len(numbers(straight)) > 1000
+    for change in ({"value": entry["value"] + 2e-6}, {"verdict": "other"}, {"new": 0.0}, {"low": None}):
+        changed = json.loads(json.dumps(straight))
+        changed["pairs"][1]["dimensions"]["attribution_alignment"] |= change
+        ((path, *_),) = differences(changed, straight)
+        assert path == ("pairs", "distilled", "dimensions", "attribution_alignment", *change)
