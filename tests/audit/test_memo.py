@@ -262,3 +262,30 @@ def test_clean_answers_that_are_not_finite_are_used_but_not_kept():
         _, pooled = clean_answers(run, member, TEXTS, True, Bar())
         assert (pooled == 1).all()
     assert asked == [20, 20]
+
+
+def test_what_a_stopped_run_had_asked_is_not_asked_again(tmp_path):
+    """Clean answers are asked for and kept in groups; equal pieces once."""
+    texts, asked = [f"good {i}" for i in range(2560)] + [f"good {i}" for i in range(128)], []
+    large = FUNCTIONS["large"]
+
+    def answers(some, embeddings):
+        if stop and asked:
+            raise KeyboardInterrupt
+        asked.append(len(some))
+        return np.array(large(some)), np.empty((len(some), 0))
+
+    member = SimpleNamespace(name="m", fingerprint="f", labels=None, answers=answers, about=lambda store: {})
+    for stop in (True, False, False):
+        store, bar = Store(tmp_path), Bar()
+        run = Run([member], texts, store, Processes(), None)
+        if stop:
+            with pytest.raises(KeyboardInterrupt):
+                clean_answers(run, member, texts, False, bar)
+        else:
+            rows, pooled = clean_answers(run, member, texts, False, bar)
+            np.testing.assert_array_equal(rows, large(texts))
+            assert pooled is None
+            assert bar.count == len(texts)
+        store.close()
+    assert asked == [1024, 1024, 512]

@@ -188,6 +188,15 @@ def test_control_c_is_exit_status_130(name, monkeypatch, capsys):
     assert capsys.readouterr().err == "\nstopped\n"
 
 
+def test_control_c_while_a_command_is_imported_is_exit_status_130_too(monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("importlib.import_module", interrupted)
+    assert main(["audit"]) == 130
+    assert capsys.readouterr().err == "\nstopped\n"
+
+
 # Nobody else talks.
 
 BAR = r"(?:{what:<14} +\d+%, [\d:]+ gone(?:, [\d:]+ left)?\n)+"

@@ -37,7 +37,11 @@ def main(argv: list[str] | None = None) -> int:
     from trusteq.cli.quiet import quiet
 
     quiet()
-    return int(importlib.import_module(f"trusteq.cli.{argv[0]}").main(argv[1:]))
+    try:
+        return int(importlib.import_module(f"trusteq.cli.{argv[0]}").main(argv[1:]))
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

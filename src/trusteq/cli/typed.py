@@ -92,9 +92,6 @@ def run(command: str, parser: Parser, work: Callable[[Typed], int], words: Seque
     except (ValueError, OSError) as error:
         print(f"trusteq {command}: {in_flags(visible(error), parser.flags)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return 130
 
 
 def part_of(kind: Any, typed: Typed) -> Any:
