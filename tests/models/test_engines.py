@@ -1,6 +1,10 @@
 """Which engine answers: a copy of the model that says the same, made of its weights of the moment, or PyTorch."""
 
 import copy
+import os
+import subprocess
+import sys
+import textwrap
 from itertools import product
 
 import evaluate
@@ -225,3 +229,27 @@ def test_nothing_of_openvino_reports_to_its_maker():
     as_predictor(tiny(), "model", engine="openvino")(TEXTS)
     with pytest.raises(ImportError):
         import openvino_telemetry  # noqa: F401
+
+
+def test_a_signal_after_a_converted_model_was_dropped_in_another_thread_is_handled():
+    """In a process of its own: where this fails, the kernel ends it (seen on processors with AMX)."""
+    program = """
+        import gc, signal, threading
+        import tiny_models
+        from trusteq.models.open import as_predictor
+
+        heard = []
+        signal.signal(signal.SIGALRM, lambda *_: heard.append("heard"))
+        held = [as_predictor((tiny_models.classifier(), tiny_models.tokenizer()), "model", engine="openvino")]
+        held[0](["a good film"])
+        assert held[0].engine.used == "openvino"
+        thread = threading.Thread(target=lambda: (held.clear(), gc.collect()))
+        thread.start()
+        thread.join()
+        signal.raise_signal(signal.SIGALRM)
+        print(*heard)
+    """
+    command = [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert (run.returncode, run.stdout) == (0, "heard\n"), run.stderr

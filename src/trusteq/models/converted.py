@@ -6,7 +6,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,7 @@ SHAPES = 64  # of batches, whose plans OpenVINO keeps: they come in order of the
 def by_openvino(model: Any, example: dict[str, Any]) -> Converted:
     import torch
 
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # it would report us to its maker
-    import openvino
+    core = openvino_core()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
@@ -38,7 +39,7 @@ def by_openvino(model: Any, example: dict[str, Any]) -> Converted:
         "ENABLE_CPU_PINNING": False,  # several processes would be pinned to one core
         "CPU_RUNTIME_CACHE_CAPACITY": SHAPES,
     }
-    request, turn = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request(), threading.Lock()
+    request, turn = core.compile_model(graph, "CPU", settings).create_infer_request(), threading.Lock()
 
     def answer(tensors: dict[str, Any]) -> Any:
         with turn:
@@ -46,6 +47,25 @@ def by_openvino(model: Any, example: dict[str, Any]) -> Converted:
             return torch.from_numpy(found[0])
 
     return answer
+
+
+@cache
+def openvino_core() -> Any:
+    """OpenVINO with its plugin for CPUs, loaded in a thread that ends with it.
+
+    On processors with AMX the plugin gives the thread that loads it a new stack for signals and takes it away when the
+    last model is dropped, in whatever thread that is: in ours, the next Ctrl-C or alarm would end the process.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # it would report us to its maker
+    import openvino
+
+    def load() -> Any:
+        core = openvino.Core()
+        core.get_property("CPU", "FULL_DEVICE_NAME")
+        return core
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(load).result()
 
 
 def by_onnxruntime(model: Any, example: dict[str, Any]) -> Converted:
