@@ -93,7 +93,7 @@ def made(
         },
         "models": {
             name: {
-                "role": role, "source": f"models/{name}", "simulated": False,
+                "role": role, "source": f"models/{name}", "simulated": False, "unread": [],
                 "parameters": int(22_713_216 / (1 + i)) if i < 5 else None,
                 "megabytes": 45.4 / (1 + i) if i < 5 else None,
                 "accuracy": 0.90 - 0.02 * i, "accuracy_low": 0.87 - 0.02 * i,

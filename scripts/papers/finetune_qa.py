@@ -26,7 +26,8 @@ from transformers import (
 
 from trusteq.compress.compress import check_empty
 from trusteq.compress.finetune import PACKAGES, ByLength
-from trusteq.compress.starting_model import SAFE, checkpoint
+from trusteq.compress.starting_model import SAFE, checkpoint, opening
+from trusteq.models.checkpoints import with_weights
 from trusteq.models.question_answering import as_question_answerer, read_file, read_squad, squad_scores
 
 PIECE = 1024  # questions that are tokenized at a time
@@ -61,7 +62,8 @@ def finetune(options: QuestionOptions) -> dict[str, Any]:
     set_seed(options.seed)
     source = checkpoint(options.model)
     tokenizer = AutoTokenizer.from_pretrained(source, **SAFE)
-    model = AutoModelForQuestionAnswering.from_pretrained(source, use_safetensors=True, dtype=torch.float32, **SAFE)
+    with opening(source):
+        model = with_weights(AutoModelForQuestionAnswering, source, new_head=True, dtype=torch.float32, **SAFE)
     windows: dict[str, Any] = {"length": options.length, "stride": options.stride}
     examples = features(as_question_answerer((model, tokenizer), "the model in training", **windows), rows)
     options.out.mkdir(parents=True, exist_ok=True)

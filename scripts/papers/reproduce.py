@@ -222,8 +222,9 @@ def keep_layers(encoder: Path, keep: tuple[int, ...], out: Path) -> None:
     from transformers import AutoModel, AutoTokenizer
 
     from trusteq.compress.compress import without_layers
+    from trusteq.models.checkpoints import with_weights
 
-    model = AutoModel.from_pretrained(encoder, use_safetensors=True)
+    model = with_weights(AutoModel, encoder)
     without_layers(model, list(keep)).save_pretrained(out)
     AutoTokenizer.from_pretrained(encoder).save_pretrained(out)
 

@@ -567,6 +567,17 @@ def test_a_model_of_simulated_weights_says_so_in_every_form(tmp_path):
     assert markdown.count("(simulated)") == 1
 
 
+def test_weights_that_a_model_does_not_read_are_said_in_every_form(tmp_path):
+    found = audit(compressed=("int8", "distilled"))
+    assert all("does not read" not in text for text in forms(written_to(tmp_path / "none", found), found))
+    found["models"]["int8"]["unread"] = ["more.bias", "more.weight"]
+    found["models"]["distilled"]["unread"] = ["other.weight"]
+    said = "The checkpoint of int8 holds 2 weights that the model does not read, such as more.bias. The checkpoint of "
+    said += "distilled holds 1 weight that the model does not read, other.weight."
+    for text in forms(written_to(tmp_path / "some", found), found):
+        assert said in " ".join(text.split())
+
+
 def written_to(folder, found):
     write_report(found, folder, quick)
     return folder

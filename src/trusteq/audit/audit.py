@@ -114,7 +114,8 @@ def described(member: Member, about: dict[str, Any], work: Work, options: Any) -
     right = int((work.probabilities[member.name].argmax(axis=1) == work.gold).sum())
     low, high = share_interval(right, len(work.gold), options.confidence_level)
     found: dict[str, Any] = {"role": member.role, "source": member.shown, "simulated": member.derived}
-    found |= {"parameters": about["parameters"], "megabytes": about["megabytes"], "accuracy": right / len(work.gold)}
+    found |= {name: about[name] for name in ("parameters", "megabytes", "unread")}
+    found["accuracy"] = right / len(work.gold)
     return found | {"accuracy_low": low, "accuracy_high": high, "fingerprint": member.fingerprint}
 
 

@@ -116,7 +116,7 @@ class Member:
 
     def about(self, store: Store) -> dict[str, Any]:
         """Classes, parameters and size; kept, so that an audit that has nothing left to ask opens no model."""
-        context = digest("about", self.fingerprint, self.large and self.large.fingerprint)
+        context = digest("about, unread", self.fingerprint, self.large and self.large.fingerprint)
         kept = store.known(context).get("about")
         if kept is None:
             kept = json.dumps(self._describe()).encode()
@@ -129,12 +129,13 @@ class Member:
         names = predictor.names
         if names is not None and predictor.order is not None:
             names = [names[i] for i in predictor.order]
-        found: dict[str, Any] = {"classes": classes, "names": names, "parameters": None, "megabytes": None}
+        found: dict[str, Any] = {"classes": classes, "names": names, "unread": []}
+        found |= {"parameters": None, "megabytes": None}
         if isinstance(predictor, ModelPredictor):
             tensors = {p.data_ptr(): p for p in predictor.model.parameters()}.values()
             size = sum(p.numel() * p.element_size() for p in tensors)
             found |= {"parameters": sum(p.numel() for p in tensors), "megabytes": round(size / 1e6, 3)}
-            found["embeddings"] = True
+            found |= {"embeddings": True, "unread": [] if self.derived else getattr(predictor.model, "unread", [])}
         return found
 
     def _derive(self) -> Predictor:

@@ -16,7 +16,7 @@ from trusteq.compress.copies import pruned
 from trusteq.compress.measure import some_tokens
 from trusteq.compress.options import CompressOptions
 from trusteq.compress.starting_model import SAFE, checkpoint, opening
-from trusteq.models.checkpoints import without_chatter
+from trusteq.models.checkpoints import with_weights, without_chatter
 
 
 def compress(way: str, options: CompressOptions) -> None:
@@ -46,12 +46,7 @@ def check_empty(out: Path) -> None:
 def load(path: str | Path) -> Any:
     """A trained classifier in evaluation, in the precision that it was saved in."""
     with opening(str(path)):
-        model, told = AutoModelForSequenceClassification.from_pretrained(
-            path, use_safetensors=True, dtype="auto", output_loading_info=True, **SAFE
-        )
-    if told["missing_keys"]:
-        raise ValueError(f"{path} has no trained classification head: {sorted(told['missing_keys'])[0]} is missing")
-    return model.eval()
+        return with_weights(AutoModelForSequenceClassification, path, dtype="auto", **SAFE).eval()
 
 
 def without_layers(model: Any, keep: Sequence[int]) -> Any:
@@ -84,7 +79,6 @@ def int8(source: str) -> Any:
     load(source)  # says what is wrong with it
     plan = transformers.TorchAoConfig(Int8WeightOnlyConfig(version=2))
     with opening(source):
-        made = AutoModelForSequenceClassification.from_pretrained(
-            source, use_safetensors=True, dtype="auto", quantization_config=plan, **SAFE
-        )
-    return made.eval()
+        return with_weights(
+            AutoModelForSequenceClassification, source, dtype="auto", quantization_config=plan, **SAFE
+        ).eval()

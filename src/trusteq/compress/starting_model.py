@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from trusteq.compress.vocabulary import trim
-from trusteq.models.checkpoints import looks_local, why_not, without_chatter
+from trusteq.models.checkpoints import looks_local, why_not, with_weights, without_chatter
 
 SAFE = {"trust_remote_code": False}  # no checkpoint runs code of its own, and nobody is asked whether it may
 
@@ -80,8 +80,8 @@ def configured(source: str, classes: Sequence[str]) -> Any:
 def pretrained(source: str, config: Any) -> Any:
     """In float32, since training in half precision loses small steps; a head for other classes is begun anew."""
     with opening(source):
-        return AutoModelForSequenceClassification.from_pretrained(
-            source, config=config, use_safetensors=True, dtype=torch.float32, ignore_mismatched_sizes=True, **SAFE
+        return with_weights(
+            AutoModelForSequenceClassification, source, new_head=True, config=config, dtype=torch.float32, **SAFE
         )
 
 

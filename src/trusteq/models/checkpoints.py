@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,13 +80,55 @@ def load_checkpoint(
             auto = getattr(transformers, f"AutoModelFor{task}" if has_head else "AutoModel")
             if dtype is None and where.type == "cpu" and getattr(config, "dtype", None) in (torch.float16, "float16"):
                 wanted = torch.float32  # a processor computes float16 by way of float32, and slower
-            model = auto.from_pretrained(source, use_safetensors=True, dtype=wanted, **remote)
+            model = with_weights(auto, source, dtype=wanted, **remote)
             reader = transformers.AutoImageProcessor if task == "ImageClassification" else transformers.AutoTokenizer
             read = reader.from_pretrained(source, **remote)
     except Exception as error:  # torn weights, wrong sizes, a missing package: each library has errors of its own
         what = f"{name}: {brief(path)[1:-1]} is no checkpoint with safetensors that could be loaded"
         raise ValueError(f"{what}: {why_not(source, error, task)}") from error
     return model.to(where), read
+
+
+def with_weights(auto: Any, source: Any, new_head: bool = False, **settings: Any) -> Any:
+    """The model with its weights from the checkpoint, all of them: transformers makes up at random what is missing.
+
+    With `new_head` the head may be begun anew, as for training. What the checkpoint holds beyond the model is noted on
+    it as `unread`.
+    """
+    how = {"use_safetensors": True, "output_loading_info": True, "ignore_mismatched_sizes": True, **settings}
+    model, told = auto.from_pretrained(source, **how)
+    body = f"{model.base_model_prefix}."
+    bare = not hasattr(model, model.base_model_prefix)
+
+    def of_head(name: str) -> bool:  # of a bare encoder nothing is, but what is made for a head nobody asks for
+        return "pooler" in name.split(".") or not (bare or name.startswith(body))
+
+    def needed(name: str) -> bool:
+        return not ((bare or new_head) and of_head(name))
+
+    misshapen = sorted((name, *map(list, shapes)) for name, *shapes in told["mismatched_keys"] if needed(name))
+    missing, model.unread = sorted(filter(needed, told["missing_keys"])), sorted(told["unexpected_keys"])
+    if misshapen:
+        name, found, wanted = misshapen[0]
+        shapes = f"{name} has the shape {found} where config.json asks for {wanted}{and_others(misshapen)}"
+        raise ValueError(f"{shapes}: its weights and its config.json are of different models")
+    if missing:
+        why = ""
+        if all(map(of_head, missing)):
+            why = "; this is its head, which was never trained, or not saved: train it first"
+        if any("_orig_mod." in name for name in model.unread):
+            why = "; its names hold _orig_mod., as torch.compile saves them: save model._orig_mod instead of model"
+        raise ValueError(f"its weights lack {missing[0]}{and_others(missing)}{why}")
+    return model
+
+
+def and_others(names: Sequence[Any]) -> str:
+    """
+    >>> and_others(["a"]), and_others(["a", "b"]), and_others(["a", "b", "c"])
+    ('', ' and 1 other', ' and 2 others')
+    """
+    more = len(names) - 1
+    return f" and {more} other{'s' * (more > 1)}" if more else ""
 
 
 @contextmanager

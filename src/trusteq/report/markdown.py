@@ -18,6 +18,7 @@ from trusteq.report.words import (
     parameters,
     simulated,
     status,
+    unread,
     value_of,
 )
 from trusteq.wording import clean, number, plain
@@ -36,7 +37,7 @@ def markdown(audit: Audit) -> str:
         parts += [f"## Can {md(pair['compressed'])} stand in for {md(pair['large'])}? {says.word}.", says.summary]
         parts += [verdicts(audit, pair), sentences(pair)]
     parts += ["## Summary", "![Divergence of every pair and dimension, in margins](plots/summary.png)"]
-    parts += ["## Models", models(audit), md(simulated(audit))]
+    parts += ["## Models", models(audit), md(simulated(audit)), md(unread(audit))]
     if len(audit["models"]) > 2:
         parts += ["## Every pair", *(matrix(audit, name) for name in measured(audit))]
     settings = [[md(name), md(plain(value))] for name, value in audit["settings"].items()]

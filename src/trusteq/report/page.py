@@ -21,6 +21,7 @@ from trusteq.report.words import (
     parameters,
     simulated,
     status,
+    unread,
     value_of,
 )
 from trusteq.resources import text
@@ -67,6 +68,7 @@ def page(audit: Audit, plots: Plots) -> str:
         interval_name=interval_name(audit),
         models=[model_row(name, model) for name, model in audit["models"].items()],
         simulated=simulated(audit),
+        unread=unread(audit),
         dimensions=[dimension_of(audit, name, plots) for name in measured(audit)],
         matrices=matrices_of(audit) if len(audit["models"]) > 2 else [],
         explanations=[explanation(audit, item) for item in some(explanations)],

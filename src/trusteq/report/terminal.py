@@ -4,7 +4,18 @@ import textwrap
 import unicodedata
 
 from trusteq.audit.sentences import how_far, too_close
-from trusteq.report.words import Audit, Pair, answer, interval, interval_name, left_out, simulated, status, value_of
+from trusteq.report.words import (
+    Audit,
+    Pair,
+    answer,
+    interval,
+    interval_name,
+    left_out,
+    simulated,
+    status,
+    unread,
+    value_of,
+)
 from trusteq.wording import clean, number, shorten
 
 WIDTH = 100
@@ -31,7 +42,7 @@ def verdict_table(audit: Audit) -> str:
     3 rows without a label were left out.
     s
     """
-    notes = [line for text in (left_out(audit), simulated(audit)) for line in wrapped(clean(text), "")]
+    notes = [line for text in (left_out(audit), simulated(audit), unread(audit)) for line in wrapped(clean(text), "")]
     blocks = [block(pair, interval_name(audit)) for pair in audit["pairs"]]
     return "\n\n".join([*blocks, "\n".join([*notes, clean(audit["signature"])])])
 

@@ -6,7 +6,7 @@ import re
 from typing import Any, NamedTuple
 
 from trusteq.dimensions.registry import DIMENSIONS
-from trusteq.wording import number
+from trusteq.wording import number, shorten
 
 Audit = dict[str, Any]
 Pair = dict[str, Any]
@@ -116,6 +116,20 @@ def simulated(audit: Audit) -> str:
     names = [name for name, model in audit["models"].items() if model["simulated"]]
     how = "are simulated: rounded or set to 0, but kept as ordinary numbers, so no smaller and no faster"
     return f"The weights of {' and '.join(names)} {how}." if names else ""
+
+
+def unread(audit: Audit) -> str:
+    """
+    >>> unread({"models": {"large": {"unread": []}, "tiny": {"unread": ["cls.bias", "cls.weight"]}}})
+    'The checkpoint of tiny holds 2 weights that the model does not read, such as cls.bias.'
+    """
+    listed = []
+    for name, model in audit["models"].items():
+        if names := model["unread"]:
+            count = "1 weight" if len(names) == 1 else f"{len(names):,} weights"
+            such = f", {'such as ' * (len(names) > 1)}{shorten(names[0], 60)}"
+            listed.append(f"The checkpoint of {name} holds {count} that the model does not read{such}.")
+    return " ".join(listed)
 
 
 def left_out(audit: Audit) -> str:
