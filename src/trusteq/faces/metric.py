@@ -11,9 +11,12 @@ import pyarrow as pa
 from datasets import Features
 
 from trusteq.arrays import Arrays, from_arrow, match_schema, take, to_arrow
+from trusteq.checks import failure
 from trusteq.dimensions.record import Dimension
 from trusteq.options import Options, read_options, with_signature
 from trusteq.rows import Rows
+
+END_OF_STREAM = 8  # bytes that end a stream of Arrow batches
 
 
 class ArrayMetric(evaluate.Metric, abc.ABC):
@@ -133,11 +136,11 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
     def _read(self) -> Iterator[Arrays]:
         """The rows that were kept, piece by piece, each read from the file only when its turn comes."""
         sources = [pa.BufferReader(self.buf_writer.getvalue())] if self.keep_in_memory else self.file_paths
-        for source in sources:
+        for process, source in enumerate(sources):
             if isinstance(source, str) and not os.path.exists(source):
                 raise ValueError("the rows of another process are missing: it failed, or has computed already")
             with pa.OSFile(source) if isinstance(source, str) else source as stream:
-                for batch in pa.ipc.open_stream(stream):
+                for batch in whole_stream(stream, process):
                     yield {name: from_arrow(name, batch.column(name)) for name in batch.schema.names}
 
     def _discard(self) -> None:
@@ -153,3 +156,19 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
             lock.release()
         self.writer = self.buf_writer = self.selected_feature_format = None
         self.cache_file_name = self.filelock = self.filelocks = self.file_paths = None
+
+
+def whole_stream(stream: Any, process: int) -> Iterator[pa.RecordBatch]:
+    """The batches of a stream that its writer has ended; Arrow itself takes what a dead process left for the whole."""
+    try:
+        batches = pa.ipc.open_stream(stream)
+        read = stream.tell()
+        for batch in batches:
+            read = stream.tell()
+            yield batch
+        ended, reason = stream.tell() - read == END_OF_STREAM, "its file has no end"
+    except (OSError, pa.ArrowException) as error:
+        ended, reason = False, failure(error)
+    if not ended:
+        cause = f"process {process} ended before it called compute, and some of its rows are lost ({reason})"
+        raise ValueError(f"{cause}: see why it ended, and give the rows of all processes again")
