@@ -4,6 +4,7 @@ say NaN, two audits at once, clocks that jump: nothing finished is lost, and not
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -316,33 +317,36 @@ def test_an_audit_of_a_model_that_hangs_is_stopped_and_goes_on_later(
 
 
 @pytest.mark.parametrize("other", [[], ["--seed", "1", "--attacked", "6"]], ids=["the same", "another"])
-def test_two_audits_in_one_folder_at_once_are_both_right(processes, place, uninterrupted, tmp_path, other):
+def test_of_two_audits_in_one_folder_at_once_the_second_is_told_of_the_first(
+    processes, place, uninterrupted, tmp_path, other
+):
     _, straight = uninterrupted
     out, logs = tmp_path / "out", [tmp_path / "first", tmp_path / "second"]
     arguments = [[*whole(place), *more, "--out", str(out), "--resume"] for more in ([], other)]
-    both = [begun(processes, given, log) for given, log in zip(arguments, logs, strict=True)]
-    for process in both:
-        process.join()
-    for process, log in zip(both, logs, strict=True):
-        assert process.exitcode == 0, log.read_text()
-        assert "damaged" not in log.read_text()
+    first = begun(processes, arguments[0], logs[0])
+    while first.is_alive() and not (out / "work" / "audit.owner").exists():
+        time.sleep(0.002)
+    code, said = finished(processes, arguments[1], logs[1])
+    assert first.is_alive()
+    assert code == 2
+    (line,) = said.splitlines()
+    assert re.search(
+        rf"work is at work \(process {first.pid} on .*, since .*\): wait until", line
+    )
+    first.join()
+    assert first.exitcode == 0, logs[0].read_text()
     assert_whole(out)
-    assert not list(out.rglob(".*.part"))
-    kept = rows(out / "work")
-    for place_of, given in zip(("one", "two"), arguments, strict=True):
-        code, said = finished(processes, given, logs[0])
-        assert code == 0, said
-        assert rows(out / "work") == kept  # the work of both is there
-        (tmp_path / f"{place_of}.json").write_bytes((out / "report.json").read_bytes())
-    assert straight_report(tmp_path / "one.json") == close(report(straight))
+    assert report(out) == close(report(straight))
+    before = rows(out / "work")
+    code, said = finished(processes, arguments[1], logs[1])
+    assert code == 0, said
     if other:
         code, said = finished(processes, [*whole(place), *other, "--out", str(tmp_path / "alone")], logs[0])
         assert code == 0, said
-        assert straight_report(tmp_path / "two.json") == close(report(tmp_path / "alone"))
-
-
-def straight_report(path):
-    return {key: value for key, value in json.loads(path.read_text()).items() if key != "run"}
+        assert report(out) == close(report(tmp_path / "alone"))
+        assert before.items() < rows(out / "work").items()  # the work of both is there
+    else:
+        assert rows(out / "work") == before
 
 
 # Clocks.

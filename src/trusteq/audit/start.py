@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from trusteq.audit.audit import Audit, audit_family
 from trusteq.audit.family import check_names, open_family
 from trusteq.audit.memo import Run
 from trusteq.audit.options import AuditOptions, list_of_texts
+from trusteq.audit.owner import owned
 from trusteq.audit.processes import Processes
 from trusteq.audit.store import Store, has_work
 from trusteq.checks import brief, check_integer
@@ -49,17 +51,20 @@ def audit(
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be a function (what, how many), got {brief(progress)}")
     place = None if folder is None else Path(os.path.expanduser(folder))
-    processes = Processes()
-    if place is not None and not resume and any(processes.together(lambda: has_work(place))):
-        raise ValueError(f"{place} holds an audit already: give resume=True to go on with it, or another folder")
-    opening = options.opening | ({"device": processes.device} if processes.device and options.device is None else {})
-    members = open_family(large, check_names(compressed), twin, some, opening, options.labels)
-    store = Store(place, processes.rank, notice=logging.getLogger("trust_equivalence").warning)
-    try:
+    processes, notice = Processes(), logging.getLogger("trust_equivalence").warning
+    with ExitStack() as held:
+        if place is not None:
+            owner = nullcontext() if processes.rank else owned(place, "audit", notice)  # the first is for all
+            processes.together(lambda: held.enter_context(owner))
+            if not resume and any(processes.together(lambda: has_work(place))):
+                how = "give resume=True to go on with it, or another folder"
+                raise ValueError(f"{place} holds an audit already: {how}")
+        device = {"device": processes.device} if processes.device and options.device is None else {}
+        members = open_family(large, check_names(compressed), twin, some, options.opening | device, options.labels)
+        store = Store(place, processes.rank, notice=notice)
+        held.callback(store.close)
         run = Run(members, some, store, processes, progress or (lambda what, count: progress_bar(count, what)))
         return audit_family(run, references, ood, options, data_name, unlabelled)
-    finally:
-        store.close()
 
 
 def compare_predictions(rows: Rows, options: AuditOptions) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,7 @@ def parser() -> Parser:
 
 def audit(typed: Typed) -> int:
     from trusteq.audit import start
+    from trusteq.audit.owner import owned
     from trusteq.report.plots import plot_pair
     from trusteq.report.terminal import verdict_table
     from trusteq.report.write import write_report
@@ -103,11 +105,12 @@ def audit(typed: Typed) -> int:
     check_room(family.out, family.resume)
     if given.get("unlabelled") and rank() == 0:
         print(visible(left_out(given["data_name"], given["unlabelled"])), file=sys.stderr)
-    progress = command_progress
-    found = start.audit(options, **given, folder=family.out / "work", resume=family.resume, progress=progress)
-    if found is None:  # another process writes the report
-        return 0
-    written = write_report(found, family.out, plot_pair)
+    work = family.out / "work"
+    with nullcontext() if rank() else owned(work, "report"):
+        found = start.audit(options, **given, folder=work, resume=family.resume, progress=command_progress)
+        if found is None:  # another process writes the report
+            return 0
+        written = write_report(found, family.out, plot_pair)
     print(verdict_table(found))
     for failure in found["failures"]:
         reason = f"{failure['dimension']} of {failure['pair']} failed: {failure['reason']}"
