@@ -66,7 +66,7 @@ def ask(client: httpx.Client, name: str, inputs: list[Any]) -> None:
                 last = line.removeprefix("data: ")
     page = str(json.loads(last)[0]) if kind == "complete" else ""
     if kind != "complete" or 'role="alert"' in page:
-        raise ValueError(re.sub(r"<[^>]*>", "", page) or f"the last event was {kind or 'none'}: {last[:100]}")
+        raise ValueError(re.sub(r"<[^<>]*>", "", page) or f"the last event was {kind or 'none'}: {last[:100]}")
 
 
 def timed(times: dict[str, list[float]], failed: list[str], name: str, work: Any) -> None:

@@ -108,9 +108,21 @@ def read_list(name: str, values: Any) -> np.ndarray:
             if odd := [k.__name__ for k in kinds if not issubclass(k, kind)]:
                 raise ValueError(f"{name} mixes {kind.__name__} with {', '.join(sorted(odd))}")
             return as_objects(values)
+    if any(issubclass(k, np.ma.MaskedArray) for k in kinds) and any(map(np.ma.is_masked, values)):
+        raise ValueError(f"{name} has masked entries: fill or drop them")
     if any(k.__module__.partition(".")[0] == "torch" for k in kinds):
         values = [np.asarray(read_array(name, value)) for value in values]
-    return read_dtype(name, np.asarray(values))
+    array = np.asarray(values)
+    if array.dtype.kind == "f" and (np.abs(array) >= 2**53).any() and any(map(is_rounded, values)):
+        raise ValueError(f"{name} holds integers beyond 2**53 among other numbers, where they would be rounded")
+    return read_dtype(name, array)
+
+
+def is_rounded(value: Any) -> bool:
+    """An integer that as a float may become another one, by itself or in a row."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return any(map(is_rounded, value))
+    return isinstance(value, int | np.integer) and abs(int(value)) > 2**53
 
 
 def read_dtype(name: str, array: np.ndarray) -> np.ndarray:
@@ -126,7 +138,10 @@ def read_dtype(name: str, array: np.ndarray) -> np.ndarray:
         return array.astype(np.float32)  # half precision, also JAX's bfloat16
     if kind == "f":
         return array.astype(np.float64)
-    raise ValueError(f"{name} needs numbers or strings, got {'None or mixed types' if kind == 'O' else array.dtype}")
+    if kind == "O" and all(isinstance(value, int | float) for value in array.flat):
+        raise ValueError(f"{name} holds an integer of more than 64 bits: give smaller ones, or strings")
+    what = {"O": "None or mixed types", "U": f"strings in {array.ndim} dimensions", "S": "bytes"}.get(kind, array.dtype)
+    raise ValueError(f"{name} needs numbers or strings, got {what}")
 
 
 def to_arrow(name: str, array: np.ndarray) -> pa.Array:

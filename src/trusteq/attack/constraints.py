@@ -129,8 +129,10 @@ def edit_distance(a: str, b: str) -> int:
     while start < min(len(a), len(b)) and a[start] == b[start]:
         start += 1
     a, b = a[start:], b[start:]
-    while a and b and a[-1] == b[-1]:
-        a, b = a[:-1], b[:-1]
+    end = 0
+    while end < min(len(a), len(b)) and a[-1 - end] == b[-1 - end]:
+        end += 1
+    a, b = a[: len(a) - end], b[: len(b) - end]
     if not a or not b:
         return len(a) + len(b)
     row = list(range(len(b) + 1))

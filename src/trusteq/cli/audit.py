@@ -146,15 +146,16 @@ def read_inputs(family: Family, chosen: ChosenTexts, options: AuditOptions) -> d
 
 
 def named(models: Sequence[str]) -> dict[str, str]:
-    """NAME=MODEL, or the model's last part as its name.
+    """NAME=MODEL, or the model's last part as its name; a path may hold an equals sign, too.
 
-    >>> named(["runs/distil", "small=owner/tiny-bert"])
-    {'distil': 'runs/distil', 'small': 'owner/tiny-bert'}
+    >>> named(["runs/distil", "small=owner/tiny-bert", "./runs/lr=3e-5"])
+    {'distil': 'runs/distil', 'small': 'owner/tiny-bert', 'lr=3e-5': './runs/lr=3e-5'}
     """
     found: dict[str, str] = {}
     for model in models:
         name, equals, place = model.partition("=")
-        name, place = (name, place) if equals else (Path(model.removeprefix("derived:")).name, model)
+        is_name = equals and not any(separator in name for separator in ("/", "\\"))
+        name, place = (name, place) if is_name else (Path(model.removeprefix("derived:")).name, model)
         if name in found:
             raise ValueError(f"--compressed has two models called {name}: give them names, NAME=MODEL")
         found[name] = place

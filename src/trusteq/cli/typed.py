@@ -131,7 +131,7 @@ def shape(hint: Any, default: Any) -> dict[str, Any]:
 
 def help_of(text: str, default: Any) -> str:
     """An explanation as a command gives it: without what is for code, and with the default."""
-    text = re.sub(r" \(in code[^)]*\)", "", text).rstrip(".").replace("%", "%%")
+    text = re.sub(r" \(in code[^()]*\)", "", text).rstrip(".").replace("%", "%%")
     if default is dataclasses.MISSING:
         return f"{text} (required)"
     if default is None or default is False or default == () or "(default" in text:
@@ -203,7 +203,7 @@ def in_flags(message: str, flags: dict[str, str]) -> str:
         message = re.sub(rf"`{name}`", flag, message)
         message = re.sub(rf"\b{name}=True\b", flag, message)
         message = re.sub(rf"\b{name}=[\"']([^\"']*)[\"']", rf"{flag} \1", message)
-        message = re.sub(rf"\b{name}={{[^}}]*}}", f"{flag} NAME=NUMBER", message)
+        message = re.sub(rf"\b{name}={{[^{{}}]*}}", f"{flag} NAME=NUMBER", message)
         message = re.sub(rf"^{name}(?=:? (?:must|needs?|is for|there|has no class|gives) )", flag, message)
         message = re.sub(rf"^{name}\['(\w+)'\]", rf"{flag} \1", message)
         if "_" in name:

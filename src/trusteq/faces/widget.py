@@ -143,7 +143,10 @@ def read_column(name: str, cells: Sequence[str]) -> list[Any]:
     cells = [cell.strip() for cell in cells]
     if "" in cells:
         raise ValueError(f"the column {name} is empty in row {cells.index('') + 1}")
-    for pattern, kind in ((r"[+-]?\d+", int), (r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", float)):
+    for pattern, kind in (
+        (r"[+-]?\d+", int),
+        (r"[+-]?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", float),
+    ):
         if all(re.fullmatch(pattern, cell, re.IGNORECASE | re.ASCII) for cell in cells):
             return [kind(cell) for cell in cells]
     return cells

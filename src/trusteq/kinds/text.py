@@ -118,7 +118,7 @@ class WordTokenizer:
     def __init__(self, boundary: str):
         self.sep_token = self.sep_token_id = boundary
         end = re.escape(boundary)
-        self.pattern = re.compile(rf"{end}|\s*+[^\s{end}]++(?:\s++(?={end}|\Z))?")
+        self.pattern = re.compile(rf"{end}|(?<!\s)\s*+[^\s{end}]++(?:\s++(?={end}|\Z))?")
 
     def __call__(self, line: str, return_offsets_mapping: bool = True) -> dict[str, Any]:
         found = list(self.pattern.finditer(line))

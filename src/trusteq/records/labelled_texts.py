@@ -103,7 +103,7 @@ def whole_number(value: Any) -> int | None:
     """
     if isinstance(value, int):
         return int(value)
-    return int(str(value).split(".")[0]) if re.fullmatch(r"-?\d+(\.0+)?", str(value)) else None
+    return int(str(value).split(".")[0]) if re.fullmatch(r"-?\d{1,18}(\.0+)?", str(value)) else None
 
 
 def is_unlabelled(value: Any) -> bool:

@@ -130,7 +130,7 @@ def shown(segments: Segments) -> Segments:
     """With the middle of long stretches without a mark left out."""
     out = []
     for place, (text, mark) in enumerate(segments):
-        words = re.findall(r"\s*\S+\s*", text)
+        words = re.findall(r"(?:\A\s+)?\S+\s*", text)
         if not mark and len(words) > LONGEST_STRETCH:
             start = words[: LONGEST_STRETCH // 2] if place else words[:8]
             end = words[-LONGEST_STRETCH // 2 :] if place < len(segments) - 1 else []
