@@ -54,8 +54,10 @@ def as_objects(values: list[Any]) -> np.ndarray:
     return array
 
 
-def as_rows(name: str, values: Any) -> np.ndarray:
+def as_rows(name: str, values: Any, labels: bool = True) -> np.ndarray:
     """A list, NumPy, torch, JAX, pandas or Arrow column as an array: numbers in 1 or 2 dimensions, strings, or dicts.
+
+    A single column of integers is one of labels, unless there can be none.
 
     >>> as_rows("predictions", [[0.25, 0.75]]).shape
     (1, 2)
@@ -68,7 +70,7 @@ def as_rows(name: str, values: Any) -> np.ndarray:
         array = read_array(name, values)
     except ValueError as error:
         raise error if str(error).startswith(name) else ValueError(f"{name} is not a regular array: {error}") from None
-    if array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind in "iu":
+    if labels and array.ndim == 2 and array.shape[1] == 1 and array.dtype.kind in "iu":
         array = array[:, 0]
     if array.ndim not in (1, 2):
         what = "a single value" if array.ndim == 0 else f"an array of {array.ndim} dimensions"

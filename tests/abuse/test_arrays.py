@@ -8,6 +8,7 @@ import pytest
 from trusteq.arrays import as_rows
 from trusteq.attack.constraints import edit_distance
 from trusteq.cli.audit import named
+from trusteq.dimensions import representation_overlap
 from trusteq.records.labelled_texts import whole_number
 from trusteq.report.examples import shown
 
@@ -79,3 +80,10 @@ def test_letters_at_the_end_that_two_long_words_share_cost_no_square():
 def test_blanks_alone_are_shown_as_they_are():
     assert shown([(" " * 100_000, "")]) == [(" " * 100_000, "")]
     assert shown([("  a  b ", "")]) == [("  a  b ", "")]
+
+
+def test_embeddings_of_one_column_are_embeddings():
+    rows = np.arange(9)[:, None]
+    for kind in (int, float):
+        figures = representation_overlap.DIMENSION.of(predictions=rows.astype(kind), large_predictions=rows, k=2)
+        assert figures["neighbor_jaccard_at_2"] == 1

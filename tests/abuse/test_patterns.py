@@ -172,7 +172,11 @@ def slowness(pattern: str, flags: int, used: frozenset[str]) -> tuple[float, str
             if seconds(task, text) > 0.05 and seconds(task, text, tries=3) > 0.05:
                 return float("inf"), text
         limit = scan(SHORT)
-        tried = [(seconds(task, text) / limit, text) for text in hostile(some, SHORT)]
+        tried = []
+        for text in hostile(some, SHORT):
+            tried.append((seconds(task, text) / limit, text))
+            if tried[-1][0] > 10 * SLOWEST:
+                break  # no need to see how slow it can be
         for size in (SHORT, *LONGER):
             slowest = sorted(tried)[-SLOWEST_TEXTS:]
             limit = scan(size)
@@ -208,7 +212,7 @@ def test_every_pattern_takes_linear_time(name, pattern, flags, used):
     assert ratio < SLOWEST, f"{name}: {ratio:.0f} times as long as a scan, of {text[:20]!r} ... {text[-9:]!r}"
 
 
-QUADRATIC = [r"\d+\.?\d*x", r"\s*\S+\s*", r"\{[^}]*\}", r"<[^>]*>", r" \(in code[^)]*\)", r"(\d+\.?\d*)+", r"\s+$"]
+QUADRATIC = [r"\d+x", r"\s*\S+\s*", r"\{[^}]*\}", r"<[^>]*>", r" \(in code[^)]*\)", r"(\d+\.?\d*)+", r"\s+$"]
 
 
 @pytest.mark.parametrize("pattern", QUADRATIC)

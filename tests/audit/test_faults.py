@@ -330,9 +330,7 @@ def test_of_two_audits_in_one_folder_at_once_the_second_is_told_of_the_first(
     assert first.is_alive()
     assert code == 2
     (line,) = said.splitlines()
-    assert re.search(
-        rf"work is at work \(process {first.pid} on .*, since .*\): wait until", line
-    )
+    assert re.search(rf"work is at work \(process {first.pid} on .*, since .*\): wait until", line)
     first.join()
     assert first.exitcode == 0, logs[0].read_text()
     assert_whole(out)

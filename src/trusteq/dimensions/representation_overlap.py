@@ -5,11 +5,12 @@ points lie nearest to each point, compares the two sets, and sets beside them wh
 
 import dataclasses
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from trusteq.arrays import Arrays, check_finite
+from trusteq.arrays import Arrays, as_rows, check_finite
 from trusteq.checks import check_integer, check_sizes
 from trusteq.cka import cka
 from trusteq.dimensions.plots.colors import BOTH
@@ -254,6 +255,7 @@ DIMENSION = Dimension(
     ),
     options=OverlapOptions,
     inputs=("predictions", "large_predictions"),
+    read=partial(as_rows, labels=False),
     compute=compute,
     plot=plot,
     headline="neighbor_jaccard_at_{neighbors}",
