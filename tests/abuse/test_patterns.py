@@ -212,7 +212,7 @@ def test_every_pattern_takes_linear_time(name, pattern, flags, used):
     assert ratio < SLOWEST, f"{name}: {ratio:.0f} times as long as a scan, of {text[:20]!r} ... {text[-9:]!r}"
 
 
-QUADRATIC = [r"\d+x", r"\s*\S+\s*", r"\{[^}]*\}", r"<[^>]*>", r" \(in code[^)]*\)", r"(\d+\.?\d*)+", r"\s+$"]
+QUADRATIC = [r"\d+x", r"\s*\S+\s*", r"\{[^}]*\}", r"<[^>]*>", r" \(in code[^)]*\)", r"(\d+)+", r"\s+$"]
 
 
 @pytest.mark.parametrize("pattern", QUADRATIC)
