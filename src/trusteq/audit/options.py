@@ -97,6 +97,7 @@ class AuditOptions(Options):
             check_integer(name, getattr(self, name), at_least=1)
         if self.tokens is not None:
             check_integer("tokens", self.tokens, at_least=1)
+        check_choice("score", self.score, ("msp", "entropy"))  # the others are made of logits, or given
         check_choice("engine", self.engine, ENGINES)
         if self.labels is not None:
             check_class_numbers(self.labels)
