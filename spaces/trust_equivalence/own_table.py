@@ -103,7 +103,7 @@ def compared(text: str) -> tuple[str, dict[str, Any], str]:
         figures[call.metric] = result
         parts.append(f"<h2>{escape(question)}</h2>{plot}{widget.figures_table(result)}")
         lines.append(line_of(call, columns))
-    left_out = f" Columns not used: {', '.join(unused)}." if unused else ""
+    left_out = f" Columns not used: {widget.shortened(', '.join(unused))}." if unused else ""
     page = widget.say(f"{rows:,} lines compared.{left_out}") + "".join(parts)
     return show(page), figures, code_of(lines, columns, text)
 

@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -21,6 +22,12 @@ from trusteq.options import argument_help
 from trusteq.wording import number
 
 MAX_CHARACTERS = 2_000_000
+MAX_CELL = 20_000  # characters
+MAX_COLUMNS = 4096
+MAX_DIGITS = 4000  # of a whole number; Python itself converts few more
+# No two ways to read one text: a failed match is found out in one pass (`\d+\.?\d*` would try every split).
+WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 
 CELLS = (
     "Where an argument takes rows (probabilities, logits, embeddings), give one column per class or dimension: "
@@ -59,7 +66,7 @@ def build(
             return say(str(error), alert=True), None
         picture = plot_image(metric.plot(result), title)
         del result["details"]
-        left_out = f" Columns not used: {', '.join(unused)}." if unused else ""
+        left_out = f" Columns not used: {shortened(', '.join(unused))}." if unused else ""
         return say(f"{rows:,} rows compared.{left_out}") + figures_table(result) + picture, result
 
     def compare_upload(content: bytes, *settings: Any) -> tuple[str, str, dict[str, float] | None]:
@@ -104,24 +111,27 @@ def read_table(text: str, names: Sequence[str], max_rows: int) -> tuple[dict[str
     >>> read_table("references,predictions_0,predictions_1\\n1,.25,.75", ["references", "predictions"], 10)
     ({'references': [1], 'predictions': [[0.25, 0.75]]}, 1, [])
     """
-    if len(text) > MAX_CHARACTERS:
-        raise ValueError(f"the table is too long for this page (more than {MAX_CHARACTERS:,} characters)")
+    check_text(text)
     lines = text.strip().splitlines()
     if len(lines) < 2:
         raise ValueError("the table is empty: give a header line with the column names, then one line per example")
     delimiter = max(",;\t", key=lines[0].count)
+    if lines[0].count(delimiter) >= MAX_COLUMNS:
+        raise ValueError(f"the header has {lines[0].count(delimiter) + 1:,} columns; this page takes {MAX_COLUMNS:,}")
     try:
         header, *rows = [row for row in csv.reader(lines, delimiter=delimiter, strict=True) if row]
     except csv.Error as error:
         raise ValueError(f"the table could not be read as CSV: {error}") from None
-    header = [name.strip() for name in header]
-    if repeated := sorted({name for name in header if header.count(name) > 1}):
-        raise ValueError(f"the header has the column {repeated[0]} more than once")
     if len(rows) > max_rows:
         raise ValueError(f"the table has {len(rows):,} rows; this page takes up to {max_rows:,}")
+    header = [name.strip() for name in header]
+    if repeated := sorted(name for name, count in Counter(header).items() if count > 1):
+        raise ValueError(f"the header has the column {shortened(repeated[0])} more than once")
     for place, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise ValueError(f"row {place} of the table has {len(row)} cells, but the header has {len(header)}")
+        if (longest := max(map(len, row))) > MAX_CELL:
+            raise ValueError(f"row {place} of the table has a cell of {longest:,} characters; it may have {MAX_CELL:,}")
     columns = {name: read_column(name, cells) for name, cells in zip(header, zip(*rows, strict=True), strict=True)}
     inputs, used = {}, set()
     for name in names:
@@ -129,9 +139,13 @@ def read_table(text: str, names: Sequence[str], max_rows: int) -> tuple[dict[str
         if parts and name in columns:
             raise ValueError(f"the table has both {name} and {parts[0]}; give one column of labels or one per class")
         if not parts and name not in columns:
-            raise ValueError(f"the table has no column {name} (or {name}_0, {name}_1, ...), only {', '.join(header)}")
+            raise ValueError(
+                f"the table has no column {name} (or {name}_0, {name}_1, ...), only {shortened(', '.join(header))}"
+            )
         if parts != [f"{name}_{i}" for i in range(len(parts))]:
-            raise ValueError(f"the columns of {name} must be numbered from 0 without gaps, got {', '.join(parts)}")
+            raise ValueError(
+                f"the columns of {name} must be numbered from 0 without gaps, got {shortened(', '.join(parts))}"
+            )
         used |= {name, *parts}
         values = zip(*(columns[part] for part in parts), strict=True)
         inputs[name] = [list(row) for row in values] if parts else columns[name]
@@ -140,16 +154,32 @@ def read_table(text: str, names: Sequence[str], max_rows: int) -> tuple[dict[str
 
 def read_column(name: str, cells: Sequence[str]) -> list[Any]:
     """All whole numbers, or all numbers, or else words."""
-    cells = [cell.strip() for cell in cells]
+    cells, name = [cell.strip() for cell in cells], shortened(name)
     if "" in cells:
         raise ValueError(f"the column {name} is empty in row {cells.index('') + 1}")
-    for pattern, kind in (
-        (r"[+-]?\d+", int),
-        (r"[+-]?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", float),
-    ):
-        if all(re.fullmatch(pattern, cell, re.IGNORECASE | re.ASCII) for cell in cells):
-            return [kind(cell) for cell in cells]
-    return cells
+    if all(WHOLE.fullmatch(cell) for cell in cells):
+        if (digits := max(map(len, cells))) > MAX_DIGITS:
+            raise ValueError(f"the column {name} holds a whole number of {digits:,} digits; at most {MAX_DIGITS:,}")
+        return [int(cell) for cell in cells]
+    return [float(cell) for cell in cells] if all(DECIMAL.fullmatch(cell) for cell in cells) else cells
+
+
+def check_text(text: Any) -> None:
+    """Refuses what is no text, too long, or holds half a character, which nothing can show."""
+    if not isinstance(text, str):
+        raise ValueError("the table must be text: a header line, then one line per example, as CSV")
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"the table is too long for this page (more than {MAX_CHARACTERS:,} characters)")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            "the table holds half a character (a lone surrogate): save it as UTF-8 and try again"
+        ) from None
+
+
+def shortened(text: str, most: int = 300) -> str:
+    return text if len(text) <= most else f"{text[:most]} …"
 
 
 def read_upload(content: bytes) -> str:
