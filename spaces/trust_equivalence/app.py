@@ -16,7 +16,8 @@ import gradio as gr
 import why
 from about import about_page
 from confidence import confidence_tab
-from limits import WAITING, BodyLimit
+from guard import Guard
+from limits import WAITING
 from look import CSS, THEME, show
 from models import Models
 from own_table import table_tab
@@ -29,7 +30,6 @@ LEAD = (
     "accurate. Before you swap them: does it make the same mistakes, for the same reasons, is it as honest about its "
     "confidence, and does it break no sooner?"
 )
-SMALL_AT_ONCE = 4  # small requests; one audit may run beside them
 OLDEST = 3600  # seconds after which an upload or a report is removed
 
 
@@ -68,7 +68,8 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
                 table_tab(models, large, compressed)
             with gr.Tab("About"):
                 gr.HTML(about_page())
-    return page.queue(max_size=WAITING, default_concurrency_limit=SMALL_AT_ONCE)
+    # Who waits costs nothing; turns are dealt by work.py.
+    return page.queue(max_size=WAITING, default_concurrency_limit=WAITING)
 
 
 def warm_up(page: gr.Blocks) -> None:
@@ -79,7 +80,8 @@ def warm_up(page: gr.Blocks) -> None:
         list(handlers["why"](*pair, example, method, 5))
     for example, attack in product(break_it.EXAMPLES, break_it.ATTACKS):
         list(handlers["break_it"](*pair, example, attack))
-    handlers["confidence"](*pair, 10, "quantile")
+    list(handlers["confidence"](*pair, 10, "quantile"))
+    list(handlers["compare"]("references,predictions,large_predictions\n0,0,1\n1,1,1\n"))
 
 
 def start(page: gr.Blocks, **settings: Any) -> Any:
@@ -91,7 +93,8 @@ def start(page: gr.Blocks, **settings: Any) -> Any:
         "footer_links": ["api", "settings"],
     }
     given |= {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "show_error": False}
-    given["app_kwargs"] = {"middleware": [Middleware(BodyLimit)]}
+    given["app_kwargs"] = {"middleware": [Middleware(Guard, page=page)]}
+    given["max_threads"] = 2 * WAITING
     return page.launch(**given | settings)
 
 

@@ -5,9 +5,10 @@ from html import escape
 from typing import Any
 
 import gradio as gr
-from limits import Kept, check_sentence, one_of, time_limit
+from limits import Kept, check_sentence, one_of
 from look import answered, model_card, prediction, say, show
 from models import Models, Pair
+from work import remembered
 
 from trusteq.dimensions import attack_divergence
 from trusteq.report.examples import changes
@@ -57,22 +58,22 @@ class Break:
         self.models, self.kept = models, Kept()
         self.known = dict(zip(models.sample["texts"], models.sample["references"], strict=True))
 
-    def answer(self, large: str, compressed: str, text: str, attack: str) -> Iterator[tuple[str, Any]]:
+    def answer(self, large: str, compressed: str, text: str, attack: str) -> Iterator[Any]:
         """Attack one sentence for both models. `attack`: textbugger, deepwordbug or typos."""
         text, attack = check_sentence(text), one_of("attack", attack, ATTACKS)
-        yield say("Changing the sentence, a little at a time …"), None
-        pair = self.models.pair(large, compressed)
-        yield self.kept.get((pair.names, text, attack), lambda: attacked(pair, text, attack, self.known.get(text)))
+        pair = yield from self.models.opened(large, compressed)
+        question, label = (pair.names, text, attack), self.known.get(text)
+        page = say("Changing the sentence, a little at a time …")
+        yield (yield from remembered(self.kept, question, lambda: attacked(pair, text, attack, label), lambda: page))
 
 
 def attacked(pair: Pair, text: str, attack: str, label: str | None) -> tuple[str, dict[str, Any]]:
     """`label` is the right answer where it is known; else the large model's answer is taken for right."""
-    with time_limit():
-        _, large = pair.ask([text])
-        right = label if label in pair.classes else pair.classes[int(large[0].argmax())]
-        options = attack_divergence.AttackOptions(attack=attack, max_queries=QUESTIONS, details=True)
-        references = [pair.classes.index(right)]
-        result = attack_divergence.compare_models([text], references, *pair.models(), options)
+    _, large = pair.ask([text])
+    right = label if label in pair.classes else pair.classes[int(large[0].argmax())]
+    options = attack_divergence.AttackOptions(attack=attack, max_queries=QUESTIONS, details=True)
+    references = [pair.classes.index(right)]
+    result = attack_divergence.compare_models([text], references, *pair.models(), options)
     (example,) = result.pop("details")["per_example"]
     outcomes = {"compressed": example["outcome"], "large": example["large_outcome"]}
     names = dict(zip(outcomes, pair.names, strict=True))

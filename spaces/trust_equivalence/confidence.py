@@ -1,11 +1,13 @@
 """The fourth tab: is the compressed model as honest about its confidence? Reliability diagrams of both models."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
-from limits import Kept, in_a_sentence, one_of, time_limit, whole
-from look import figure_picture, say, show
+from limits import Kept, one_of, whole
+from look import answered, figure_picture, say, show
 from models import Models, Pair
+from work import remembered
 
 from trusteq.dimensions import calibration_gap
 from trusteq.faces import widget
@@ -38,12 +40,12 @@ def confidence_tab(models: Models, large: Any, compressed: Any, tab: Any) -> Non
     page = gr.HTML(label="Confidence", elem_id="confidence")
     with gr.Accordion("The figures as JSON", open=False):
         figures = gr.JSON(label="figures", show_label=False)
-    handler = Confidence(models)
+    handler = answered(Confidence(models).answer, others=1)
     inputs, outputs = [large, compressed, bins, binning], [page, figures]
     changes = [bins.change, binning.change, large.change, compressed.change, tab.select]
     gr.on(
         changes[:2],
-        handler.answer,
+        handler,
         inputs,
         outputs,
         api_name="confidence",
@@ -53,7 +55,7 @@ def confidence_tab(models: Models, large: Any, compressed: Any, tab: Any) -> Non
     )
     for change in changes[2:]:
         change(
-            handler.answer,
+            handler,
             inputs,
             outputs,
             api_visibility="private",
@@ -68,18 +70,16 @@ class Confidence:
     def __init__(self, models: Models):
         self.models, self.kept, self.answers = models, Kept(), Kept()
 
-    def answer(self, large: str, compressed: str, bins: float, binning: str) -> tuple[str, Any]:
+    def answer(self, large: str, compressed: str, bins: float, binning: str) -> Iterator[Any]:
         """Calibration of both models on the bundled reviews. `bins`: 2 to 30; `binning`: quantile or uniform."""
-        try:
-            count, kind = whole("bins", bins, 2, 30), one_of("binning", binning, BINNINGS)
-            pair = self.models.pair(large, compressed)
-            return self.kept.get((pair.names, count, kind), lambda: self.compare(pair, count, kind))
-        except Exception as error:
-            return say(in_a_sentence(error), alert=True), None
+        count, kind = whole("bins", bins, 2, 30), one_of("binning", binning, BINNINGS)
+        pair = yield from self.models.opened(large, compressed)
+        question, page = (pair.names, count, kind), say("Asking both models …")
+        yield (yield from remembered(self.kept, question, lambda: self.compare(pair, count, kind), lambda: page))
 
     def compare(self, pair: Pair, bins: int, binning: str) -> tuple[str, Any]:
         sample = self.models.sample
-        compressed, large = self.answers.get(pair.names, lambda: ask(pair, sample["texts"]))
+        compressed, large = self.answers.get(pair.names, lambda: pair.ask(sample["texts"]))
         numbers = references(sample["references"], pair.classes)
         calibration = calibration_gap.DIMENSION
         result = calibration.of(
@@ -96,11 +96,6 @@ class Confidence:
         )
         del result["details"]
         return show(page + plot + GLOSSARY + widget.figures_table(result)), result
-
-
-def ask(pair: Pair, texts: list[str]) -> Any:
-    with time_limit():
-        return pair.ask(texts)
 
 
 def references(labels: list[str], classes: list[str]) -> list[int]:

@@ -6,12 +6,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-
-import gradio as gr
-from starlette.exceptions import HTTPException
 
 CHARACTERS = 600  # of a sentence that is explained or attacked
 ROWS = 400  # of a table of texts
@@ -19,8 +16,10 @@ ROW_CHARACTERS = 1000  # of each of its texts
 MEGABYTES = 600  # of a model from the Hub
 SECONDS = 20  # for a sentence
 AUDIT_SECONDS = 600
+TABLE_SECONDS = 20  # to read one
 BYTES = 4_000_000  # of a request
 KEPT = 512  # answers that are remembered
+STEP = 0.3  # seconds between two looks at the clock
 WAITING = 60  # requests that wait for their turn; further ones are told to come back
 
 HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?", re.ASCII)
@@ -33,11 +32,13 @@ def check_sentence(text: Any) -> str:
     >>> check_sentence("  a good film ")
     'a good film'
     """
-    text = str(text or "").strip()
+    text = text.strip() if isinstance(text, str) else ""
     if not text:
         raise ValueError("there is no sentence yet: type one, or press one of the examples")
     if len(text) > CHARACTERS:
         raise ValueError(f"the sentence has {len(text):,} characters; this page takes up to {CHARACTERS}")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("the sentence holds half a character (a lone surrogate), which nothing can show")
     if not any(character.isalnum() for character in text):
         raise ValueError("the sentence has no word in it")
     return text
@@ -86,13 +87,14 @@ CLOCK = threading.local()  # what a thread works on has an end; models look at i
 
 
 @contextmanager
-def time_limit(seconds: float = SECONDS, gone: threading.Event | None = None) -> Iterator[None]:
+def time_limit(seconds: float, gone: threading.Event | None) -> Iterator[None]:
     """Within it, models that `watch_clock` was told of refuse to answer once the time is up, or nobody waits."""
+    before = getattr(CLOCK, "end", None), getattr(CLOCK, "gone", None)
     CLOCK.end, CLOCK.gone = time.monotonic() + seconds, gone
     try:
         yield
     finally:
-        CLOCK.end = CLOCK.gone = None
+        CLOCK.end, CLOCK.gone = before
 
 
 def watch_clock(model: Any) -> None:
@@ -109,13 +111,17 @@ def look_at_clock(*_: Any) -> None:
 
 
 class Kept:
-    """The latest answers by what was asked; equal questions that come at the same time are worked out once."""
+    """The latest answers by what was asked, up to a total weight; who asks the same meanwhile shares the work, and its
+    failure."""
 
-    def __init__(self, most: int = KEPT):
-        self.most = most
+    def __init__(self, most: float = KEPT, weigh: Callable[[Any], float] = lambda _: 1):
+        self.most, self.weigh = most, weigh
         self.answers: OrderedDict[Any, Any] = OrderedDict()
         self.lock = threading.Lock()
-        self.working: dict[Any, threading.Lock] = {}
+        self.working: dict[Any, Future[Any]] = {}
+
+    def __contains__(self, question: Any) -> bool:
+        return question in self.answers
 
     def get(self, question: Any, answer: Callable[[], Any]) -> Any:
         """
@@ -123,23 +129,49 @@ class Kept:
         >>> kept.get("a", lambda: 1), kept.get("a", lambda: 2), kept.get("b", lambda: 3), kept.get("a", lambda: 4)
         (1, 1, 3, 4)
         """
-        with self.lock:
-            mine = self.working.setdefault(question, threading.Lock())
-        try:
-            with mine:
-                with self.lock:
-                    if question in self.answers:
-                        self.answers.move_to_end(question)
-                        return self.answers[question]
-                found = answer()
-                with self.lock:
-                    self.answers[question] = found
-                    if len(self.answers) > self.most:
-                        self.answers.popitem(last=False)
-                return found
-        finally:
+        while True:
             with self.lock:
-                self.working.pop(question, None)
+                if question in self.answers:
+                    self.answers.move_to_end(question)
+                    return self.answers[question]
+                found = self.working.get(question)
+                if mine := found is None:
+                    found = self.working[question] = Future()
+            if mine:
+                return self.work_out(question, answer, found)
+            try:
+                return shared(found)
+            except OutOfTime:
+                look_at_clock()  # the time of another is up, or its visitor has left; ours has not
+
+    def work_out(self, question: Any, answer: Callable[[], Any], shared: "Future[Any]") -> Any:
+        try:
+            found = answer()
+        except BaseException as error:
+            with self.lock:
+                del self.working[question]
+            shared.set_exception(error)
+            raise
+        with self.lock:
+            del self.working[question]
+            self.answers[question] = found
+            while len(self.answers) > 1 and sum(map(self.weigh, self.answers.values())) > self.most:
+                self.answers.popitem(last=False)
+        shared.set_result(found)
+        return found
+
+    def forget(self, which: Callable[[Any], bool]) -> None:
+        """Lets go of the answers to these questions."""
+        with self.lock:
+            for question in [one for one in self.answers if which(one)]:
+                del self.answers[question]
+
+
+def shared(found: "Future[Any]") -> Any:
+    """What another works out, as long as somebody waits for it here."""
+    while not wait([found], STEP).done:
+        look_at_clock()
+    return found.result()
 
 
 # Errors.
@@ -157,44 +189,8 @@ def in_a_sentence(error: BaseException) -> str:
     for cause in causes:
         if isinstance(cause, OutOfTime):
             return str(cause)
-    text = (str(error).strip().splitlines() or [""])[0]
+    text = (str(error)[:2000].strip().splitlines() or [""])[0]
     if isinstance(error, ValueError) and text:
         return PATH.sub("…", text)[:500]
     logging.getLogger("space").error("a request failed", exc_info=error)
     return "something went wrong on this side, and it was written down for the owner of the page"
-
-
-# Uploads, and whatever else is sent.
-
-
-class BodyLimit:
-    """Refuses what is larger than anything that the page takes, while it comes in."""
-
-    def __init__(self, app: Any, most: int = BYTES):
-        self.app, self.most = app, most
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        come = 0
-
-        async def limited() -> Any:
-            nonlocal come
-            message = await receive()
-            come += len(message.get("body", b""))
-            if come > self.most:
-                raise HTTPException(413, "this is more than the page takes")
-            return message
-
-        await self.app(scope, limited if scope["type"] == "http" else receive, send)
-
-
-def only_uploads(button: gr.UploadButton) -> gr.UploadButton:
-    """The button for files that a browser sent; as it comes, it would fetch any address that a request names."""
-    take = button.async_move_resource_to_block_cache
-
-    async def take_file(url_or_file_path: str | Path | None) -> str | None:
-        if re.match(r"[a-z][a-z0-9+.-]*:", str(url_or_file_path), re.IGNORECASE | re.ASCII):
-            raise gr.Error("only a file of your own can be uploaded", print_exception=False)
-        return await take(url_or_file_path)
-
-    button.async_move_resource_to_block_cache = take_file  # type: ignore[method-assign]
-    return button

@@ -36,15 +36,16 @@ def say(text: str, alert: bool = False) -> str:
     return show(widget.say(text, alert=alert))
 
 
-def answered(handler: Callable[..., Iterator[tuple[Any, ...]]], others: int) -> Any:
-    """The handler of a button, whose errors become a sentence in its first output; the `others` are emptied."""
+def answered(handler: Callable[..., Iterator[Any]], others: int, empty: Any = None) -> Any:
+    """The handler of a button: what it shows meanwhile and what went wrong, in its first output, the `others` empty."""
 
     @functools.wraps(handler)
     def run(*inputs: Any) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from handler(*inputs)
+            for shown in handler(*inputs):
+                yield (shown, *[empty] * others) if isinstance(shown, str) else shown
         except Exception as error:
-            yield say(in_a_sentence(error), alert=True), *[None] * others
+            yield say(in_a_sentence(error), alert=True), *[empty] * others
 
     return run
 

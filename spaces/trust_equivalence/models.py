@@ -2,18 +2,21 @@
 
 import copy
 import threading
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any
 
 import hub
-from limits import Kept, watch_clock
+from limits import STEP, Kept, look_at_clock, watch_clock
+from look import say
+from work import waited
 
 from trusteq.audit.bundled import bundled_family
 from trusteq.audit.family import open_models
 
 DTYPE = "float32"  # whatever the weights are kept in: processors without a GPU are slow at anything shorter
-HUB_MODELS = 3  # that are kept in memory
-PAIRS = 24
+HUB_MEGABYTES = 2400  # of models from the Hub that are kept in memory
+PAIRS = 64
 
 Opened = tuple[Any, Any]  # a transformers model and its tokenizer, which every metric takes as a model
 
@@ -62,9 +65,10 @@ class Models:
         self.sample = family or bundled_family()
         opened = open_models(self.sample["large"], self.sample["compressed"], self.sample.get("twin"), dtype=DTYPE)
         self.bundled: dict[str, Opened] = {name: self.take(predictor) for name, predictor in opened.items()}
-        self.fetched = Kept(HUB_MODELS)
+        self.fetched = Kept(HUB_MEGABYTES, megabytes)
         self.pairs = Kept(PAIRS)
-        self.fetching = threading.Lock()
+        self.fetching = threading.Lock()  # one at a time
+        self.fetches = ""  # which one
 
     @property
     def names(self) -> list[str]:
@@ -76,7 +80,23 @@ class Models:
         large, compressed = (name if name in self.names else hub.check_hub_id(name) for name in (large, compressed))
         if large == compressed:
             raise ValueError("these are one and the same model: pick two different ones")
-        return self.pairs.get((large, compressed), lambda: self.open_pair(large, compressed))
+        try:
+            return self.pairs.get((large, compressed), lambda: self.open_pair(large, compressed))
+        finally:  # a pair holds its models: no pair outlives one that was let go
+            self.pairs.forget(lambda names: not all(name in self.bundled or name in self.fetched for name in names))
+
+    def opened(self, large: Any, compressed: Any) -> Generator[str, None, Pair]:
+        """The same without keeping others waiting: meanwhile it yields what is waited for."""
+        if isinstance(large, str) and isinstance(compressed, str) and (large, compressed) in self.pairs:
+            return self.pair(large, compressed)
+        return (yield from waited(lambda: self.pair(large, compressed), lambda: self.waits(large, compressed)))
+
+    def waits(self, *names: Any) -> str:
+        missing = [str(name).strip() for name in names if name not in self.bundled and name not in self.fetched]
+        if not missing:
+            return say("Opening the models …")
+        before = "" if not self.fetches or self.fetches in missing else f" It waits for another one, {self.fetches}."
+        return say(f"Fetching {missing[0]} from the Hugging Face Hub …{before}")
 
     def open_pair(self, large: str, compressed: str) -> Pair:
         large_model, model = self.open(large), self.open(compressed)
@@ -94,13 +114,20 @@ class Models:
         return self.bundled[name] if name in self.bundled else self.fetched.get(name, lambda: self.fetch(name))
 
     def fetch(self, name: str) -> Opened:
-        if not self.fetching.acquire(timeout=1):  # whoever waited longer would keep others waiting
-            raise ValueError("another model is being fetched from the Hub just now: try again in a minute")
+        while not self.fetching.acquire(timeout=STEP):
+            look_at_clock()
         try:
+            self.fetches = name
             return hub.fetch(name, lambda folder: self.take(open_models(folder, dtype=DTYPE)["large"]))
         finally:
+            self.fetches = ""
             self.fetching.release()
 
     def take(self, predictor: Any) -> Opened:
         watch_clock(predictor.model)
         return predictor.model, predictor.tokenizer
+
+
+def megabytes(opened: Opened) -> float:
+    """What a model takes in memory."""
+    return float(sum(part.numel() * part.element_size() for part in opened[0].state_dict().values()) / 1e6)

@@ -1,20 +1,21 @@
 """The first tab: can the compressed model stand in for the large one? The whole audit, on any texts."""
 
 import json
-import queue
 import tempfile
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from limits import AUDIT_SECONDS, ROW_CHARACTERS, ROWS, Kept, OutOfTime, one_of, only_uploads, time_limit
+from guard import only_uploads
+from limits import AUDIT_SECONDS, ROWS, TABLE_SECONDS, Kept, one_of
 from look import answered, say, show
 from models import Models, Pair
 from verdict_page import verdict_page
+from work import AUDITS, remembered, waited
+from workshop import WORKSHOP
 
 from trusteq.audit import start
 from trusteq.audit.options import AuditOptions
@@ -25,7 +26,7 @@ from trusteq.report.write import write_report
 
 EFFORT = {"quick": 20, "thorough": 80}  # texts that are explained and attacked
 QUESTIONS = 300  # that an attack may put to a model about one text
-AUDITS = 16  # that are remembered
+REPORTS = 16  # that are remembered
 STAGES = {
     "clean answers": "Reading every text with every model",
     "ood texts": "Reading out-of-distribution texts",
@@ -76,43 +77,38 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> None:
     with gr.Accordion("The figures as JSON", open=False):
         figures = gr.JSON(label="figures", show_label=False)
     judge = answered(Judge(models).answer, others=3)
-    settings: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "audit", "show_progress": "minimal"}
+    settings: dict[str, Any] = {"concurrency_id": "audit", "show_progress": "minimal"}
     running = run.click(
         judge, [large, compressed, effort, table], [page, figures, *files], api_name="verdict", **settings
     )
-    running.then(reveal, files, files, api_visibility="private")
+    running.then(reveal, figures, files, api_visibility="private")
     stop.click(None, None, None, cancels=[running], api_visibility="private")
     upload.upload(read_file, upload, [table, page], api_visibility="private")
 
 
-def reveal(*paths: str | None) -> list[Any]:
-    """The buttons for the report's files, as soon as there are any."""
-    return [gr.DownloadButton(visible=bool(path)) for path in paths]
+def reveal(figures: Any) -> list[Any]:
+    """The buttons for the report's files, as soon as there are any; no file is sent back for that."""
+    return [gr.DownloadButton(visible=bool(figures))] * 2
 
 
 class Judge:
     """The handler of the button: yields the page as the audit goes on, then the verdict with the report's files."""
 
     def __init__(self, models: Models):
-        self.models, self.kept = models, Kept(AUDITS)
+        self.models, self.kept = models, Kept(REPORTS)
 
-    def answer(self, large: str, compressed: str, effort: str, table: str) -> Iterator[tuple[Any, ...]]:
+    def answer(self, large: str, compressed: str, effort: str, table: str) -> Iterator[Any]:
         """Audit the two models. `table`: CSV with the columns text and label, or empty for the bundled reviews."""
         one_of("effort", effort, EFFORT)
-        data = read_texts(table, self.models.sample)
-        yield say("Opening the models …"), None, None, None
-        pair = self.models.pair(large, compressed)
+        data = yield from read_texts(table, self.models.sample)
+        pair = yield from self.models.opened(large, compressed)
         progress = Progress()
         question = (pair.names, effort, json.dumps(data))
-        task = Task(lambda: self.kept.get(question, lambda: audited(pair, data, effort, progress)), progress)
-        try:
-            while task.running():
-                yield progress.page(), None, None, None
-            page, figures, files = task.result()
-            with tempfile.TemporaryDirectory(prefix="report-") as folder:
-                yield page, figures, *(write(Path(folder), name, content) for name, content in files.items())
-        finally:
-            progress.gone.set()
+        page, figures, files = yield from remembered(
+            self.kept, question, lambda: audited(pair, data, effort, progress), progress.page, AUDITS, AUDIT_SECONDS
+        )
+        with tempfile.TemporaryDirectory(prefix="report-") as folder:
+            yield page, figures, *(write(Path(folder), name, content) for name, content in files.items())
 
 
 def write(folder: Path, name: str, content: bytes) -> str:
@@ -123,10 +119,9 @@ def write(folder: Path, name: str, content: bytes) -> str:
 def audited(pair: Pair, data: dict[str, Any], effort: str, progress: "Progress") -> tuple[str, Any, dict[str, bytes]]:
     """The verdict's page, its figures, and the report's two files."""
     count = EFFORT[effort]
-    with time_limit(AUDIT_SECONDS, progress.gone):
-        options = AuditOptions(explained=count, attacked=count, max_queries=QUESTIONS)
-        found = start.audit(options, **pair.family(), **data, progress=progress.bar)
-        assert found is not None
+    options = AuditOptions(explained=count, attacked=count, max_queries=QUESTIONS)
+    found = start.audit(options, **pair.family(), **data, progress=progress.bar)
+    assert found is not None
     progress.bar("report", 1)
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         write_report(found, folder, plot_pair)
@@ -139,43 +134,11 @@ def audited(pair: Pair, data: dict[str, Any], effort: str, progress: "Progress")
     return verdict_page(found, pictures), flat(found), files
 
 
-class Task:
-    """Work in a thread of its own; `running` waits a little and says whether it goes on."""
-
-    def __init__(self, work: Any, progress: "Progress"):
-        self.done: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue()
-        self.outcome: tuple[Any, BaseException | None] | None = None
-        self.end = time.monotonic() + AUDIT_SECONDS
-        threading.Thread(target=self.run, args=(work,), daemon=True).start()
-
-    def run(self, work: Any) -> None:
-        try:
-            self.done.put((work(), None))
-        except BaseException as error:
-            self.done.put((None, error))
-
-    def running(self) -> bool:
-        try:
-            self.outcome = self.done.get(timeout=0.4)
-        except queue.Empty:
-            if time.monotonic() > self.end + 60:
-                raise OutOfTime from None
-        return self.outcome is None
-
-    def result(self) -> Any:
-        assert self.outcome is not None
-        found, error = self.outcome
-        if error is not None:
-            raise error
-        return found
-
-
 class Progress:
     """How far the audit is, a line a stage."""
 
     def __init__(self) -> None:
         self.stages: dict[str, list[int]] = {}
-        self.gone = threading.Event()
 
     def bar(self, what: str, count: int) -> "Bar":
         self.stages[what] = [0, count]
@@ -211,19 +174,15 @@ class Bar:
 # Texts of one's own.
 
 
-def read_texts(table: Any, sample: dict[str, Any]) -> dict[str, Any]:
+def read_texts(table: Any, sample: dict[str, Any]) -> Generator[str, None, dict[str, Any]]:
     """The texts that the audit is about, as it takes them."""
     outside = {"ood_texts": sample["ood_texts"]}
-    if not str(table or "").strip():
+    if table is None or table == "":
         return {"texts": sample["texts"], "references": sample["references"], **outside, "data_name": "film reviews"}
-    columns, _, _ = widget.read_table(str(table), ["text", "label"], ROWS)
-    texts = [str(text) for text in columns["text"]]
-    for number, text in enumerate(texts, start=1):
-        if len(text) > ROW_CHARACTERS:
-            raise ValueError(
-                f"the text in row {number} has {len(text):,} characters; this page takes {ROW_CHARACTERS:,}"
-            )
-    return {"texts": texts, "references": columns["label"], **outside, "data_name": "texts of a visitor"}
+    widget.check_text(table)
+    read = partial(WORKSHOP.run, "tables", "read_texts", table)
+    texts, labels = yield from waited(read, lambda: say("Reading the table …"), TABLE_SECONDS)
+    return {"texts": texts, "references": labels, **outside, "data_name": "texts of a visitor"}
 
 
 def read_file(content: bytes) -> tuple[Any, str]:

@@ -5,9 +5,10 @@ from html import escape
 from typing import Any
 
 import gradio as gr
-from limits import Kept, check_sentence, one_of, time_limit, whole
+from limits import Kept, check_sentence, one_of, whole
 from look import answered, bars, model_card, prediction, say, show
 from models import Models, Pair
+from work import remembered
 
 from trusteq.dimensions import attribution_alignment
 from trusteq.report.examples import marked_words
@@ -59,22 +60,22 @@ class Why:
     def __init__(self, models: Models):
         self.models, self.kept = models, Kept()
 
-    def answer(self, large: str, compressed: str, text: str, method: str, top: float) -> Iterator[tuple[str, Any]]:
+    def answer(self, large: str, compressed: str, text: str, method: str, top: float) -> Iterator[Any]:
         """Explain one sentence for both models and compare the words. `method`: lime, shap or occlusion."""
         text, method, k = check_sentence(text), one_of("method", method, METHODS), whole("top", top, 1, 10)
-        yield say("Showing both models variations of the sentence …"), None
-        pair = self.models.pair(large, compressed)
-        yield self.kept.get((pair.names, text, method, k), lambda: explained(pair, text, method, k))
+        pair = yield from self.models.opened(large, compressed)
+        question = (pair.names, text, method, k)
+        page = say("Showing both models variations of the sentence …")
+        yield (yield from remembered(self.kept, question, lambda: explained(pair, text, method, k), lambda: page))
 
 
 def explained(pair: Pair, text: str, method: str, k: int) -> tuple[str, dict[str, Any]]:
     samples = METHODS[method]
-    with time_limit():
-        compressed, large = (rows[0] for rows in pair.ask([text]))
-        options = attribution_alignment.AlignmentOptions(
-            method=method, explain="large", k=k, features=FEATURES, samples=samples, details=True
-        )
-        result = attribution_alignment.compare_models([text], None, *pair.models(), options)
+    compressed, large = (rows[0] for rows in pair.ask([text]))
+    options = attribution_alignment.AlignmentOptions(
+        method=method, explain="large", k=k, features=FEATURES, samples=samples, details=True
+    )
+    result = attribution_alignment.compare_models([text], None, *pair.models(), options)
     (example,) = result.pop("details")["per_example"]
     found = {"compressed": example["explanations"][0], "large": example["large_explanations"][0]}
     rows = {"compressed": compressed, "large": large}

@@ -1,0 +1,73 @@
+"""How does the page wait? Work goes on in threads of its own and ends with the visitor who asked for it.
+
+A handler is a generator: while its work goes on it yields the page again and again, which costs nothing, and it is
+closed when its visitor leaves. What asks a model looks at the clock before every batch (limits.py); what only computes,
+as a table does, is done in a process that can be ended at any moment (workshop.py).
+"""
+
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import limits
+from limits import STEP, Kept, look_at_clock, time_limit
+
+T = TypeVar("T")
+PATIENCE = 900.0  # seconds for everything that a request may wait for
+SENTENCES = threading.BoundedSemaphore(4)  # small requests that are worked on at once; one audit may run beside them
+AUDITS = threading.BoundedSemaphore(1)
+
+
+def waited(work: Callable[[], T], page: Callable[[], str], patience: float = PATIENCE) -> Generator[str, None, T]:
+    """Yields the page while `work` goes on in a thread, and returns what it found; who leaves, ends it."""
+    gone = threading.Event()
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            with time_limit(patience, gone):
+                outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        while not wait([outcome], STEP).done:
+            yield page()
+        return outcome.result()
+    finally:
+        gone.set()
+
+
+@contextmanager
+def turn(turns: threading.BoundedSemaphore, seconds: float | None = None) -> Iterator[None]:
+    """When it is this request's turn, with that much time from then on; a visitor who leaves gives the place up."""
+    while not turns.acquire(timeout=STEP):
+        look_at_clock()
+    try:
+        with time_limit(limits.SECONDS if seconds is None else seconds, limits.CLOCK.gone):
+            look_at_clock()
+            yield
+    finally:
+        turns.release()
+
+
+def remembered(
+    kept: Kept,
+    question: Any,
+    work: Callable[[], T],
+    page: Callable[[], str],
+    turns: threading.BoundedSemaphore = SENTENCES,
+    seconds: float | None = None,
+) -> Generator[str, None, T]:
+    """The answer that was given before, at once; or the work for it, in its turn."""
+    if question in kept:
+        return kept.get(question, work)
+
+    def in_turn() -> T:
+        with turn(turns, seconds):
+            return work()
+
+    return (yield from waited(lambda: kept.get(question, in_turn), page))
