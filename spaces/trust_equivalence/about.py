@@ -4,7 +4,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from limits import CHARACTERS, MEGABYTES, ROWS
+from limits import CHARACTERS, CLEAN_EVERY, HUB_MEGABYTES, KEPT, MEGABYTES, OLDEST, ROWS
 from look import show
 
 from trusteq.dimensions.registry import DIMENSIONS
@@ -14,5 +14,7 @@ from trusteq.papers import MINIATURE, TRUST
 def about_page() -> str:
     page = Template(Path(__file__).with_name("about.html").read_text(encoding="utf-8"))
     questions = "".join(f"<li><b>{escape(one.question)}</b> {escape(one.asks)}</li>" for one in DIMENSIONS.values())
-    limits = {"characters": CHARACTERS, "rows": ROWS, "megabytes": MEGABYTES}
-    return show(page.substitute(questions=questions, citation=escape((MINIATURE + TRUST).strip()), **limits))
+    limits = {"characters": CHARACTERS, "rows": ROWS, "megabytes": MEGABYTES, "answers": KEPT, "hub": HUB_MEGABYTES}
+    kept = {"folder": "Gradio's folder of temporary files", "minutes": (OLDEST + CLEAN_EVERY) // 60}
+    citation = escape((MINIATURE + TRUST).strip())
+    return show(page.substitute(questions=questions, citation=citation, **limits, **kept))

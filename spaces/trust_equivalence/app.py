@@ -17,7 +17,7 @@ import why
 from about import about_page
 from confidence import confidence_tab
 from guard import Guard
-from limits import WAITING
+from limits import CLEAN_EVERY, OLDEST, WAITING
 from look import CSS, THEME, show
 from models import Models
 from own_table import table_tab
@@ -30,13 +30,12 @@ LEAD = (
     "accurate. Before you swap them: does it make the same mistakes, for the same reasons, is it as honest about its "
     "confidence, and does it break no sooner?"
 )
-OLDEST = 3600  # seconds after which an upload or a report is removed
 
 
 def build(family: dict[str, Any] | None = None) -> gr.Blocks:
     """The page for the bundled family, or for another one of the same form."""
     models = Models(family)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(OLDEST // 4, OLDEST)) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY, OLDEST)) as page:
         gr.HTML(show(f"<h1>{TITLE}</h1><p class='lead'>{LEAD}</p>"))
         with gr.Row():
             large = gr.Dropdown(

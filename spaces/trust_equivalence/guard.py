@@ -147,9 +147,13 @@ def parsed(content: bytes) -> Any:
     if not content.strip():
         return None
     try:
-        return json.loads(content)
+        return json.loads(content, parse_constant=no_number)
     except (ValueError, RecursionError):
         raise Refused("the body is no JSON in UTF-8") from None
+
+
+def no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def fits(body: Any, blocks: list[Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import hub
-from limits import STEP, Kept, look_at_clock, watch_clock
+from limits import HUB_MEGABYTES, STEP, Kept, look_at_clock, watch_clock
 from look import say
 from work import waited
 
@@ -15,7 +15,6 @@ from trusteq.audit.bundled import bundled_family
 from trusteq.audit.family import open_models
 
 DTYPE = "float32"  # whatever the weights are kept in: processors without a GPU are slow at anything shorter
-HUB_MEGABYTES = 2400  # of models from the Hub that are kept in memory
 PAIRS = 64
 
 Opened = tuple[Any, Any]  # a transformers model and its tokenizer, which every metric takes as a model
