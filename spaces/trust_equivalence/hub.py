@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from limits import MEGABYTES, check_hub_id
+from limits import HUB_SECONDS, MEGABYTES, check_hub_id, time_limit
+from workshop import WORKSHOP
 
 WEIGHTS = "model.safetensors"
 # What describes a model and how it reads, all of it data.
@@ -49,10 +50,29 @@ def fetch(name: str, open_folder: Callable[[str], Any], api: Any = None) -> Any:
             raise ValueError(f"{name} could not be opened: it is no text classifier that this page can use") from error
 
 
-def hub() -> Any:
+class Hub:
+    """The Hub as this page asks it; files come through a process that is ended when they take too long."""
+
+    def model_info(self, name: str, **given: Any) -> Any:
+        return client().model_info(name, **given)
+
+    def snapshot_download(self, name: str, **given: Any) -> None:
+        with time_limit(HUB_SECONDS, None):  # whoever asked first may leave: others may wait for the same
+            WORKSHOP.run("hub", "download", name, given)
+
+
+def download(name: str, given: dict[str, Any]) -> None:
+    client().snapshot_download(name, **given)
+
+
+def client() -> Any:
     from huggingface_hub import HfApi
 
     return HfApi(endpoint="https://huggingface.co", token=False)
+
+
+def hub() -> Any:
+    return Hub()
 
 
 def look_up(name: str, api: Any) -> tuple[str, list[str]]:

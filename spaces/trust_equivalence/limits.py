@@ -17,6 +17,7 @@ MEGABYTES = 600  # of a model from the Hub
 SECONDS = 20  # for a sentence
 AUDIT_SECONDS = 600
 TABLE_SECONDS = 20  # to read one
+HUB_SECONDS = 300  # to fetch a model from there
 BYTES = 4_000_000  # of a request
 HUB_MEGABYTES = 2400  # of models from the Hub that are kept in memory
 OLDEST = 3600  # seconds after which an upload or a report is removed

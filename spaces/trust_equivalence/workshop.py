@@ -19,7 +19,7 @@ from typing import Any
 from limits import STEP, look_at_clock
 
 MEGABYTES = 3000  # of memory that one piece of work may take
-LONGEST = 60  # seconds after which a copy ends by itself, whatever became of the page
+LONGEST = 400  # seconds after which a copy ends by itself, whatever became of the page
 
 
 class Workshop:

@@ -4,11 +4,14 @@ import gc
 import threading
 import time
 import weakref
+from pathlib import Path
+from types import SimpleNamespace
 
 import hub
 import limits
 import pytest
 import tiny_models
+import workshop
 from fake_hub import FakeHub
 from models import Models, megabytes
 from served_space import CLASSES
@@ -100,3 +103,19 @@ def test_who_leaves_takes_no_fetch_along(space, remote, monkeypatch):
     first.close()
     slow.go.set()
     assert list(second)[-1][1] is not None
+
+
+def test_a_download_that_never_ends_is_ended(space, remote, tmp_path, monkeypatch):
+    """The process that fetches is killed, and the visitor is told."""
+    (tmp_path / "endless.py").write_text("import time\n\ndef download(*_):\n    time.sleep(60)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    shop = workshop.Workshop()  # its first process knows the module
+    monkeypatch.setattr(hub, "WORKSHOP", SimpleNamespace(run=lambda _, *given: shop.run("endless", *given)))
+    monkeypatch.setattr(hub, "HUB_SECONDS", 8.0)
+    monkeypatch.setattr(hub.Hub, "model_info", lambda _, *given, **named: FakeHub(remote).model_info(*given, **named))
+    page, found = space.ask("why", "large", "owner/endless", TEXT, "occlusion", 3)
+    assert "this took longer than the page allows" in page
+    assert found is None
+    (children,) = (path.read_text() for path in Path(f"/proc/{shop.process.pid}/task").glob("*/children"))
+    assert children == ""
+    shop.process.kill()

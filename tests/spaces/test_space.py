@@ -367,7 +367,7 @@ def test_a_model_of_the_hub_is_opened_and_its_files_are_removed(space, remote, m
 
 def test_the_hubs_own_client_takes_what_it_is_asked():
     """The Hub of these tests is made up; its client is not."""
-    api = hub.hub()
+    api = hub.client()
     inspect.signature(api.model_info).bind("a/b", files_metadata=True, timeout=10, token=False)
     inspect.signature(api.snapshot_download).bind(
         "a/b", revision="abc", allow_patterns=["config.json"], local_dir="folder", token=False
