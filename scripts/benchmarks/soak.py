@@ -91,7 +91,9 @@ def table(url: str, text: str) -> None:
 
 
 def wrong_kinds(url: str, chance: random.Random) -> None:
-    value: Any = chance.choice([None, FILE, [FILE], {"a": FILE}, "3", "\ud800", [[]], "x" * 3_000_000, "x" * 10_000_000])
+    value: Any = chance.choice(
+        [None, FILE, [FILE], {"a": FILE}, "3", "\ud800", [[]], "x" * 3_000_000, "x" * 10_000_000]
+    )
     name, count = chance.choice([("why", 5), ("break_it", 4), ("confidence", 4), ("compare", 1), ("verdict", 4)])
     body = json.dumps({"data": [value] * count})
     httpx.post(f"{url}/gradio_api/call/{name}", content=body, headers={"content-type": "application/json"}, timeout=30)

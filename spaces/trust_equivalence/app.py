@@ -23,6 +23,7 @@ from models import Models
 from own_table import table_tab
 from starlette.middleware import Middleware
 from verdict import verdict_tab
+from work import few_arenas
 
 TITLE = "Can the compressed model stand in for the large one?"
 LEAD = (
@@ -100,6 +101,7 @@ def start(page: gr.Blocks, **settings: Any) -> Any:
 if __name__ == "__main__":
     import torch
 
+    few_arenas()
     torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))  # an audit leaves room for small requests
     page = build()
     warm_up(page)

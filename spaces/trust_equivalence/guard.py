@@ -8,17 +8,19 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
-from limits import BYTES
+from limits import BYTES, WAITING
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from work import LISTENING
 
 BODY_SECONDS = 30.0  # for a body to come in
-LISTEN_SECONDS = 3.0  # after which nobody will listen any more for the answer to what was asked
 FILE = {"path", "url", "orig_name", "size", "mime_type", "is_stream", "meta"}  # what a browser says of an upload
 DEPTH = 20  # of lists in lists
 CALLS = re.compile(r"/gradio_api/(?:queue/join|(?:call|run|api)/(?:v2/)?([\w.-]{1,80}))/?")
@@ -36,16 +38,15 @@ class Guard:
 
     def __init__(self, app: Any, page: gr.Blocks, most: int = BYTES, seconds: float = BODY_SECONDS):
         self.app, self.page, self.most, self.seconds = app, page, most, seconds
-        self.heard: dict[str, float] = {}  # who has listened, by session and event, and when
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.sessions: dict[str, str] = {}  # that asked, by event
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         receive = self.limited(receive)
         if scope["method"] == "GET":
-            self.hear(scope)
-            return await self.app(scope, receive, send)
+            with self.listening(scope):
+                return await self.app(scope, receive, send)
         kind = next((value for name, value in scope["headers"] if name.lower() == b"content-type"), b"")
         if kind.startswith(b"multipart/") or scope["method"] != "POST":
             return await self.app(scope, receive, send)
@@ -98,32 +99,34 @@ class Guard:
 
     # Who asks, and listens for the answer?
 
-    def hear(self, scope: Any) -> None:
-        if stream := STREAMS.fullmatch(scope["path"]):
-            session = SESSION.search(scope["query_string"].decode("latin-1"))
-            if who := stream.group(1) or (session and session.group(1)):
-                self.heard[who] = time.monotonic()
-        while self.heard and next(iter(self.heard.values())) < time.monotonic() - 3600:
-            del self.heard[next(iter(self.heard))]
+    @contextmanager
+    def listening(self, scope: Any) -> Iterator[None]:
+        """An answer's stream is open: that of a session, or of one event."""
+        stream, session = STREAMS.fullmatch(scope["path"]), SESSION.search(scope["query_string"].decode("latin-1"))
+        who = stream and (self.sessions.get(str(stream.group(1)), stream.group(1)) or (session and session.group(1)))
+        if not who:
+            yield
+            return
+        LISTENING[who] += 1
+        try:
+            yield
+        finally:
+            LISTENING[who] -= 1
+            if not LISTENING[who]:
+                del LISTENING[who]
 
     def told(self, send: Any, body: Any) -> Any:
-        """The answer to a question names the event; it ends if nobody listens for it soon."""
+        """The answer to a question names the event; here is noted which session asked."""
 
         async def out(message: Any) -> None:
-            await send(message)
             event = re.fullmatch(rb'\{"event_id":\s*"([0-9a-zA-Z-]{1,80})"\}', message.get("body", b""))
-            if event:
-                session = body.get("session_hash") if isinstance(body, dict) else None
-                task = asyncio.create_task(self.expect(event.group(1).decode(), str(session)))
-                self.tasks.add(task)
-                task.add_done_callback(self.tasks.discard)
+            if event and isinstance(session := body.get("session_hash"), str):
+                self.sessions[event.group(1).decode()] = session
+                if len(self.sessions) > 20 * WAITING:
+                    self.sessions.pop(next(iter(self.sessions)))
+            await send(message)
 
         return out
-
-    async def expect(self, event: str, session: str) -> None:
-        await asyncio.sleep(LISTEN_SECONDS)
-        if event not in self.heard and session not in self.heard:
-            await self.page._queue.clean_events(event_id=event)
 
 
 def answer(status: int, sentence: str) -> JSONResponse:

@@ -2,16 +2,18 @@
 
 import base64
 import functools
+import inspect
 import io
 import json
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from limits import in_a_sentence
+from work import heard
 
 from trusteq.faces import widget
 
@@ -39,14 +41,23 @@ def say(text: str, alert: bool = False) -> str:
 def answered(handler: Callable[..., Iterator[Any]], others: int, empty: Any = None) -> Any:
     """The handler of a button: what it shows meanwhile and what went wrong, in its first output, the `others` empty."""
 
-    @functools.wraps(handler)
-    def run(*inputs: Any) -> Iterator[tuple[Any, ...]]:
+    def shown(*inputs: Any) -> Generator[tuple[Any, ...], None, None]:
         try:
-            for shown in handler(*inputs):
-                yield (shown, *[empty] * others) if isinstance(shown, str) else shown
+            for found in handler(*inputs):
+                yield (found, *[empty] * others) if isinstance(found, str) else found
         except Exception as error:
             yield say(in_a_sentence(error), alert=True), *[empty] * others
 
+    @functools.wraps(handler)
+    def run(*inputs: Any) -> Iterator[tuple[Any, ...]]:
+        *given, request = inputs if inputs and isinstance(inputs[-1], gr.Request) else (*inputs, None)
+        yield from heard(shown(*given), request and request.session_hash)
+
+    # Gradio gives the request to whoever asks for it by type.
+    signature, kind = inspect.signature(handler), inspect.Parameter.POSITIONAL_OR_KEYWORD
+    asks = inspect.Parameter("request", kind, default=None, annotation=gr.Request)
+    run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), asks])  # type: ignore[attr-defined]
+    run.__annotations__ = handler.__annotations__ | {"request": gr.Request}
     return run
 
 

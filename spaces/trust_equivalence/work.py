@@ -5,10 +5,13 @@ closed when its visitor leaves. What asks a model looks at the clock before ever
 as a table does, is done in a process that can be ended at any moment (workshop.py).
 """
 
+import ctypes
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 import limits
@@ -18,6 +21,22 @@ T = TypeVar("T")
 PATIENCE = 900.0  # seconds for everything that a request may wait for
 SENTENCES = threading.BoundedSemaphore(4)  # small requests that are worked on at once; one audit may run beside them
 AUDITS = threading.BoundedSemaphore(1)
+LISTENING: Counter[str] = Counter()  # streams that are open, by session; guard.py counts them
+LISTEN_SECONDS = 3.0  # after which nobody will come any more for the answer to what was asked
+
+
+def heard(shown: Generator[T, None, None], session: str | None) -> Iterator[T]:
+    """Nothing is begun before somebody listens for the answer, and it ends when nobody does any more."""
+    end = time.monotonic() + LISTEN_SECONDS
+    while session and not LISTENING[session]:
+        if time.monotonic() > end:
+            return
+        time.sleep(0.02)
+    with closing(shown):
+        for one in shown:
+            if session and not LISTENING[session]:
+                return
+            yield one
 
 
 def waited(work: Callable[[], T], page: Callable[[], str], patience: float = PATIENCE) -> Generator[str, None, T]:
@@ -31,6 +50,8 @@ def waited(work: Callable[[], T], page: Callable[[], str], patience: float = PAT
                 outcome.set_result(work())
         except BaseException as error:
             outcome.set_exception(error)
+        finally:
+            give_back()
 
     threading.Thread(target=run, daemon=True).start()
     try:
@@ -71,3 +92,19 @@ def remembered(
             return work()
 
     return (yield from waited(lambda: kept.get(question, in_turn), page))
+
+
+LATEST = [0.0]
+
+
+def give_back() -> None:
+    """Memory that the C library holds back goes to the system again; at most once a second."""
+    if time.monotonic() > LATEST[0] + 1 and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        LATEST[0] = time.monotonic()
+        trim(0)
+
+
+def few_arenas() -> None:
+    """Every request has a thread of its own, and each of those would get a heap that hardly shrinks again."""
+    if set_option := getattr(ctypes.CDLL(None), "mallopt", None):
+        set_option(-8, 2)  # M_ARENA_MAX

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -119,7 +120,8 @@ def do(end: socket.socket) -> None:
         answer = getattr(import_module(module), function)(*given), None
     except Exception as error:
         answer = None, error if type(error) is ValueError else RuntimeError(f"{type(error).__name__}: {error}")
-    write(end, pickle.dumps(answer))
+    with suppress(BrokenPipeError):  # nobody waits for it any more
+        write(end, pickle.dumps(answer))
 
 
 if __name__ == "__main__":
