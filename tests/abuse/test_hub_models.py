@@ -1,6 +1,7 @@
 """Models of the Hub: one queue of their own, one fetch for all who wait, one cache that lets go."""
 
 import gc
+import os
 import threading
 import time
 import weakref
@@ -108,7 +109,7 @@ def test_who_leaves_takes_no_fetch_along(space, remote, monkeypatch):
 def test_a_download_that_never_ends_is_ended(space, remote, tmp_path, monkeypatch):
     """The process that fetches is killed, and the visitor is told."""
     (tmp_path / "endless.py").write_text("import time\n\ndef download(*_):\n    time.sleep(60)\n")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     shop = workshop.Workshop()  # its first process knows the module
     monkeypatch.setattr(hub, "WORKSHOP", SimpleNamespace(run=lambda _, *given: shop.run("endless", *given)))
     monkeypatch.setattr(hub, "HUB_SECONDS", 8.0)
