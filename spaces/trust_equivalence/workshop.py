@@ -60,7 +60,8 @@ class Workshop:
                 write(mine, pickle.dumps((module, function, given)))
                 found, error = pickle.loads(read(mine))
             except BaseException:
-                os.kill(number, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it may have ended by itself
+                    os.kill(number, signal.SIGKILL)
                 raise
         if error is not None:
             raise error
