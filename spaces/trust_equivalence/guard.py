@@ -23,7 +23,7 @@ from work import LISTENING
 BODY_SECONDS = 30.0  # for a body to come in
 FILE = {"path", "url", "orig_name", "size", "mime_type", "is_stream", "meta"}  # what a browser says of an upload
 DEPTH = 20  # of lists in lists
-CALLS = re.compile(r"/gradio_api/(?:queue/join|(?:call|run|api)/(?:v2/)?([\w.-]{1,80}))/?")
+CALLS = re.compile(r"/gradio_api/(?:queue/join|(?:run|api)/([\w.-]{1,80})|call/(?:v2/)?([\w.-]{1,80}))/?")
 STREAMS = re.compile(r"/gradio_api/(?:queue/data|call/[\w.-]{1,80}/([0-9a-zA-Z-]{1,80}))/?")
 SESSION = re.compile(r"session_hash=([0-9A-Za-z_-]{1,80})")
 LINKED = re.compile(r"[a-z][a-z0-9+.-]{0,30}:", re.IGNORECASE | re.ASCII)
@@ -54,7 +54,7 @@ class Guard:
             content = await whole(receive)
             body = parsed(content)
             call = CALLS.fullmatch(scope["path"])
-            fits(body, self.blocks(body, call.group(1)) if call else [])
+            fits(body, self.blocks(body, *call.groups()) if call else [])
         except HTTPException as error:
             return await answer(error.status_code, error.detail)(scope, receive, send)
         except Refused as error:
@@ -86,13 +86,17 @@ class Guard:
 
         return take
 
-    def blocks(self, body: Any, name: str | None) -> list[Any]:
-        """The components that the function of this body takes."""
-        if name is None and isinstance(body, dict):
-            number = body.get("fn_index")
-            found = self.page.fns.get(number) if isinstance(number, int) else None
+    def blocks(self, body: Any, run: str | None, called: str | None) -> list[Any]:
+        """The components that the function of this body takes: of the one that Gradio will run.
+
+        Where it may be named by a number, the number counts, whatever name stands in the address.
+        """
+        number = body.get("fn_index") if isinstance(body, dict) and called is None else None
+        if number is None:
+            name = run or called
+            found = next((one for one in self.page.fns.values() if name and one.api_name == name), None)
         else:
-            found = next((one for one in self.page.fns.values() if one.api_name == name), None)
+            found = self.page.fns.get(number) if type(number) is int else None
         if found is None:
             raise Refused("there is no such function on this page")
         return list(found.inputs)

@@ -66,6 +66,9 @@ def ask(space, name, data):
         return 200, "".join(stream.iter_text())
 
 
+FILE_OF_NOBODY = {"path": "http://127.0.0.1:9/x", "meta": {"_type": "gradio.FileData"}}
+
+
 def file_data(url):
     meta = {"meta": {"_type": "gradio.FileData"}}
     yield {"path": url, **meta}
@@ -107,6 +110,17 @@ def test_file_data_in_private_functions_is_fetched_from_nowhere(space, spy, monk
             body = {"data": [], "fn_index": number, "session_hash": "s", "event_data": given_}
             assert post(space, "queue/join", json.dumps(body)).status_code == 422
     assert spy.hits == []
+
+
+def test_the_function_that_will_run_says_what_it_takes(space):
+    """Gradio goes by the number where there is one, whatever the address says."""
+    numbers = {one.api_name: number for number, one in space.page.fns.items()}
+    for path in ("run", "api"):
+        body = {"data": [FILE_OF_NOBODY], "fn_index": numbers["why"], "session_hash": "s"}
+        sent = post(space, f"{path}/compare", json.dumps(body))
+        assert (sent.status_code, "5 values" in sent.text) == (422, True), sent.text
+        body = {"data": [], "fn_index": str(numbers["why"]), "session_hash": "s"}
+        assert post(space, f"{path}/compare", json.dumps(body)).status_code == 422
 
 
 def test_only_a_finished_upload_is_an_upload(space, tmp_path):
