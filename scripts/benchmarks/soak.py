@@ -195,11 +195,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Visit the Space with honest and hostile visitors at once.")
     parser.add_argument("--visitors", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--warm-up", type=float, default=30, help="seconds of the same visitors before (30)")
     parser.add_argument("--port", type=int, default=7898, help="of the Space that is started")
     options = parser.parse_args(argv)
     process, url = load_test.start_space(options.port)
     try:
-        soak(url, process.pid, 3, 10)  # once round, so that what is loaded at first counts as before
+        soak(url, process.pid, options.visitors, options.warm_up)  # what is loaded at first counts as before
         broken, said = soak(url, process.pid, options.visitors, options.seconds)
     finally:
         process.terminate()
