@@ -194,8 +194,8 @@ def fits_block(block: Any, value: Any) -> None:
             raise Refused(f"{label} must be a number")
     elif isinstance(block, gr.Textbox | gr.Radio) and not isinstance(value, str | None):
         raise Refused(f"{label} must be text")
-    elif isinstance(block, gr.Radio) and value is not None and value not in (known := [one for _, one in block.choices]):
-        raise Refused(f"{label} must be one of {', '.join(map(str, known))}")
+    elif isinstance(block, gr.Radio) and value not in (None, *(one for _, one in block.choices)):
+        raise Refused(f"{label} must be one of {', '.join(str(one) for _, one in block.choices)}")
 
 
 def uploads(value: Any) -> bool:
