@@ -26,6 +26,7 @@ DEPTH = 20  # of lists in lists
 CALLS = re.compile(r"/gradio_api/(?:queue/join|(?:run|api)/([\w.-]{1,80})|call/(?:v2/)?([\w.-]{1,80}))/?")
 STREAMS = re.compile(r"/gradio_api/(?:queue/data|call/[\w.-]{1,80}/([0-9a-zA-Z-]{1,80}))/?")
 SESSION = re.compile(r"session_hash=([0-9A-Za-z_-]{1,80})")
+EVENT = re.compile(r'\{"event_id":\s*"([0-9a-zA-Z-]{1,80})"\}')
 LINKED = re.compile(r"[a-z][a-z0-9+.-]{0,30}:", re.IGNORECASE | re.ASCII)
 
 
@@ -123,9 +124,9 @@ class Guard:
         """The answer to a question names the event; here is noted which session asked."""
 
         async def out(message: Any) -> None:
-            event = re.fullmatch(rb'\{"event_id":\s*"([0-9a-zA-Z-]{1,80})"\}', message.get("body", b""))
+            event = EVENT.fullmatch(message.get("body", b"")[:200].decode("latin-1"))
             if event and isinstance(session := body.get("session_hash"), str):
-                self.sessions[event.group(1).decode()] = session
+                self.sessions[event.group(1)] = session
                 if len(self.sessions) > 20 * WAITING:
                     self.sessions.pop(next(iter(self.sessions)))
             await send(message)
