@@ -6,6 +6,7 @@ finished upload where a button takes one. What asks and does not listen for the 
 
 import asyncio
 import json
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -135,7 +136,9 @@ class Guard:
 
 
 def answer(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"detail": sentence}, status, {"connection": "close"})
+    """A sentence; of a body that is not taken (422) in the form that Gradio's clients read."""
+    wrong = [{"__type__": "validate", "is_valid": False, "parameter_name": "request", "message": sentence}]
+    return JSONResponse({"detail": wrong if status == 422 else sentence}, status, {"connection": "close"})
 
 
 async def whole(receive: Any) -> bytes:
@@ -193,6 +196,10 @@ def fits_block(block: Any, value: Any) -> None:
     elif isinstance(block, gr.Slider | gr.Number):
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Refused(f"{label} must be a number")
+        low = -math.inf if block.minimum is None else block.minimum
+        high = math.inf if block.maximum is None else block.maximum
+        if not low <= value <= high:
+            raise Refused(f"{label} must be between {low:g} and {high:g}")
     elif isinstance(block, gr.Textbox | gr.Radio) and not isinstance(value, str | None):
         raise Refused(f"{label} must be text")
     elif isinstance(block, gr.Radio) and value not in (None, *(one for _, one in block.choices)):

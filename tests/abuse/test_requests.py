@@ -174,6 +174,25 @@ def test_every_kind_of_json_is_answered(space, name, caplog, capfd):
 
 
 @pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("why", 4, 11),
+        ("why", 4, -1e300),
+        ("confidence", 2, 10**400),
+        ("why", 3, "3"),
+        ("break_it", 3, "why"),
+        ("verdict", 2, "slow"),
+    ],
+)
+def test_what_a_page_does_not_offer_is_refused_at_the_door(space, name, place, value, capfd):
+    """Gradio would refuse it, too, but with a traceback for the owner."""
+    data = [value if i == place else one for i, one in enumerate(HONEST[name])]
+    status, said = ask(space, name, data)
+    assert (status, "must be" in said) == (422, True), said
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"", b"null", b"[]", b"3", b'"a"', b"{", b"\xff\xfe", b'{"data": null}', b'{"data": {}}', b'{"data": 3}',
