@@ -1,5 +1,7 @@
 """Can the difference be called small, or large, or neither yet? Intervals of a divergence against its margin.
 
+The words for it are in audit/sentences.py.
+
 An overlap diverges by what is missing to 1, a gap by its size. With a twin, what counts is the excess: by how much
 large and compressed diverge more than large and twin, on the same examples. The verdict is `equivalent` when the
 interval lies within the margin, `different` when it lies beyond, `inconclusive` when the margin is inside it."""

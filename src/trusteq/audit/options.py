@@ -12,7 +12,7 @@ from trusteq.models.labels import check_class_numbers
 from trusteq.options import Options
 from trusteq.wording import place_name
 
-DEFAULT_SAMPLES = {"lime": 100, "shap": 100}
+DEFAULT_SAMPLES = {"lime": 100, "shap": 100}  # an audit's, which explains many texts; a metric's: explain/methods.py
 
 
 @dataclasses.dataclass(frozen=True)

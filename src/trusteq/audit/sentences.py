@@ -1,4 +1,6 @@
-"""What does a dimension's result say, in words that anyone can follow?"""
+"""What does a dimension's verdict say, in words that anyone can follow?
+
+What was found is told by the dimension itself (`told`); the answer over all dimensions is in report/words.py."""
 
 from trusteq.dimensions.record import Entry
 from trusteq.dimensions.registry import DIMENSIONS

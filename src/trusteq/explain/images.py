@@ -1,4 +1,6 @@
-"""Which parts of an image made a model say so? What each patch counts, by taking it away or by gradients."""
+"""Which parts of an image made a model say so? What each patch counts, by taking it away or by gradients.
+
+What is put in a patch's place is in kinds/image.py."""
 
 import numpy as np
 

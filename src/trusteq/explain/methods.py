@@ -127,7 +127,7 @@ class Method:
     words: str = r"\S+"  # what a word is
 
 
-METHODS = {
+METHODS = {  # an audit takes fewer samples: audit/options.py
     "lime": Method(lime, samples=1000, features=20, words=r"\w+"),
     "shap": Method(partition_shap, samples=500),
     "occlusion": Method(occlusion),

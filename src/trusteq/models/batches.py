@@ -1,4 +1,6 @@
-"""How are questions dealt out to batches? Texts of like length go together, so that little is padding."""
+"""How are questions dealt out to batches? Texts of like length go together, so that little is padding.
+
+Images have batches of their own in images.py; those of gradients are in explain/gradients.py."""
 
 from collections.abc import Callable, Iterator
 

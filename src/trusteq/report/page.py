@@ -1,6 +1,6 @@
 """How does the audit look as a page? One file, without scripts and network: first the verdicts, then the rest.
 
-What it says comes from here, where it stands and how it looks from page.html and page.css."""
+What is filled in comes from here; headings, and where everything stands, from page.html; how it looks from page.css."""
 
 from typing import Any, NamedTuple
 

@@ -1,6 +1,7 @@
 """How does the report say it? The words and signs that its page, tables and plots have in common.
 
-Nothing is computed here that is a measurement: figures, intervals and verdicts come from the audit."""
+Nothing is computed here that is a measurement: figures, intervals and verdicts come from the audit, and so do the
+sentences about one dimension (audit/sentences.py). Headings are in page.html and markdown.py."""
 
 import re
 from typing import Any, NamedTuple
