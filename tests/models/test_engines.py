@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from itertools import product
+from pathlib import Path
 
 import evaluate
 import numpy as np
@@ -17,6 +18,7 @@ from trusteq.models import engines
 from trusteq.models.converted import CONVERTERS
 from trusteq.models.open import as_predictor
 
+ROOT = Path(__file__).resolve().parents[2]
 TEXTS = [f"the {a} was {b} {c}" for a in ("film", "plot", "acting") for b in ("very", "not") for c in ("good", "bad")]
 TEXTS += [
     "awful",
@@ -250,6 +252,6 @@ def test_a_signal_after_a_converted_model_was_dropped_in_another_thread_is_handl
         print(*heard)
     """
     command = [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT / "tests")))}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert (run.returncode, run.stdout) == (0, "heard\n"), run.stderr
