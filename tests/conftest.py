@@ -1,10 +1,13 @@
 """What all tests share: a throwaway cache, no network, and the public data where it is at hand."""
 
 import atexit
+import http.server
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -88,3 +91,27 @@ def uninterrupted(place, processes, tmp_path_factory):
     code, said = finished(processes, [*whole(place), "--out", str(folder / "out")], folder / "log")
     assert code == 0, said
     return said, folder / "out"
+
+
+@pytest.fixture
+def spy():
+    """A server on loopback that notes every request that reaches it."""
+    hits = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            hits.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(b"references,predictions,large_predictions\n1,1,1\n")
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", hits=hits)
+    server.shutdown()

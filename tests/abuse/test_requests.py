@@ -1,14 +1,12 @@
 """Requests that no browser sends: every endpoint, every kind of JSON; file data, half characters, bodies that stall."""
 
 import contextlib
-import http.server
 import json
 import logging
 import os
 import socket
 import threading
 import time
-from types import SimpleNamespace
 
 import guard
 import httpx
@@ -29,28 +27,6 @@ HONEST = {
     "compare": ["references,predictions,large_predictions\n0,0,1\n1,1,1\n"],
 }
 TEXT_TYPES = ("Textbox", "Radio", "Dropdown")
-
-
-@pytest.fixture
-def spy():
-    """A server on loopback that notes every request that reaches it."""
-    hits = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            hits.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}/a.csv", hits=hits)
-    server.shutdown()
 
 
 def post(space, path, body):
@@ -87,7 +63,7 @@ def test_file_data_is_fetched_from_nowhere(space, spy, name, monkeypatch):
 
     monkeypatch.setattr(gradio.processing_utils, "async_ssrf_protected_download", fetch)
     for place in range(len(HONEST[name])):
-        for given_ in file_data(spy.url):
+        for given_ in file_data(f"{spy.url}/a.csv"):
             data = [given_ if i == place else value for i, value in enumerate(HONEST[name])]
             status, said = ask(space, name, data)
             assert status == 422, said
@@ -103,7 +79,7 @@ def test_file_data_in_private_functions_is_fetched_from_nowhere(space, spy, monk
 
     monkeypatch.setattr(gradio.processing_utils, "async_ssrf_protected_download", fetch)
     for number, function in space.page.fns.items():
-        for given_ in file_data(spy.url):
+        for given_ in file_data(f"{spy.url}/a.csv"):
             body = {"data": [given_] * len(function.inputs), "fn_index": number, "session_hash": "s"}
             if function.inputs:
                 assert post(space, "queue/join", json.dumps(body)).status_code == 422

@@ -1,7 +1,6 @@
 """The Space without a browser: its endpoints beside the Python calls, its limits, and what strangers may try."""
 
 import doctest
-import http.server
 import importlib
 import inspect
 import json
@@ -529,27 +528,6 @@ def test_no_request_reads_a_file_of_the_server(space, path):
         assert found.status_code >= 300, (form, found.text[:200])
         assert SECRET not in found.text
         assert "import" not in found.text
-
-
-@pytest.fixture
-def spy():
-    """A server on loopback that notes every request that reaches it."""
-    hits = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            hits.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"references,predictions,large_predictions\n1,1,1\n")
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", hits=hits)
-    server.shutdown()
 
 
 def uploads(space):
