@@ -69,6 +69,15 @@ def test_what_a_killed_audit_has_left_is_no_lock(tmp_path, other, change, said):
     assert all(said.format(pid=other.pid) in notice for notice in notices)
 
 
+def test_the_same_is_not_said_twice(tmp_path, capfd):
+    """A command holds its folder for the report, too, and leaves what there is to say to the audit in it."""
+    left = {"process": 1, "machine": "node-7", "began": "2026-01-01T00:00:00+00:00"}
+    (tmp_path / "report.owner").write_text(json.dumps(left))
+    with owned(tmp_path, "report"):
+        pass
+    assert capfd.readouterr() == ("", "")
+
+
 def test_one_process_has_a_folder_once_and_gives_it_back_after_an_error(tmp_path):
     with owned(tmp_path, "audit"):
         with owned(tmp_path, "report"):

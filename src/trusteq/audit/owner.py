@@ -20,8 +20,10 @@ UNLOCKABLE = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL)  # what file systems
 
 
 @contextmanager
-def owned(folder: Path, what: str, notice: Callable[[str], Any] = print) -> Iterator[None]:
+def owned(folder: Path, what: str, notice: Callable[[str], Any] | None = None) -> Iterator[None]:
     """The folder for this process alone, as far as others want it for the same: `what` is "audit" or "report".
+
+    What there is to say of an owner elsewhere, or of a folder without locks, goes to `notice`, if there is one.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as place, owned(Path(place), "audit"):
@@ -40,9 +42,9 @@ def owned(folder: Path, what: str, notice: Callable[[str], Any] = print) -> Iter
         ) from None
     except OSError as error:  # of a folder that cannot be written the store speaks
         before = None
-        if error.errno in UNLOCKABLE:
+        if notice and error.errno in UNLOCKABLE:
             notice(f"{folder} cannot be locked ({error.strerror}): let no other audit work there meanwhile")
-    if before and before["machine"] != socket.gethostname():
+    if notice and before and before["machine"] != socket.gethostname():
         notice(f"an earlier audit{by_whom(before)} did not end by itself; if it still runs there, stop one of the two")
     try:
         yield

@@ -106,7 +106,7 @@ def audit(typed: Typed) -> int:
     if given.get("unlabelled") and rank() == 0:
         print(visible(left_out(given["data_name"], given["unlabelled"])), file=sys.stderr)
     work = family.out / "work"
-    with nullcontext() if rank() else owned(work, "report"):
+    with nullcontext() if rank() else owned(work, "report"):  # what there is to say of the folder, the audit says
         found = start.audit(options, **given, folder=work, resume=family.resume, progress=command_progress)
         if found is None:  # another process writes the report
             return 0
