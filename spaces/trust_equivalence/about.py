@@ -15,6 +15,6 @@ def about_page() -> str:
     page = Template(Path(__file__).with_name("about.html").read_text(encoding="utf-8"))
     questions = "".join(f"<li><b>{escape(one.question)}</b> {escape(one.asks)}</li>" for one in DIMENSIONS.values())
     limits = {"characters": CHARACTERS, "rows": ROWS, "megabytes": MEGABYTES, "answers": KEPT, "hub": HUB_MEGABYTES}
-    kept = {"folder": "Gradio's folder of temporary files", "minutes": (OLDEST + CLEAN_EVERY) // 60}
+    limits["minutes"] = (OLDEST + CLEAN_EVERY) // 60
     citation = escape((MINIATURE + TRUST).strip())
-    return show(page.substitute(questions=questions, citation=citation, **limits, **kept))
+    return show(page.substitute(questions=questions, citation=citation, **limits))
