@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from trusteq.dimensions.record import Dimension, Entry
+from trusteq.dimensions.record import Dimension, Entry, Figures
 from trusteq.dimensions.work import Work
-from trusteq.verdicts import DIVERGENCES, Interval, apart, joint_level, judge, of_gap, of_overlap, paired, tells
+from trusteq.resampling import ends
+from trusteq.verdicts import Interval, judge, of_gap, of_overlap, tells
 
-LEAST_MARGIN = 0.01  # of an overlap
+SMALLEST = 1e-6  # margin: a report counts in margins
+LEAST = 50  # examples: with fewer, intervals hold the truth too rarely (scripts/simulations/simulate_audit.py)
 
 
 def entry_of(
@@ -29,60 +31,60 @@ def entry_of(
     for end, place in (("", "value"), ("_low", "low"), ("_high", "high")):
         entry[f"floor{end}"] = twin[place] if twin else None
     examples = dimension.count(work, figures)
-    usual = margin_alone(dimension, entry) if twin is None else margin_beside(dimension, twin)
-    margin = options.margin_of(dimension.name, usual)
     if twin is None:
-        divergence, ends = (of_overlap if dimension.kind == "overlap" else of_gap)(value, interval)
+        margin = options.margin_of(dimension.name, margin_alone(dimension, entry))
+        divergence, (low, high) = (of_overlap if dimension.kind == "overlap" else of_gap)(value, interval)
+        shares = True
     else:
-        divergence, ends = excess_over_twin(dimension, work, (compressed, details), (large, twin["details"]), options)
-    judgement = judge(divergence, ends, margin, examples)
-    if not tells(entry["expected"]):
+        own = compressed, details
+        divergence, (low, high), margin, shares = beside_twin(dimension, work, own, large, twin, options)
+    judgement = judge(divergence, (low, high), margin, examples)
+    because = why_open(dimension, entry, figures, examples, shares)
+    if because:
         judgement = replace(judgement, verdict="inconclusive", examples_needed=None)
-    entry |= {"divergence": divergence, "divergence_low": ends[0], "divergence_high": ends[1], "margin": margin}
+    entry |= {"divergence": divergence, "divergence_low": low, "divergence_high": high, "margin": margin}
     entry |= {"verdict": judgement.verdict if judged else None, "examples": examples}
     entry |= {"examples_needed": judgement.examples_needed if judged else None}
+    entry |= {"open_because": because if judged else None}
     return entry | {"figures": figures, "details": details}
+
+
+def why_open(dimension: Dimension, entry: Entry, figures: Figures, examples: int, shares: bool) -> str | None:
+    """Why nothing can be concluded, whatever the interval says, and what to change."""
+    if not tells(entry["expected"]):
+        return "Chance alone would give as much, so these examples tell nothing."
+    if examples < LEAST:
+        return f"{examples:,} {dimension.counted} are too few for a verdict, which takes at least {LEAST}."
+    if not shares:
+        return "Large and twin may well share no more than chance gives, so the twin says nothing of how near is near."
+    return dimension.hidden(figures)
 
 
 def margin_alone(dimension: Dimension, entry: Entry) -> float:
     """What the divergence itself may be: of an overlap, a part of what lies between chance and a full overlap."""
-    return max(LEAST_MARGIN, dimension.alone * (1 if entry["expected"] is None else 1 - entry["expected"]))
+    return dimension.alone * (1 if entry["expected"] is None else 1 - entry["expected"])
 
 
-def margin_beside(dimension: Dimension, twin: Entry) -> float:
-    """What the excess over the twin may be. An overlap of large and twin that is hardly above chance leaves no room for
-    a margin of a fixed size: whatever shares nothing at all would lie within it."""
-    if dimension.kind == "gap":
-        return dimension.margin
-    return max(LEAST_MARGIN, dimension.margin * (twin["value"] - twin["expected"]))
+def beside_twin(
+    dimension: Dimension, work: Work, own: tuple[str, Entry], large: str, twin: Entry, options: Any
+) -> tuple[float, Interval, float, bool]:
+    """By how much large and compressed diverge more than large and twin do, its interval, what it may be, and whether
+    that is anything.
 
-
-def excess_over_twin(
-    dimension: Dimension, work: Work, own: tuple[str, Entry], twins: tuple[str, Entry], options: Any
-) -> tuple[float, Interval]:
-    """By how much large and compressed diverge more than large and twin do; `own` and `twins` are the models' names
-    (compressed, large) with the details of that pair and of large and twin."""
-    (compressed, details), (large, twin_details) = own, twins
-    level = options.confidence_level
-    if dimension.sums is None:
-        key = key_of(dimension.headline, options)
-        sides = []
-        for other in (compressed, "twin"):
-            figures = dimension.measure(work, other, large, options, joint_level(level))
-            turn = of_overlap if dimension.kind == "overlap" else of_gap
-            sides.append(turn(figures[key], (figures[f"{key}_low"], figures[f"{key}_high"])))
-        return apart(*sides)
-    examples, rows = dimension.sums(work, compressed, large, options, details)
-    twin_examples, twin_rows = dimension.sums(work, "twin", large, options, twin_details)
-    _, here, there = np.intersect1d(examples, twin_examples, assume_unique=True, return_indices=True)
-    both = np.concatenate([rows[here], twin_rows[there]], axis=1)
-    figure, alike, unlike = DIVERGENCES[dimension.kind]
-
-    def excess(sums: np.ndarray) -> np.ndarray:
-        return figure(sums[..., : len(alike)]) - figure(sums[..., len(alike) :])
-
-    unsure = np.array([[*alike, *unlike], [*unlike, *alike]], dtype=np.float64)
-    return paired(both, unsure, excess, level, options.seed)
+    Of an overlap the usual margin is a part of what large and twin share beyond chance. That is a figure like the
+    others, so it is drawn with them: the interval is wider by what the margin scatters.
+    """
+    compressed, details = own
+    drawn = dimension.redrawn(work, (compressed, "twin"), large, options, (details, twin["details"]))
+    excess, level = drawn[0] - drawn[1], options.confidence_level
+    margin = np.full(len(excess), options.margin_of(dimension.name, dimension.margin))
+    shares = True
+    if dimension.kind == "overlap":
+        common = 1 - drawn[1] - twin["expected"]
+        shares = ends(common, level)[0] > 0
+        if dimension.name not in (options.margins or {}):
+            margin *= np.maximum(common, SMALLEST)
+    return float(excess[0]), ends(excess - margin + margin[0], level), float(margin[0]), shares
 
 
 def key_of(figure: str, options: Any) -> str:

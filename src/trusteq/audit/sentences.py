@@ -4,7 +4,6 @@ What was found is told by the dimension itself (`told`); the answer over all dim
 
 from trusteq.dimensions.record import Entry
 from trusteq.dimensions.registry import DIMENSIONS
-from trusteq.verdicts import tells
 from trusteq.wording import decimals, percent, points, signed
 
 
@@ -64,8 +63,8 @@ def too_close(dimension: str, entry: Entry) -> list[str]:
     """Of a verdict that is open, why, and how many examples would decide."""
     if entry["verdict"] != "inconclusive":
         return []
-    if not tells(entry["expected"]):
-        return ["Chance alone would give as much, so these examples tell nothing."]
+    if entry["open_because"]:
+        return [entry["open_because"]]
     with_them = f"Too close to call with {entry['examples']:,} {DIMENSIONS[dimension].counted}"
     return [f"{with_them}; {would_decide(entry['examples_needed'])}."]
 

@@ -18,7 +18,7 @@ from trusteq.attack.recipes import Attack
 from trusteq.attack.word_vectors import WordVectors, open_vectors
 from trusteq.checks import check_choice, check_integer, check_number, failure
 from trusteq.dimensions.plots.attacks import plot
-from trusteq.dimensions.record import Columns, Dimension, Entry, Figures, as_columns, common
+from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
 from trusteq.intervals import normal_quantile, share_interval
 from trusteq.kinds.text import as_texts
 from trusteq.models.open import ClassifierOptions
@@ -26,10 +26,13 @@ from trusteq.models.predictor import Predictor
 from trusteq.models.probing import Interrupted, open_models
 from trusteq.options import with_signature
 from trusteq.overlap import expected_share
+from trusteq.resampling import Columns
 from trusteq.rows import Rows
 from trusteq.wording import percent, points
 
 TRANSFERS = 256  # pairs of outcomes that wait until their texts are shown to the other model together
+
+EDGE = 0.1  # as the margin: where both models are nearer to an end, no gap can be as large
 
 
 @dataclasses.dataclass(frozen=True)
@@ -338,6 +341,16 @@ def sums(work: Any, compressed: str, large: str, options: Any, details: Figures)
     return as_columns(work.attacked, own == "broken", own != "skipped", larges == "broken", larges != "skipped")
 
 
+def hidden(figures: Figures) -> str | None:
+    """Two models of which nearly all breaks, or nothing does, break alike whatever they are."""
+    falls = figures["accuracy_fall"], figures["large_accuracy_fall"]
+    if min(falls) > 1 - EDGE:
+        return "The attack breaks nearly everything, which hides any difference: let it ask less (max_queries)."
+    if max(falls) < EDGE:
+        return "The attack breaks hardly anything, which hides any difference: take a stronger one, or other texts."
+    return None
+
+
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
     own, larges = (percent(f[f"{prefix}accuracy_fall"]) for prefix in ("", "large_"))
     gap = f"a gap of {points(f['accuracy_fall_gap'])}"
@@ -364,9 +377,10 @@ DIMENSION = Dimension(
     needs="attacks",
     counted="attacked examples",
     count=lambda work, figures: len(work.attacked),
+    hidden=hidden,
     settings=settings,
     margin=0.1,
     alone=0.1,
     measure=measure,
-    sums=sums,
+    redrawn=redrawn_from(sums, "gap"),
 )

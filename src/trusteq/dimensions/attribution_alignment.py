@@ -14,7 +14,7 @@ import numpy as np
 from trusteq.arrays import as_objects
 from trusteq.checks import check_choice, check_integer, check_number, check_sizes
 from trusteq.dimensions.plots.alignment import plot
-from trusteq.dimensions.record import Columns, Dimension, Entry, Figures, as_columns, common
+from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
 from trusteq.explain.alignment import compare, describe, finish, read_attributions
 from trusteq.explain.explaining import Explained, explain_both
 from trusteq.explain.image_alignment import ImageFigures, ImageOptions, explain_images
@@ -23,6 +23,7 @@ from trusteq.kinds.text import as_texts
 from trusteq.models.open import ClassifierOptions
 from trusteq.models.probing import Interrupted
 from trusteq.options import with_signature
+from trusteq.resampling import Columns
 from trusteq.rows import Rows
 from trusteq.sequences import sure
 from trusteq.wording import percent
@@ -230,5 +231,5 @@ DIMENSION = Dimension(
     margin=0.2,
     alone=0.5,
     measure=measure,
-    sums=sums,
+    redrawn=redrawn_from(sums, "overlap"),
 )

@@ -5,6 +5,7 @@ how far each of two models is from that, the gap between them with an interval t
 model's labels and probabilities are to the large one's."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -25,6 +26,7 @@ from trusteq.intervals import (
     share_interval,
 )
 from trusteq.options import Options
+from trusteq.resampling import Weights
 from trusteq.rows import Rows
 from trusteq.wording import points
 
@@ -35,6 +37,7 @@ MEANS = ("accuracy", "confidence", "brier", "nll")
 GRID, COARSE = 1024, 128
 DRAWS = 1000
 HISTOGRAM = 20
+CELLS = 512  # that confidences are put into before bins are cut anew, in their order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -306,6 +309,50 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
     )
 
 
+def redrawn(work: Any, others: Sequence[str], large: str, options: Any, details: Sequence[Entry]) -> np.ndarray:
+    """The size of every model's ECE gap, with bins cut anew in each draw."""
+    weights = Weights(len(work.gold), options.seed)
+    binned = [of["compressed"] for of in details] + [details[0]["large"]]
+    drawn = [
+        redrawn_ece(weights, work.probabilities[name], work.gold, options, ece_of(bins))
+        for name, bins in zip((*others, large), binned, strict=True)
+    ]
+    return np.abs(np.stack(drawn[:-1]) - drawn[-1])
+
+
+def ece_of(bins: Entry) -> float:
+    rows, confidence, accuracy = (np.array(bins[name]) for name in ("rows", "confidence", "accuracy"))
+    return float(rows @ np.abs(accuracy - confidence) / rows.sum())
+
+
+def redrawn_ece(weights: Weights, probabilities: np.ndarray, gold: np.ndarray, options: Any, ece: float) -> np.ndarray:
+    """One model's calibration error in every draw.
+
+    Many examples are counted in cells of their confidence, in order, of which each draw makes its bins; what the cells
+    blur moves all draws alike, and is taken off.
+    """
+    label, confidence = top_class(probabilities.T)
+    if options.binning == "uniform":
+        cells, cell = options.n_bins, bin_of(confidence, np.arange(options.n_bins + 1) / options.n_bins)
+    else:
+        cells = min(CELLS, len(gold))
+        cell = np.searchsorted(np.sort(confidence), confidence) * cells // len(gold)
+    place, table = weights.block * cells + cell, (weights.blocks, cells)
+    held = np.bincount(place, minlength=weights.blocks * cells).reshape(table)
+    residual = np.bincount(place, (label == gold) - confidence, weights.blocks * cells).reshape(table)
+    held, residual = weights.weight @ held, weights.weight @ residual
+    if options.binning != "uniform":
+        upto, residual_upto = held.cumsum(axis=1), residual.cumsum(axis=1)
+        middle = (upto - held / 2) / upto[:, -1:]
+        cuts = [(middle < k / options.n_bins).sum(axis=1) for k in range(1, options.n_bins)]
+        below = np.concatenate([np.zeros((len(upto), 1)), residual_upto], axis=1)
+        ends = [np.zeros(len(upto), np.intp), *cuts, np.full(len(upto), cells)]
+        residual = np.diff(np.stack([below[np.arange(len(upto)), end] for end in ends], axis=1), axis=1)
+        held = upto[:, -1:]
+    drawn = np.abs(residual).sum(axis=1) / held.sum(axis=1)
+    return drawn - drawn[0] + ece
+
+
 def settings(options: Any) -> dict[str, Any]:
     return {"n_bins": options.n_bins, "binning": options.binning}
 
@@ -339,4 +386,5 @@ DIMENSION = Dimension(
     margin=0.03,
     alone=0.03,
     measure=measure,
+    redrawn=redrawn,
 )

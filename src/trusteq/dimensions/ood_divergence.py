@@ -5,6 +5,7 @@ models' scores separate such rows from ordinary ones, and whether both raise the
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -18,8 +19,9 @@ from trusteq.dimensions.record import Dimension, Entry, Figures, common
 from trusteq.intervals import share_interval
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_share, kappa
+from trusteq.resampling import Weights
 from trusteq.rows import Rows
-from trusteq.wording import percent
+from trusteq.wording import percent, points
 
 INSIDE, CHANCE = "#B8B8B8", "#777777"
 
@@ -419,6 +421,29 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
     )
 
 
+def redrawn(work: Any, others: Sequence[str], large: str, options: Any, details: Sequence[Entry]) -> np.ndarray:
+    """The size of every model's AUROC gap; ordinary rows and those out of distribution are drawn each by themselves."""
+    inside = Weights(len(work.gold), options.seed)
+    outside = Weights(len(work.ood[large]), options.seed + 1)
+    asked = OodOptions(**settings(options))
+    drawn = []
+    for name in (*others, large):
+        kinds = (score_rows("predictions", rows[name], asked, 0) for rows in (work.probabilities, work.ood))
+        drawn.append(redrawn_auroc(*kinds, inside, outside))
+    return np.abs(np.stack(drawn[:-1]) - drawn[-1])
+
+
+def redrawn_auroc(scores: np.ndarray, out_scores: np.ndarray, inside: Weights, outside: Weights) -> np.ndarray:
+    """One model's AUROC in every draw, from how often each block of the one kind lies below each of the other."""
+    below = np.empty((inside.blocks, outside.blocks))
+    for block in range(inside.blocks):
+        ordered = np.sort(scores[inside.block == block])
+        count = (np.searchsorted(ordered, out_scores) + np.searchsorted(ordered, out_scores, side="right")) / 2
+        below[block] = np.bincount(outside.block, count, outside.blocks)
+    pairs = inside.of(np.ones((len(scores), 1)))[:, 0] * outside.of(np.ones((len(out_scores), 1)))[:, 0]
+    return np.einsum("db,db->d", inside.weight @ below, outside.weight) / pairs
+
+
 def settings(options: Any) -> dict[str, Any]:
     return {"score": options.score, "keep": options.keep}
 
@@ -428,9 +453,11 @@ def count(work: Any, figures: Figures) -> int:
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
-    share, chance = percent(f["flagged_jaccard"]), percent(f["expected_flagged_jaccard"])
-    flagged = f"Of the texts that {compressed} or {large} flags as out-of-distribution"
-    return f"{flagged}, both flag {share}; chance alone would give {chance}."
+    own, larges = (percent(f[f"{prefix}auroc"]) for prefix in ("", "large_"))
+    ranked = (
+        f"Of an ordinary text and one out of distribution, {compressed} finds the latter stranger in {own} of cases"
+    )
+    return f"{ranked}, and {large} in {larges}: a gap of {points(f['auroc_gap'])}."
 
 
 DIMENSION = Dimension(
@@ -439,15 +466,14 @@ DIMENSION = Dimension(
     question="Same out-of-distribution inputs?",
     asks=(
         "A model should be less sure of itself on texts of another kind than it was made for (out-of-distribution). "
-        "This mixes such texts with ordinary ones and compares how well each model notices them, and whether both "
-        "flag the same ones."
+        "This mixes such texts with ordinary ones and compares how well each model tells the two kinds apart (AUROC): "
+        "how often it is less sure of a text of the other kind than of an ordinary one."
     ),
     options=OodOptions,
     compute=compute,
     plot=plot,
-    headline="flagged_jaccard",
-    kind="overlap",
-    expected="expected_flagged_jaccard",
+    headline="auroc_gap",
+    kind="gap",
     words={
         "auroc_gap": "gap of the AUROC",
         "fpr95_gap": "gap of the out-of-distribution texts that pass (FPR at 95 %)",
@@ -458,7 +484,8 @@ DIMENSION = Dimension(
     counted="examples in and out of distribution",
     count=count,
     settings=settings,
-    margin=0.2,
-    alone=0.5,
+    margin=0.03,
+    alone=0.03,
     measure=measure,
+    redrawn=redrawn,
 )

@@ -12,10 +12,11 @@ from scipy.special import bdtr
 from trusteq.arrays import Arrays, check_classes, check_columns, check_labels, top_class
 from trusteq.checks import brief, check_choice, check_number
 from trusteq.dimensions.plots.colors import BOTH, COMPRESSED, LARGE
-from trusteq.dimensions.record import Columns, Dimension, Entry, Figures, as_columns, common
+from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
 from trusteq.intervals import paired_share_gap_interval, share_interval
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_share, kappa, relative_to
+from trusteq.resampling import Columns
 from trusteq.rows import Rows
 from trusteq.squad import acceptable, answer_texts, normalize_answer
 from trusteq.wording import percent
@@ -281,5 +282,5 @@ DIMENSION = Dimension(
     margin=0.2,
     alone=0.5,
     measure=measure,
-    sums=sums,
+    redrawn=redrawn_from(sums, "overlap"),
 )

@@ -1,6 +1,6 @@
 """What is known of a way to differ? One record: what it asks, what it needs, how a pair is measured, and its words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,19 +8,21 @@ import numpy as np
 
 from trusteq.arrays import as_rows, take
 from trusteq.options import Options, read_options, with_signature
+from trusteq.resampling import Columns, of_sums
 from trusteq.rows import Rows
 
 Figures = dict[str, Any]
 Entry = dict[str, Any]  # one dimension of one pair, as the audit has it
-Columns = tuple[np.ndarray, np.ndarray]  # which examples, and a row of numbers for each
+Redrawn = Callable[[Any, Sequence[str], str, Any, Sequence[Entry]], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
     """A way to differ. Every file of this folder that defines one as `DIMENSION` is part of the audit.
 
-    Of a pair of models `measure` and `sums` take `(work, compressed, large, options)`: the models by name, what all of
-    them said, and the audit's options.
+    Of a pair of models `measure` takes `(work, compressed, large, options, level)`: what all models said, the two by
+    name, and the audit's options. `redrawn` takes `(work, others, large, options, details)`, with the details of every
+    other model's pair with `large`, and gives their divergences as `resampling` has them: a row each.
     """
 
     name: str
@@ -50,9 +52,10 @@ class Dimension:
     count: Callable[[Any, Figures], int] = lambda work, figures: len(work.gold)
     margin: float  # of the excess over the twin: of an overlap, as a part of what twin and large share beyond chance
     alone: float  # of the divergence itself, where there is no twin: of an overlap, as a part of what chance leaves
+    hidden: Callable[[Figures], str | None] = lambda figures: None  # why the figures cannot show a difference
     settings: Callable[[Any], dict[str, Any]] = lambda options: {}  # its own options, from the audit's
     measure: Callable[..., Figures]  # (work, compressed, large, options, level) -> figures, with details
-    sums: Callable[..., Columns] | None = None  # what a pair's divergence is made of: (..., options, details)
+    redrawn: Redrawn  # the divergences of several models from large, drawn anew for all at once
 
     def of(self, **given: Any) -> Figures:
         """The figures from arguments and options.
@@ -70,6 +73,16 @@ class Dimension:
 def common(options: Any, level: float) -> dict[str, Any]:
     """The options that every dimension takes."""
     return {"confidence_level": level, "seed": options.seed, "details": True}
+
+
+def redrawn_from(sums: Callable[..., Columns], kind: str) -> Redrawn:
+    """Of a divergence that is made of sums over examples: `sums(work, compressed, large, options, details)`."""
+
+    def redrawn(work: Any, others: Sequence[str], large: str, options: Any, details: Sequence[Entry]) -> np.ndarray:
+        pairs = [sums(work, other, large, options, of) for other, of in zip(others, details, strict=True)]
+        return of_sums(kind, pairs, options.seed)
+
+    return redrawn
 
 
 def as_columns(examples: Any, *columns: Any) -> Columns:

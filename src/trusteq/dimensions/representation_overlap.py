@@ -14,10 +14,11 @@ from trusteq.arrays import Arrays, as_rows, check_finite
 from trusteq.checks import check_integer, check_sizes
 from trusteq.cka import cka
 from trusteq.dimensions.plots.colors import BOTH
-from trusteq.dimensions.record import Columns, Dimension, Entry, Figures, as_columns, common
+from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
 from trusteq.intervals import jackknife_interval, padded_mean_interval
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_jaccard
+from trusteq.resampling import Columns
 from trusteq.rows import Rows
 from trusteq.wording import percent
 
@@ -268,5 +269,5 @@ DIMENSION = Dimension(
     margin=0.2,
     alone=0.5,
     measure=measure,
-    sums=sums,
+    redrawn=redrawn_from(sums, "overlap"),
 )
