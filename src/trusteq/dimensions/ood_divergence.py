@@ -428,8 +428,8 @@ def redrawn(work: Any, others: Sequence[str], large: str, options: Any, details:
     asked = OodOptions(**settings(options))
     drawn = []
     for name in (*others, large):
-        kinds = (score_rows("predictions", rows[name], asked, 0) for rows in (work.probabilities, work.ood))
-        drawn.append(redrawn_auroc(*kinds, inside, outside))
+        scores, out_scores = (score_rows(name, rows[name], asked, 0) for rows in (work.probabilities, work.ood))
+        drawn.append(redrawn_auroc(scores, out_scores, inside, outside))
     return np.abs(np.stack(drawn[:-1]) - drawn[-1])
 
 
@@ -454,10 +454,8 @@ def count(work: Any, figures: Figures) -> int:
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
     own, larges = (percent(f[f"{prefix}auroc"]) for prefix in ("", "large_"))
-    ranked = (
-        f"Of an ordinary text and one out of distribution, {compressed} finds the latter stranger in {own} of cases"
-    )
-    return f"{ranked}, and {large} in {larges}: a gap of {points(f['auroc_gap'])}."
+    less_sure = f"{compressed} is less sure of a text out of distribution than of an ordinary one in {own} of cases"
+    return f"{less_sure}, and {large} in {larges}: a gap of {points(f['auroc_gap'])}."
 
 
 DIMENSION = Dimension(
