@@ -83,7 +83,7 @@ HEADLINES = {
     "prediction_error_jaccard": ("jaccard", "overlap", "expected_jaccard", "max_jaccard", 0.2),
     "calibration_gap": ("ece_gap", "gap", None, None, 0.03),
     "representation_overlap": ("neighbor_jaccard_at_3", "overlap", "expected_neighbor_jaccard_at_3", None, 0.2),
-    "ood_divergence": ("flagged_jaccard", "overlap", "expected_flagged_jaccard", None, 0.2),
+    "ood_divergence": ("auroc_gap", "gap", None, None, 0.03),
     "attribution_alignment": ("jaccard_at_2", "overlap", "expected_jaccard_at_2", None, 0.2),
     "attack_divergence": ("accuracy_fall_gap", "gap", None, None, 0.1),
 }
@@ -101,17 +101,17 @@ def test_the_entry_says_what_its_figures_say(audited, dimension):
         assert entry["most"] == (most and figure[most])
         assert entry["examples"] == {"ood_divergence": 29}.get(dimension, 20)
     assert [own[f"floor{end}"] for end in ("", "_low", "_high")] == [twin[end] for end in ("value", "low", "high")]
-    assert [twin[end] for end in ("floor", "verdict", "examples_needed")] == [None] * 3
+    assert [twin[end] for end in ("floor", "verdict", "examples_needed", "open_because")] == [None] * 4
     away = [1 - entry["value"] if kind == "overlap" else abs(entry["value"]) for entry in (own, twin)]
     assert twin["divergence"] == away[1]
     assert own["divergence"] == pytest.approx(away[0] - away[1], abs=1e-12)
     assert own["divergence_low"] <= own["divergence"] <= own["divergence_high"]
     if kind == "overlap":  # a part of what twin and large share beyond chance
-        margin = max(0.01, margin * (twin["value"] - twin["expected"]))
-    assert own["margin"] == margin
-    interval = (own["divergence_low"], own["divergence_high"])
-    judged = judge(own["divergence"], interval, margin, own["examples"])
-    assert (own["verdict"], own["examples_needed"]) == (judged.verdict, judged.examples_needed)
+        margin = max(1e-4, margin * (twin["value"] - twin["expected"]))
+    assert own["margin"] == pytest.approx(margin, rel=1e-9)
+    assert (own["verdict"], own["examples_needed"]) == ("inconclusive", None)  # of so few examples
+    assert f"{own['examples']} " in own["open_because"]
+    assert own["open_because"] in own["sentence"]
 
 
 def test_all_pairs_are_those_of_the_family_and_only_the_compressed_are_judged(audited):
@@ -176,6 +176,10 @@ def test_without_a_twin_the_divergence_itself_is_judged():
     assert errors["floor"] is errors["floor_low"] is errors["floor_high"] is None
 
 
+def said(entry):
+    return entry["divergence"], (entry["divergence_low"], entry["divergence_high"]), entry["margin"]
+
+
 def test_verdicts_of_many_examples_by_hand():
     """The twin shares all errors; `alike` nearly all; `other` none: of 400 texts each is wrong about a quarter."""
     texts = [f"{word} {i}" for i in range(100) for word in ("a", "b", "c", "d")]
@@ -192,13 +196,21 @@ def test_verdicts_of_many_examples_by_hand():
     assert (alike["value"], alike["floor"], alike["verdict"]) == (0.99, 1.0, "equivalent")
     assert (other["value"], other["floor"], other["verdict"]) == (0.0, 1.0, "different")
     assert alike["divergence"] == pytest.approx(0.01)
+    for entry in (alike, other):
+        judged = judge(*said(entry), 400)
+        assert (entry["verdict"], entry["examples_needed"]) == (judged.verdict, judged.examples_needed)
     assert other["divergence"] == 1
     assert result["alike/prediction_error_jaccard/verdict"] == 1
     assert result["other/prediction_error_jaccard/verdict"] == -1
-    few = compute(**models, texts=texts[:8], references=[1] * 8, dimensions="prediction_error_jaccard")
+    few = compute(**models, texts=texts[:52], references=[1] * 52, dimensions="prediction_error_jaccard")
     open_still = pair_of(few, "alike")["prediction_error_jaccard"]
-    assert open_still["verdict"] == "inconclusive"
-    assert few["alike/prediction_error_jaccard/examples_needed"] == open_still["examples_needed"] > 8
+    assert judge(*said(open_still), 52).verdict == open_still["verdict"] == "inconclusive"
+    assert few["alike/prediction_error_jaccard/examples_needed"] == open_still["examples_needed"] > 52
+    fewer = compute(**models, texts=texts[:48], references=[1] * 48, dimensions="prediction_error_jaccard")
+    for name in ("alike", "other"):  # however different they look
+        entry = pair_of(fewer, name)["prediction_error_jaccard"]
+        assert (entry["verdict"], entry["examples_needed"]) == ("inconclusive", None)
+        assert entry["sentence"].endswith("48 examples are too few for a verdict, which takes at least 50.")
 
 
 def test_one_compressed_model_may_come_without_a_name():
@@ -643,7 +655,9 @@ class Opaque:
 
 
 def test_margins_are_taken_by_name():
-    result = compute(dimensions=DIMENSIONS[:2], margins={"calibration_gap": 0.9, "prediction_error_jaccard": 1.9})
+    margins = {"calibration_gap": 0.9, "prediction_error_jaccard": 1.9}
+    many = {"texts": list(TEXTS) * 20, "references": list(GOLD) * 20}
+    result = compute(dimensions=DIMENSIONS[:2], margins=margins, **many)
     assert [entry["margin"] for entry in pair_of(result, "tiny").values()] == [1.9, 0.9]
     assert [entry["verdict"] for entry in pair_of(result, "tiny").values()] == ["equivalent"] * 2
 
@@ -652,6 +666,7 @@ def test_margins_are_taken_by_name():
 
 JUDGED = {"floor": 0.8, "kind": "overlap", "divergence": 0.05, "divergence_low": 0.01, "divergence_high": 0.09}
 JUDGED |= {"margin": 0.1, "verdict": "equivalent", "examples": 400, "examples_needed": None, "value": 0.75}
+JUDGED |= {"open_because": None}
 JUDGED |= {"expected": 0.2, "headline": "neighbor_jaccard_at_10", "figures": {}}
 ALONE = {"floor": None, "verdict": None}
 ERRORS = {"jaccard": 0.75, "expected_jaccard": 0.2, "shared_errors": 900}
@@ -680,8 +695,9 @@ SENTENCES = [
     ),
     (
         "ood_divergence",
-        ALONE | {"figures": {"flagged_jaccard": 0.5, "expected_flagged_jaccard": 0.055}},
-        "Of the texts that small or large flags as out-of-distribution, both flag 50 %; chance alone would give 5.5 %.",
+        ALONE | {"figures": {"auroc": 0.85, "large_auroc": 0.91, "auroc_gap": -0.06}},
+        "small is less sure of a text out of distribution than of an ordinary one in 85 % of cases, and large in 91 %: "
+        "a gap of −6 points.",
     ),
     (
         "attribution_alignment",
@@ -726,6 +742,16 @@ SENTENCES = [
         "chance alone would give 20 %. That is "
         "25 points from a full overlap (10 to 40; allowed 25): inconclusive. Too close to call with 400 explained "
         "examples; over a million would be needed.",
+    ),
+    (
+        "attack_divergence",
+        {
+            "figures": {"accuracy_fall": 0.98, "large_accuracy_fall": 0.93, "accuracy_fall_gap": 0.05},
+            **{"kind": "gap", "floor": None, "divergence": 0.05, "divergence_low": 0.01, "divergence_high": 0.09},
+            **{"verdict": "inconclusive", "open_because": "The attack breaks nearly everything."},
+        },
+        "Under attack small loses 98 % of its accuracy, and large 93 %: a gap of 5 points. "
+        "That is 5 points from no gap (1 to 9; allowed 10): inconclusive. The attack breaks nearly everything.",
     ),
 ]
 

@@ -10,8 +10,7 @@ from trusteq.dimensions.work import Work
 from trusteq.resampling import ends
 from trusteq.verdicts import Interval, judge, of_gap, of_overlap, tells
 
-SMALLEST = 1e-6  # margin: a report counts in margins
-LEAST = 50  # examples: with fewer, intervals hold the truth too rarely (scripts/simulations/simulate_audit.py)
+SMALLEST = 1e-4  # margin: a report counts in margins
 
 
 def entry_of(
@@ -53,8 +52,8 @@ def why_open(dimension: Dimension, entry: Entry, figures: Figures, examples: int
     """Why nothing can be concluded, whatever the interval says, and what to change."""
     if not tells(entry["expected"]):
         return "Chance alone would give as much, so these examples tell nothing."
-    if examples < LEAST:
-        return f"{examples:,} {dimension.counted} are too few for a verdict, which takes at least {LEAST}."
+    if examples < dimension.fewest:
+        return f"{examples:,} {dimension.counted} are too few for a verdict, which takes at least {dimension.fewest}."
     if not shares:
         return "Large and twin may well share no more than chance gives, so the twin says nothing of how near is near."
     return dimension.hidden(figures)
@@ -62,7 +61,7 @@ def why_open(dimension: Dimension, entry: Entry, figures: Figures, examples: int
 
 def margin_alone(dimension: Dimension, entry: Entry) -> float:
     """What the divergence itself may be: of an overlap, a part of what lies between chance and a full overlap."""
-    return dimension.alone * (1 if entry["expected"] is None else 1 - entry["expected"])
+    return max(SMALLEST, dimension.alone * (1 if entry["expected"] is None else 1 - entry["expected"]))
 
 
 def beside_twin(
@@ -83,7 +82,7 @@ def beside_twin(
         common = 1 - drawn[1] - twin["expected"]
         shares = ends(common, level)[0] > 0
         if dimension.name not in (options.margins or {}):
-            margin *= np.maximum(common, SMALLEST)
+            margin = np.maximum(margin * common, SMALLEST)
     return float(excess[0]), ends(excess - margin + margin[0], level), float(margin[0]), shares
 
 
