@@ -40,7 +40,8 @@ Args:
     large: the trusted model: a local path, a Hub id, (model, tokenizer), a pipeline or a callable.
     compressed: the models under test, a dict from name to model; "derived:pruned" (by 30 %) and
         "derived:quantized" are made from the large one.
-    twin: a second large model, trained alike with another seed; what differs between the two is the floor.
+    twin: a second large model, trained alike with another seed, or several in a list or a dict from name to model; what
+        differs among them is the floor.
     texts: the examples, strings or pairs of strings.
     references: their gold labels: class numbers, or class names.
     ood_texts: texts of another kind, for ood_divergence.

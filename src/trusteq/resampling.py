@@ -26,9 +26,10 @@ class Weights:
     def __init__(self, count: int, seed: int, more: int = 0):
         self.block = blocks_of(seed, 0, count, count)
         self.blocks = int(self.block.max()) + 1
-        draws = np.random.Generator(np.random.PCG64(seed)).standard_exponential((DRAWS, self.blocks + more))
-        first = np.concatenate([np.ones(self.blocks), np.zeros(more)])
-        self.weight = np.concatenate([first[None], draws])
+        rng = np.random.Generator(np.random.PCG64(seed))
+        weight = np.concatenate([np.ones((1, self.blocks)), rng.standard_exponential((DRAWS, self.blocks))])
+        others = np.concatenate([np.zeros((1, more)), rng.standard_exponential((DRAWS, more))])
+        self.weight = np.concatenate([weight, others], axis=1)
 
     def sums(self, rows: np.ndarray) -> np.ndarray:
         """The rows' sum within each block."""

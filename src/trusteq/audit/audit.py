@@ -9,7 +9,7 @@ from typing import Any
 from trusteq.audit.asking import Pair, pairs_of, work_once
 from trusteq.audit.examples import attacked, explanations
 from trusteq.audit.family import Member
-from trusteq.audit.judging import entry_of
+from trusteq.audit.judging import correct, entry_of
 from trusteq.audit.memo import Run
 from trusteq.audit.schema import SCHEMA_NAME
 from trusteq.audit.sentences import sentence
@@ -39,7 +39,7 @@ def audit_family(
     if run.processes.rank:
         return None
     pairs = pairs_of(run.members, options.pairs)
-    compared = compare_all(work, pairs, skipped, options)
+    compared = compare_all(work, {member.name: member.role for member in run.members}, pairs, skipped, options)
     failures = [
         {"pair": one["name"], "dimension": name, "reason": entry["reason"]}
         for one in compared
@@ -77,16 +77,26 @@ def audit_family(
     }
 
 
-def compare_all(work: Work, pairs: list[Pair], skipped: dict[str, str], options: Any) -> list[dict[str, Any]]:
-    """In the order of the pairs; the twin, whose figures are the others' floor, is compared first."""
-    found = {pair: compare(work, pair, skipped, options) for pair in sorted(pairs, key=lambda pair: pair[0] != "twin")}
+def compare_all(
+    work: Work, roles: dict[str, str], pairs: list[Pair], skipped: dict[str, str], options: Any
+) -> list[dict[str, Any]]:
+    """In the order of the pairs; the twins, whose figures are the others' floor, are compared first. The verdicts are
+    corrected for their number before they are put into words."""
+    found: dict[Pair, dict[str, Any]] = {}
+    for pair in sorted(pairs, key=lambda pair: roles[pair[0]] != "twin"):
+        found[pair] = compare(work, roles, pair, skipped, options)
+    entries = [entry for one in found.values() for entry in one["dimensions"].values() if entry["status"] == "done"]
+    correct([entry for entry in entries if entry["verdict"] and not entry["open_because"]], options.confidence_level)
+    for one in found.values():
+        for name, entry in one["dimensions"].items():
+            if entry["status"] == "done":
+                entry["sentence"] = sentence(name, entry, one["compressed"], one["large"])
     return [found[pair] for pair in pairs]
 
 
-def compare(work: Work, pair: Pair, skipped: dict[str, str], options: Any) -> dict[str, Any]:
+def compare(work: Work, roles: dict[str, str], pair: Pair, skipped: dict[str, str], options: Any) -> dict[str, Any]:
     compressed, large = pair
-    role = {"large": "twin" if compressed == "twin" else "compressed"}.get(large, "other")
-    twin = work.twin if role == "compressed" else None
+    role = roles[compressed] if roles[large] == "large" else "other"
     entries: dict[str, Any] = {}
     for name in (name for name in DIMENSIONS if name in options.asked):
         if name in skipped:
@@ -96,17 +106,16 @@ def compare(work: Work, pair: Pair, skipped: dict[str, str], options: Any) -> di
             for model in pair:
                 if reason := work.failures.get((name, model)):
                     raise ValueError(reason)
-            floor = twin[name] if twin else None
-            if floor and floor["status"] == "failed":
-                raise ValueError(f"there is nothing to compare with: it failed for the twin ({floor['reason']})")
-            dimension, judged = DIMENSIONS[name], role == "compressed"
-            entry = entry_of(dimension, work, compressed, large, options, floor, judged)
-            entries[name] = entry | {"sentence": sentence(name, entry, compressed, large)}
+            floors = list(work.floors) if role == "compressed" else []
+            for twin in floors:
+                if (floor := work.floors[twin][name])["status"] == "failed":
+                    raise ValueError(f"there is nothing to compare with: it failed for the twin ({floor['reason']})")
+            entries[name] = entry_of(DIMENSIONS[name], work, compressed, large, options, floors, role == "compressed")
         except Exception as error:
             entries[name] = {"status": "failed", "reason": reason_of(error)}
     if role == "twin":
-        work.twin = entries
-    label = compressed if large == "large" else f"{compressed} / {large}"
+        work.floors[compressed] = entries
+    label = compressed if roles[large] == "large" else f"{compressed} / {large}"
     return {"name": label, "compressed": compressed, "large": large, "role": role, "dimensions": entries}
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from trusteq.audit.options import FLOORS
 from trusteq.audit.store import Store, digest
 from trusteq.checks import brief, failure
-from trusteq.compress.copies import pruned, quantized
+from trusteq.compress.copies import pruned, quantized, rounded
 from trusteq.kinds.text import Text
 from trusteq.models.checkpoints import looks_local
 from trusteq.models.classifiers import ModelPredictor
@@ -22,7 +23,11 @@ from trusteq.models.open import as_predictor
 from trusteq.models.predictor import Predictor
 from trusteq.wording import place_name
 
-DERIVED: dict[str, Callable[..., Any]] = {"derived:pruned": partial(pruned, share=0.3), "derived:quantized": quantized}
+DERIVED: dict[str, Callable[..., Any]] = {
+    "derived:pruned": partial(pruned, share=0.3),
+    "derived:quantized": quantized,
+    "derived:rounded": rounded,
+}
 PARTS = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".spm", ".vocab", ".py")
 CUTS = ("token", "vocab", "merges")  # one of these is in the name of a tokenizer's .json or .txt
 PLACES = ("_name_or_path", "name_or_path", "transformers_version")  # settings that say where a model is from
@@ -235,14 +240,18 @@ def of_model(predictor: ModelPredictor) -> str:
 def open_family(
     large: Any,
     compressed: dict[str, Any],
-    twin: Any,
+    twins: dict[str, Any],
     texts: Sequence[Text],
     settings: dict[str, Any],
     labels: dict[str, int] | None,
 ) -> list[Member]:
-    """Large, twin if there is one, and the compressed ones in the order given; no model twice under two names."""
+    """Large, its twins, and the compressed ones in the order given; no model twice under two names."""
     family = [Member("large", "large", large, settings, labels, texts)]
-    others = [("twin", "twin", twin)] if twin is not None else []
+    if both := sorted(twins.keys() & compressed.keys()):
+        raise ValueError(
+            f"a twin and a compressed model are both called {brief(both[0])}: give them names of their own"
+        )
+    others = [(name, "twin", source) for name, source in twins.items()]
     others += [(name, "compressed", source) for name, source in compressed.items()]
     for name, role, source in others:
         family.append(Member(name, role, source, settings, labels, texts, large=family[0]))
@@ -266,6 +275,32 @@ def check_names(compressed: Any) -> dict[str, Any]:
     return found
 
 
+def twins_of(twin: Any, floor: str | None = None) -> dict[str, Any]:
+    """The other large models by name: one, several in a list or a dict, or what the floor is made of without any.
+
+    >>> twins_of("runs/seed2"), twins_of(["a", "b"]), twins_of(None, floor="rounding")
+    ({'twin': 'runs/seed2'}, {'twin 1': 'a', 'twin 2': 'b'}, {'rounding': 'derived:rounded'})
+    """
+    if floor is not None:
+        if twin is not None:
+            raise ValueError(f"a twin is a floor already: give twin or floor={brief(floor)}, not both")
+        return dict(FLOORS[floor])
+    if twin is None:
+        return {}
+    if isinstance(twin, dict) and "prompt" not in twin:  # with a prompt it is one language model
+        found = twin
+    elif isinstance(twin, list) and len(twin) > 1:
+        found = {f"twin {i}": one for i, one in enumerate(twin, 1)}
+    else:
+        found = {"twin": twin[0] if isinstance(twin, list) and twin else twin}
+    for name, one in found.items():
+        if not isinstance(name, str) or not name.strip() or name == "large" or one is None or one == []:
+            raise ValueError(f"twin needs models, under names other than 'large', got {brief(name)}: {brief(one)}")
+    if not found:
+        raise ValueError("twin is empty: give another large model, or leave it out")
+    return dict(found)
+
+
 def open_models(large: Any, compressed: Any = None, twin: Any = None, **opening: Any) -> dict[str, Predictor]:
     """The models by name, opened once for many questions: callables from texts to rows of probabilities.
 
@@ -277,5 +312,5 @@ def open_models(large: Any, compressed: Any = None, twin: Any = None, **opening:
     """
     labels = opening.pop("labels", None)
     names = {} if compressed is None else check_names(compressed)
-    family = open_family(large, names, twin, ["a text"], opening, labels)
+    family = open_family(large, names, twins_of(twin), ["a text"], opening, labels)
     return {member.name: member.predictor for member in family}

@@ -1,51 +1,124 @@
-"""Of a pair and a dimension: its figures, the one that the verdict is about, and what that is beside large and twin."""
+"""Of a pair and a dimension: its figures, the one that the verdict is about, and what that is beside large and twins."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
-from trusteq.dimensions.record import Dimension, Entry, Figures
+from trusteq.dimensions.record import Dimension, Entry, Figures, measured
 from trusteq.dimensions.work import Work
 from trusteq.resampling import ends
-from trusteq.verdicts import Interval, judge, of_gap, of_overlap, tells
+from trusteq.verdicts import Excess, rejected, tells
 
 SMALLEST = 1e-4  # margin: a report counts in margins
 
 
 def entry_of(
-    dimension: Dimension, work: Work, compressed: str, large: str, options: Any, twin: Entry | None, judged: bool
+    dimension: Dimension, work: Work, compressed: str, large: str, options: Any, floors: Sequence[str], judged: bool
 ) -> Entry:
-    """One dimension of one pair: figures, headline, floor, divergence or excess, and the verdict."""
-    if twin is not None and not tells(twin["expected"]):
-        twin = None  # large and twin overlap fully by chance, without a mistake between them, say: that is no floor
-    figures = dimension.measure(work, compressed, large, options, options.confidence_level)
+    """One dimension of one pair: figures, headline, floor, divergence or excess, and the verdict. `floors` are the
+    models that `large` is compared with as well."""
+    floors = [name for name in floors if tells(work.floors[name][dimension.name]["expected"])]
+    figures = dict(measured(dimension, work, compressed, large, options))
     details = figures.pop("details")
     key = key_of(dimension.headline, options)
-    value, interval = figures[key], (figures[f"{key}_low"], figures[f"{key}_high"])
     entry: Entry = {"status": "done", "reason": None, "headline": key, "kind": dimension.kind}
-    entry |= {"value": value, "low": interval[0], "high": interval[1]}
+    entry |= {place: figures[key + end] for end, place in ENDS}
     for what, source in (("expected", dimension.expected), ("most", dimension.most)):
         entry[what] = figures[key_of(source, options)] if source else None
-    for end, place in (("", "value"), ("_low", "low"), ("_high", "high")):
-        entry[f"floor{end}"] = twin[place] if twin else None
+    drawn = dimension.redrawn(work, (compressed, *floors), large, options)
+    entry |= {f"floor{end}": value for (end, _), value in zip(ENDS, floor_of(dimension, work, floors, drawn, options))}
+    excess, shares = excess_of(dimension, work, large, floors, drawn, entry, options)
     examples = dimension.count(work, figures)
-    if twin is None:
-        margin = options.margin_of(dimension.name, margin_alone(dimension, entry))
-        divergence, (low, high) = (of_overlap if dimension.kind == "overlap" else of_gap)(value, interval)
-        shares = True
-    else:
-        own = compressed, details
-        divergence, (low, high), margin, shares = beside_twin(dimension, work, own, large, twin, options)
-    judgement = judge(divergence, (low, high), margin, examples)
     because = why_open(dimension, entry, figures, examples, shares)
-    if because:
-        judgement = replace(judgement, verdict="inconclusive", examples_needed=None)
-    entry |= {"divergence": divergence, "divergence_low": low, "divergence_high": high, "margin": margin}
-    entry |= {"verdict": judgement.verdict if judged else None, "examples": examples}
-    entry |= {"examples_needed": judgement.examples_needed if judged else None}
-    entry |= {"open_because": because if judged else None}
+    verdict = "inconclusive" if because else excess.verdict
+    open_yet = verdict == "inconclusive" and not because
+    if open_yet and excess.needs_twins:
+        because = "The twins differ too much among themselves to say: more twins would decide, not more examples."
+    low, high = excess.interval
+    entry |= {"divergence": excess.value, "divergence_low": low, "divergence_high": high, "margin": excess.margin}
+    entry |= {"verdict": verdict if judged else None, "examples": examples, "chance": excess.chance}
+    entry |= {"examples_needed": excess.needed(examples) if judged and open_yet and not because else None}
+    entry |= {"open_because": because if judged else None, "beside": beside(floors, options) if floors else None}
     return entry | {"figures": figures, "details": details}
+
+
+ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
+
+
+def beside(floors: Sequence[str], options: Any) -> str:
+    """What a compressed model is held against, and its verb."""
+    if options.floor == "rounding":
+        return "itself in other numbers is"
+    return "the twin is" if len(floors) == 1 else f"its {len(floors)} twins are on average"
+
+
+def floor_of(
+    dimension: Dimension, work: Work, floors: Sequence[str], drawn: np.ndarray, options: Any
+) -> tuple[float | None, ...]:
+    """The twin's own figure and interval; of several the mean (of gaps the mean size)."""
+    if not floors:
+        return None, None, None
+    if len(floors) == 1:
+        return tuple(work.floors[floors[0]][dimension.name][place] for _, place in ENDS)
+    mean = drawn[1:].mean(axis=0)
+    low, high = ends(mean, options.confidence_level)
+    return (1 - mean[0], 1 - high, 1 - low) if dimension.kind == "overlap" else (mean[0], max(0.0, low), high)
+
+
+def excess_of(
+    dimension: Dimension,
+    work: Work,
+    large: str,
+    floors: Sequence[str],
+    drawn: np.ndarray,
+    entry: Entry,
+    options: Any,
+) -> tuple[Excess, bool]:
+    """By how much large and compressed diverge more than large and its twins do, and whether that is anything.
+
+    Of an overlap the usual margin is a part of what large and twins share beyond chance. That is a figure like the
+    others, so it is drawn with them: the interval is wider by what the margin scatters.
+    """
+    level, name = options.confidence_level, dimension.name
+    if not floors:
+        margin = options.margin_of(name, max(SMALLEST, dimension.alone * (1 - (entry["expected"] or 0.0))))
+        low, high = ends(drawn[0], level)
+        return Excess(float(drawn[0, 0]), max(0.0, low), high, margin, level), True
+    twins = drawn[1:].mean(axis=0)
+    margins, shares = np.full(len(twins), options.margin_of(name, dimension.margin)), True
+    if dimension.kind == "overlap":
+        common = 1 - twins - np.mean([work.floors[floor][name]["expected"] for floor in floors])
+        shares = ends(common, level)[0] > 0
+        if name not in (options.margins or {}):
+            margins = np.maximum(margins * common, SMALLEST)
+    excess, margin = drawn[0] - twins, float(margins[0])
+    low, high = ends(excess - margins + margin, level)
+    count = len(floors)
+    reach = seeds_reach(dimension, work, large, floors, drawn[1:], options)
+    seeds, one_more = reach / count**0.5, reach * (1 + 1 / count) ** 0.5
+    return Excess(float(excess[0]), low, high, margin, level, seeds, one_more), shares
+
+
+def seeds_reach(
+    dimension: Dimension, work: Work, large: str, floors: Sequence[str], own: np.ndarray, options: Any
+) -> float:
+    """How far the distance of two large models may lie from the mean, by seeds alone; 0 where there is but one twin.
+
+    Its variance is that of all distances among the large models, without what the examples scatter; as many of them
+    are independent as there are twins.
+    """
+    if len(floors) < 2:
+        return 0.0
+    key = dimension.name, large, *floors
+    if key not in work.reaches:
+        among = [dimension.redrawn(work, floors[i:], a, options) for i, a in enumerate(floors[:-1], 1)]
+        pairs = np.concatenate([own, *among])
+        by_examples = (pairs[:, 1:] - pairs[:, :1]).var(axis=0, ddof=1).mean()
+        by_seeds = max(0.0, pairs[:, 0].var(ddof=1) - by_examples)
+        work.reaches[key] = float(by_seeds**0.5 * stdtrit(len(floors), (1 + options.confidence_level) / 2))
+    return work.reaches[key]
 
 
 def why_open(dimension: Dimension, entry: Entry, figures: Figures, examples: int, shares: bool) -> str | None:
@@ -59,31 +132,14 @@ def why_open(dimension: Dimension, entry: Entry, figures: Figures, examples: int
     return dimension.hidden(figures)
 
 
-def margin_alone(dimension: Dimension, entry: Entry) -> float:
-    """What the divergence itself may be: of an overlap, a part of what lies between chance and a full overlap."""
-    return max(SMALLEST, dimension.alone * (1 if entry["expected"] is None else 1 - entry["expected"]))
-
-
-def beside_twin(
-    dimension: Dimension, work: Work, own: tuple[str, Entry], large: str, twin: Entry, options: Any
-) -> tuple[float, Interval, float, bool]:
-    """By how much large and compressed diverge more than large and twin do, its interval, what it may be, and whether
-    that is anything.
-
-    Of an overlap the usual margin is a part of what large and twin share beyond chance. That is a figure like the
-    others, so it is drawn with them: the interval is wider by what the margin scatters.
-    """
-    compressed, details = own
-    drawn = dimension.redrawn(work, (compressed, "twin"), large, options, (details, twin["details"]))
-    excess, level = drawn[0] - drawn[1], options.confidence_level
-    margin = np.full(len(excess), options.margin_of(dimension.name, dimension.margin))
-    shares = True
-    if dimension.kind == "overlap":
-        common = 1 - drawn[1] - twin["expected"]
-        shares = ends(common, level)[0] > 0
-        if dimension.name not in (options.margins or {}):
-            margin = np.maximum(margin * common, SMALLEST)
-    return float(excess[0]), ends(excess - margin + margin[0], level), float(margin[0]), shares
+def correct(entries: Sequence[Entry], level: float) -> None:
+    """Of many verdicts together some will be `different` by chance: Holm's correction takes back those that may be."""
+    for entry, stands in zip(entries, rejected([entry["chance"] for entry in entries], level), strict=True):
+        if entry["verdict"] == "different" and not stands:
+            entry["verdict"] = "inconclusive"
+            entry["open_because"] = (
+                f"By itself it would be different, but of {len(entries)} verdicts one may be so by chance."
+            )
 
 
 def key_of(figure: str, options: Any) -> str:

@@ -12,6 +12,7 @@ from trusteq.models.labels import check_class_numbers
 from trusteq.options import Options
 from trusteq.wording import place_name
 
+FLOORS = {"rounding": {"rounding": "derived:rounded"}}  # the models that are measured like twins
 DEFAULT_SAMPLES = {"lime": 100, "shap": 100}  # an audit's, which explains many texts; a metric's: explain/methods.py
 
 
@@ -24,6 +25,7 @@ class AuditOptions(Options):
         pairs: "large", every other model with the large one, or "all".
         margins: for a dimension, how much its divergence may be, or with a twin its excess over the twin's, such as
             0.05 (in code: a dict).
+        floor: what stands in for a twin where there is none: "rounding", the large model itself in bfloat16.
         confidence_level: level of the intervals, between 0 and 1.
         seed: of the choice of examples, and of everything random in the dimensions.
         details: add the key `details`: the whole audit, as `report` and `plot` take it.
@@ -44,6 +46,8 @@ class AuditOptions(Options):
             masked_model, rate.
     Neighbours:
         neighbors: how many nearest neighbours are compared, one number or several.
+        among: how many other examples, drawn at random, each chooses its neighbours from, so that the overlap means the
+            same however many examples there are.
         queries: how many examples are asked for their neighbours, at most.
     Calibration:
         n_bins: bins of the calibration errors.
@@ -64,6 +68,7 @@ class AuditOptions(Options):
     dimensions: Any = None
     pairs: str = "large"
     margins: Any = None
+    floor: str | None = None
     k: Any = (5, 10)
     method: str = "lime"
     samples: int | None = None
@@ -75,6 +80,7 @@ class AuditOptions(Options):
     attack_options: Any = None
     attacked: int = 100
     neighbors: Any = (10,)
+    among: int = 200
     queries: int = 10_000
     n_bins: int = 10
     binning: str = "quantile"
@@ -91,10 +97,13 @@ class AuditOptions(Options):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("pairs", self.pairs, ("large", "all"))
+        if self.floor is not None:
+            check_choice("floor", self.floor, tuple(FLOORS))
         object.__setattr__(self, "k", check_sizes("k", self.k))
         object.__setattr__(self, "neighbors", check_sizes("neighbors", self.neighbors))
         for name in ("runs", "explained", "attacked", "queries", "n_bins"):
             check_integer(name, getattr(self, name), at_least=1)
+        check_integer("among", self.among, at_least=max(self.neighbors))
         if self.tokens is not None:
             check_integer("tokens", self.tokens, at_least=1)
         check_choice("score", self.score, ("msp", "entropy"))  # the others are made of logits, or given

@@ -15,14 +15,17 @@ def sentence(dimension: str, entry: Entry, compressed: str, large: str) -> str:
     'Under attack tiny loses 75 % of its accuracy, and large 50 %: a gap of 25 points.'
     """
     found = DIMENSIONS[dimension].told(entry["figures"], entry, compressed, large)
-    return " ".join([found, *beside_twin(entry, large), *what_that_means(dimension, entry, compressed, large)])
+    return " ".join([found, *beside_floor(entry, large), *what_that_means(dimension, entry, compressed, large)])
 
 
-def beside_twin(entry: Entry, large: str) -> list[str]:
+def beside_floor(entry: Entry, large: str) -> list[str]:
     if entry["floor"] is None or entry["verdict"] is None:
         return []
     found = f"it is {percent(entry['floor'])}" if entry["kind"] == "overlap" else f"the gap is {points(entry['floor'])}"
-    return [f"Between {large} and its twin, which differ only by their seed, {found}."]
+    other, _, rest = entry["beside"].partition(" is")[0].partition(" are")
+    other = other.replace("the twin", "its twin")
+    seed = ", which differ only by their seed," if "twin" in other else ""
+    return [f"Between {large} and {other}{seed} {found}{rest}."]
 
 
 def what_that_means(dimension: str, entry: Entry, compressed: str, large: str) -> list[str]:
@@ -35,7 +38,7 @@ def what_that_means(dimension: str, entry: Entry, compressed: str, large: str) -
 def how_far(entry: Entry, large: str, unit: str = "") -> str:
     """The divergence (or its excess over the twin's) beside its interval and its margin, as shares or in points.
 
-    >>> entry = {"floor": 0.6, "kind": "overlap", "divergence": 0.028, "divergence_low": -0.055}
+    >>> entry = {"floor": 0.6, "kind": "overlap", "divergence": 0.028, "divergence_low": -0.055, "beside": "the twin is"}
     >>> how_far(entry | {"divergence_high": 0.112, "margin": 0.094}, "large")
     '0.03 further from large than the twin is (−0.06 to 0.11; allowed 0.09)'
     """
@@ -53,10 +56,10 @@ def how_far(entry: Entry, large: str, unit: str = "") -> str:
     if entry["floor"] is None:
         return f"{apart} from {'a full overlap' if entry['kind'] == 'overlap' else 'no gap'} ({interval})"
     if not round(size, places):
-        return f"as far from {large} as the twin is (excess {interval})"
+        return f"as far from {large} as {entry['beside']} (excess {interval})"
     if size < 0:
-        return f"{apart} nearer to {large} than the twin is (excess {interval})"
-    return f"{apart} further from {large} than the twin is ({interval})"
+        return f"{apart} nearer to {large} than {entry['beside']} (excess {interval})"
+    return f"{apart} further from {large} than {entry['beside']} ({interval})"
 
 
 def too_close(dimension: str, entry: Entry) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trusteq.audit.audit import Audit, audit_family
-from trusteq.audit.family import check_names, open_family
+from trusteq.audit.family import check_names, open_family, twins_of
 from trusteq.audit.memo import Run
 from trusteq.audit.options import AuditOptions, list_of_texts
 from trusteq.audit.owner import owned
@@ -60,7 +60,8 @@ def audit(
                 how = "give resume=True to go on with it, or another folder"
                 raise ValueError(f"{place} holds an audit already: {how}")
         device = {"device": processes.device} if processes.device and options.device is None else {}
-        members = open_family(large, check_names(compressed), twin, some, options.opening | device, options.labels)
+        twins, opening = twins_of(twin, options.floor), options.opening | device
+        members = open_family(large, check_names(compressed), twins, some, opening, options.labels)
         store = Store(place, processes.rank, notice=notice)
         held.callback(store.close)
         run = Run(members, some, store, processes, progress or (lambda what, count: progress_bar(count, what)))

@@ -44,7 +44,7 @@ class Family:
         large: the model that is trusted.
         compressed: the models under test; "derived:pruned" (by 30 %) and "derived:quantized" are made from the large
             one.
-        twin: a second large model, trained alike with another seed: what differs between the two is the floor.
+        twin: further large models, trained alike with other seeds: what differs among them is the floor.
     Output:
         out: folder of the report.
         resume: go on with the audit in that folder.
@@ -52,7 +52,7 @@ class Family:
 
     large: str | None = None
     compressed: tuple[str, ...] = ()
-    twin: str | None = None
+    twin: tuple[str, ...] = ()
     out: Path = Path("results/audit")
     resume: bool = False
 
@@ -73,12 +73,12 @@ def main(argv: list[str] | None = None) -> int:
 
 def parser() -> Parser:
     made = Parser("audit", ABOUT)
-    models: dict[str, Any] = {name: {"metavar": "MODEL"} for name in ("large", "twin")}
     columns: dict[str, Any] = {
         name: {"metavar": "COLUMN"} for name in ("text", "text_pair", "label", "ood_text", "ood_text_pair")
     }
     pairs: dict[str, Any] = {"nargs": "+", "type": pair}
-    made.add(Family, only=("large", "compressed", "twin"), compressed={"metavar": "[NAME=]MODEL"}, **models)
+    several = {name: {"metavar": "[NAME=]MODEL"} for name in ("compressed", "twin")}
+    made.add(Family, only=("large", "compressed", "twin"), large={"metavar": "MODEL"}, **several)
     made.add(ChosenTexts, **columns, dataset={"metavar": "DATA"}, ood_dataset={"metavar": "DATA"})
     made.add(
         AuditOptions,
@@ -140,12 +140,14 @@ def read_inputs(family: Family, chosen: ChosenTexts, options: AuditOptions) -> d
     elif chosen.dataset is None:
         raise ValueError("--dataset is missing: a csv, tsv, jsonl or parquet file, or a data set of the Hub")
     else:
-        given = {"large": family.large, "twin": family.twin, "compressed": named(family.compressed)}
+        twins = named(family.twin, "--twin")
+        alone = list(twins.values()) if len(family.twin) == 1 and "=" not in family.twin[0] else None
+        given = {"large": family.large, "twin": alone or twins or None, "compressed": named(family.compressed)}
     given |= chosen.read(given["large"], options.trust_remote_code)
     return sampled(given, chosen.limit, options.seed)
 
 
-def named(models: Sequence[str]) -> dict[str, str]:
+def named(models: Sequence[str], what: str = "--compressed") -> dict[str, str]:
     """NAME=MODEL, or the model's last part as its name; a path may hold an equals sign, too.
 
     >>> named(["runs/distil", "small=owner/tiny-bert", "./runs/lr=3e-5"])
@@ -157,7 +159,7 @@ def named(models: Sequence[str]) -> dict[str, str]:
         is_name = equals and not any(separator in name for separator in ("/", "\\"))
         name, place = (name, place) if is_name else (Path(model.removeprefix("derived:")).name, model)
         if name in found:
-            raise ValueError(f"--compressed has two models called {name}: give them names, NAME=MODEL")
+            raise ValueError(f"{what} has two models called {name}: give them names, NAME=MODEL")
         found[name] = place
     return found
 

@@ -48,6 +48,20 @@ def quantized(model: Any) -> Any:
     return made
 
 
+def rounded(model: Any) -> Any:
+    """A copy that computes in bfloat16; of a model that does so already, or in float16, one in float32. It is the same
+    model: what it says otherwise is noise.
+
+    >>> import torch
+    >>> rounded(torch.nn.Linear(3, 1)).weight.dtype, rounded(torch.nn.Linear(3, 1).to(torch.float16)).weight.dtype
+    (torch.bfloat16, torch.float32)
+    """
+    import torch
+
+    whole = next(model.parameters()).dtype == torch.float32
+    return copy.deepcopy(model).to(torch.bfloat16 if whole else torch.float32)
+
+
 def linear_layers(model: Any) -> list[Any]:
     """Those whose weights are plain numbers, all of them, or one sentence."""
     import torch

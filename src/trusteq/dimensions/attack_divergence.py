@@ -336,7 +336,7 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
     return DIMENSION.of(predictions=sides[0], large_predictions=sides[1], **common(options, level))
 
 
-def sums(work: Any, compressed: str, large: str, options: Any, details: Figures) -> Columns:
+def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
     own, larges = (np.array([work.outcomes[name][i]["status"] for i in work.attacked]) for name in (compressed, large))
     return as_columns(work.attacked, own == "broken", own != "skipped", larges == "broken", larges != "skipped")
 

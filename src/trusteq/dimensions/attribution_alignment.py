@@ -14,7 +14,7 @@ import numpy as np
 from trusteq.arrays import as_objects
 from trusteq.checks import check_choice, check_integer, check_number, check_sizes
 from trusteq.dimensions.plots.alignment import plot
-from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
+from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, measured, redrawn_from
 from trusteq.explain.alignment import compare, describe, finish, read_attributions
 from trusteq.explain.explaining import Explained, explain_both
 from trusteq.explain.image_alignment import ImageFigures, ImageOptions, explain_images
@@ -192,7 +192,8 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
     return figures
 
 
-def sums(work: Any, compressed: str, large: str, options: Any, details: Figures) -> Columns:
+def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
+    details = measured(DIMENSION, work, compressed, large, options)["details"]
     shares = [one[f"jaccard_at_{options.k[0]}"] for one in details["per_example"]]
     return as_columns([one["index"] for one in details["per_example"]], shares, np.ones(len(shares)))
 

@@ -15,7 +15,7 @@ from scipy.fft import dct, idct
 from trusteq.arrays import Arrays, check_classes, check_columns, top_class
 from trusteq.checks import check_choice, check_integer
 from trusteq.dimensions.plots.reliability import bin_details, plot
-from trusteq.dimensions.record import Dimension, Entry, Figures, common
+from trusteq.dimensions.record import Dimension, Entry, Figures, common, gaps_from
 from trusteq.distances import distance_errors, distance_gap_interval
 from trusteq.intervals import (
     BLOCKS,
@@ -75,9 +75,8 @@ def validate(arrays: Arrays, options: CalibrationOptions, start: int = 0) -> Arr
 
 def bin_edges(name: str, rows: Rows, options: CalibrationOptions) -> np.ndarray:
     """Edges for the confidence (first) and for each class's probability: equal widths, or equal counts."""
-    shares = np.arange(options.n_bins + 1) / options.n_bins  # np.linspace misses 0.6 and 0.7 by a rounding
     if options.binning == "uniform":
-        return shares[None]
+        return equal_shares(options.n_bins)[None]
     values = None
     for start, arrays in rows.chunks():
         columns = check_columns(name, arrays[name], options.from_logits, start)
@@ -87,10 +86,19 @@ def bin_edges(name: str, rows: Rows, options: CalibrationOptions) -> np.ndarray:
         values[0, start:stop], values[1:, start:stop] = columns.max(axis=0), columns
     assert values is not None
     values.sort(axis=1)
-    place = shares * (rows.count - 1)
+    return quantile_edges(values, options.n_bins)
+
+
+def equal_shares(n_bins: int) -> np.ndarray:
+    return np.arange(n_bins + 1) / n_bins  # np.linspace misses 0.6 and 0.7 by a rounding
+
+
+def quantile_edges(ordered: np.ndarray, n_bins: int) -> np.ndarray:
+    count = ordered.shape[1]
+    place = equal_shares(n_bins) * (count - 1)
     below = place.astype(int)
-    above = np.minimum(below + 1, rows.count - 1)
-    return values[:, below] + (values[:, above] - values[:, below]) * (place - below)
+    above = np.minimum(below + 1, count - 1)
+    return ordered[:, below] + (ordered[:, above] - ordered[:, below]) * (place - below)
 
 
 # summarize: probabilities to sums per bin and per block of rows; sums add up over chunks, batches and processes.
@@ -309,39 +317,38 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
     )
 
 
-def redrawn(work: Any, others: Sequence[str], large: str, options: Any, details: Sequence[Entry]) -> np.ndarray:
+def redrawn(work: Any, others: Sequence[str], large: str, options: Any) -> np.ndarray:
     """The size of every model's ECE gap, with bins cut anew in each draw."""
     weights = Weights(len(work.gold), options.seed)
-    binned = [of["compressed"] for of in details] + [details[0]["large"]]
-    drawn = [
-        redrawn_ece(weights, work.probabilities[name], work.gold, options, ece_of(bins))
-        for name, bins in zip((*others, large), binned, strict=True)
-    ]
-    return np.abs(np.stack(drawn[:-1]) - drawn[-1])
+
+    def of(name: str) -> np.ndarray:
+        return redrawn_ece(weights, work.probabilities[name], work.gold, options)
+
+    return gaps_from(work, DIMENSION.name, of, others, large)
 
 
-def ece_of(bins: Entry) -> float:
-    rows, confidence, accuracy = (np.array(bins[name]) for name in ("rows", "confidence", "accuracy"))
-    return float(rows @ np.abs(accuracy - confidence) / rows.sum())
-
-
-def redrawn_ece(weights: Weights, probabilities: np.ndarray, gold: np.ndarray, options: Any, ece: float) -> np.ndarray:
+def redrawn_ece(weights: Weights, probabilities: np.ndarray, gold: np.ndarray, options: Any) -> np.ndarray:
     """One model's calibration error in every draw.
 
     Many examples are counted in cells of their confidence, in order, of which each draw makes its bins; what the cells
     blur moves all draws alike, and is taken off.
     """
     label, confidence = top_class(probabilities.T)
-    if options.binning == "uniform":
-        cells, cell = options.n_bins, bin_of(confidence, np.arange(options.n_bins + 1) / options.n_bins)
+    right, ordered = label == gold, np.sort(confidence)
+    uniform = options.binning == "uniform"
+    edges = equal_shares(options.n_bins) if uniform else quantile_edges(ordered[None], options.n_bins)[0]
+    bins = bin_of(confidence, edges)
+    ece = float(np.abs(np.bincount(bins, right - confidence)).sum()) / len(gold)
+    if uniform:
+        cells, cell = options.n_bins, bins
     else:
         cells = min(CELLS, len(gold))
-        cell = np.searchsorted(np.sort(confidence), confidence) * cells // len(gold)
+        cell = np.searchsorted(ordered, confidence) * cells // len(gold)
     place, table = weights.block * cells + cell, (weights.blocks, cells)
     held = np.bincount(place, minlength=weights.blocks * cells).reshape(table)
-    residual = np.bincount(place, (label == gold) - confidence, weights.blocks * cells).reshape(table)
+    residual = np.bincount(place, right - confidence, weights.blocks * cells).reshape(table)
     held, residual = weights.weight @ held, weights.weight @ residual
-    if options.binning != "uniform":
+    if not uniform:
         upto, residual_upto = held.cumsum(axis=1), residual.cumsum(axis=1)
         middle = (upto - held / 2) / upto[:, -1:]
         cuts = [(middle < k / options.n_bins).sum(axis=1) for k in range(1, options.n_bins)]

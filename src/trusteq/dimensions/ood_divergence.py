@@ -15,7 +15,7 @@ from scipy.special import entr, stdtrit
 from trusteq.arrays import Arrays, check_columns, check_finite, check_labels
 from trusteq.checks import check_choice, check_number
 from trusteq.dimensions.plots.colors import COMPRESSED, LARGE
-from trusteq.dimensions.record import Dimension, Entry, Figures, common
+from trusteq.dimensions.record import Dimension, Entry, Figures, common, gaps_from
 from trusteq.intervals import share_interval
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_share, kappa
@@ -421,16 +421,17 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
     )
 
 
-def redrawn(work: Any, others: Sequence[str], large: str, options: Any, details: Sequence[Entry]) -> np.ndarray:
+def redrawn(work: Any, others: Sequence[str], large: str, options: Any) -> np.ndarray:
     """The size of every model's AUROC gap; ordinary rows and those out of distribution are drawn each by themselves."""
     inside = Weights(len(work.gold), options.seed)
     outside = Weights(len(work.ood[large]), options.seed + 1)
     asked = OodOptions(**settings(options))
-    drawn = []
-    for name in (*others, large):
+
+    def of(name: str) -> np.ndarray:
         scores, out_scores = (score_rows(name, rows[name], asked, 0) for rows in (work.probabilities, work.ood))
-        drawn.append(redrawn_auroc(scores, out_scores, inside, outside))
-    return np.abs(np.stack(drawn[:-1]) - drawn[-1])
+        return redrawn_auroc(scores, out_scores, inside, outside)
+
+    return gaps_from(work, DIMENSION.name, of, others, large)
 
 
 def redrawn_auroc(scores: np.ndarray, out_scores: np.ndarray, inside: Weights, outside: Weights) -> np.ndarray:

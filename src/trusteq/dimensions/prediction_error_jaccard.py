@@ -248,7 +248,7 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
     )
 
 
-def sums(work: Any, compressed: str, large: str, options: Any, details: Figures) -> Columns:
+def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
     wrong, large_wrong = (work.probabilities[name].argmax(axis=1) != work.gold for name in (compressed, large))
     return as_columns(range(len(wrong)), wrong & large_wrong, wrong | large_wrong)
 

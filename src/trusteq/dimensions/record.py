@@ -13,7 +13,7 @@ from trusteq.rows import Rows
 
 Figures = dict[str, Any]
 Entry = dict[str, Any]  # one dimension of one pair, as the audit has it
-Redrawn = Callable[[Any, Sequence[str], str, Any, Sequence[Entry]], np.ndarray]
+Redrawn = Callable[[Any, Sequence[str], str, Any], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,8 @@ class Dimension:
     """A way to differ. Every file of this folder that defines one as `DIMENSION` is part of the audit.
 
     Of a pair of models `measure` takes `(work, compressed, large, options, level)`: what all models said, the two by
-    name, and the audit's options. `redrawn` takes `(work, others, large, options, details)`, with the details of every
-    other model's pair with `large`, and gives their divergences as `resampling` has them: a row each.
+    name, and the audit's options. `redrawn` takes `(work, others, large, options)` and gives the divergences of the
+    others from `large` as `resampling` has them: a row each.
     """
 
     name: str
@@ -77,13 +77,30 @@ def common(options: Any, level: float) -> dict[str, Any]:
 
 
 def redrawn_from(sums: Callable[..., Columns], kind: str) -> Redrawn:
-    """Of a divergence that is made of sums over examples: `sums(work, compressed, large, options, details)`."""
+    """Of a divergence that is made of sums over examples: `sums(work, other, large, options)`."""
 
-    def redrawn(work: Any, others: Sequence[str], large: str, options: Any, details: Sequence[Entry]) -> np.ndarray:
-        pairs = [sums(work, other, large, options, of) for other, of in zip(others, details, strict=True)]
-        return of_sums(kind, pairs, options.seed)
+    def redrawn(work: Any, others: Sequence[str], large: str, options: Any) -> np.ndarray:
+        return of_sums(kind, [sums(work, other, large, options) for other in others], options.seed)
 
     return redrawn
+
+
+def gaps_from(
+    work: Any, dimension: str, figure: Callable[[str], np.ndarray], others: Sequence[str], large: str
+) -> np.ndarray:
+    """Of a divergence that is the size of a gap of a figure of single models, each drawn once in an audit."""
+    for name in (*others, large):
+        if (dimension, name) not in work.drawn:
+            work.drawn[dimension, name] = figure(name)
+    return np.abs(np.stack([work.drawn[dimension, name] for name in others]) - work.drawn[dimension, large])
+
+
+def measured(dimension: Dimension, work: Any, compressed: str, large: str, options: Any) -> Figures:
+    """A pair's figures and details, measured once in an audit."""
+    key = dimension.name, compressed, large
+    if key not in work.measured:
+        work.measured[key] = dimension.measure(work, compressed, large, options, options.confidence_level)
+    return work.measured[key]
 
 
 def as_columns(examples: Any, *columns: Any) -> Columns:

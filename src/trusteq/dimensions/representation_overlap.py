@@ -4,7 +4,6 @@ Two models can give the same answers and still arrange the examples differently 
 points lie nearest to each point, compares the two sets, and sets beside them what chance alone would share."""
 
 import dataclasses
-import math
 from functools import partial
 from typing import Any
 
@@ -14,8 +13,9 @@ from trusteq.arrays import Arrays, as_rows, check_finite
 from trusteq.checks import check_integer, check_sizes
 from trusteq.cka import cka
 from trusteq.dimensions.plots.colors import BOTH
-from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
+from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, measured, redrawn_from
 from trusteq.intervals import jackknife_interval, padded_mean_interval
+from trusteq.neighbors import moves, neighbors, neighbors_among, row_jaccard
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_jaccard
 from trusteq.resampling import Columns
@@ -27,12 +27,15 @@ from trusteq.wording import percent
 class OverlapOptions(Options):
     k: Any = (10,)
     queries: int | None = None
+    among: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "k", check_sizes("k", self.k))
         if self.queries is not None:
             check_integer("queries", self.queries, at_least=1)
+        if self.among is not None:
+            check_integer("among", self.among, at_least=max(self.k))
 
 
 def compute(rows: Rows, options: OverlapOptions) -> Figures:
@@ -66,119 +69,51 @@ def validate(arrays: Arrays, options: OverlapOptions) -> Arrays:
 
 def summarize(tables: Arrays, options: OverlapOptions) -> Arrays:
     compressed, large, queries = tables["predictions"], tables["large_predictions"], tables["queries"]
-    nearest, large_nearest = (neighbors(rows, queries, max(options.k)) for rows in (compressed, large))
-    alignment, without_one = cka(compressed, large, leave_one_out=options.confidence_level is not None)
+    n, level = len(compressed), options.confidence_level
+    others = min(options.among or n - 1, n - 1)
+    wanted = min(max(options.k) + 1, others)
+
+    def nearest_of(rows: np.ndarray) -> np.ndarray:
+        if others == n - 1:
+            return neighbors(rows, queries, wanted)
+        return neighbors_among(rows, queries, wanted, others, options.seed)
+
+    nearest, large_nearest = nearest_of(compressed), nearest_of(large)
+    alignment, without_one = cka(compressed, large, leave_one_out=level is not None)
     return {
-        "points": np.array([len(compressed)]),
+        "points": np.array([n, others]),
         "queries": queries,
         "jaccard": np.stack([row_jaccard(nearest[:, :k], large_nearest[:, :k]) for k in options.k]),
+        "moves": np.stack([moves(nearest[:, : k + 1], large_nearest[:, : k + 1], queries, k, n) for k in options.k]),
         "cka": np.array([alignment]),
         "cka_without_one": without_one,
     }
-
-
-def row_jaccard(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Row by row the Jaccard of two sets of the same size.
-
-    >>> row_jaccard(np.array([[1, 2], [1, 2]]), np.array([[2, 3], [2, 1]])).round(3).tolist()
-    [0.333, 1.0]
-    """
-    both = np.sort(np.concatenate([a, b], axis=1), axis=1)
-    shared = (both[:, 1:] == both[:, :-1]).sum(axis=1)
-    return shared / (2 * a.shape[1] - shared)
-
-
-def neighbors(rows: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest other rows of each queried row by cosine, nearest first, of equals the one that comes first.
-
-    >>> neighbors(np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [2.0, 1.0]]), np.array([0, 3]), 2).tolist()
-    [[2, 3], [2, 0]]
-
-    The largest of each row of similarities are found in two steps. Columns are dealt out to `blocks` hands; the k + 1
-    hands with the highest maxima hold the k + 1 highest similarities, so that only those few are looked at.
-    """
-    n = len(rows)
-    points, point_of = directions(rows)
-    depth = math.isqrt(n // (4 * (k + 1))) or 1
-    blocks = -(-n // depth)
-    nearest = np.empty((len(queries), k), dtype=np.int32)
-    size = max(32, 2**21 // n)
-    similarity = np.full((size, depth * blocks), -np.inf, dtype=rows.dtype)
-    for start in range(0, len(queries), size):
-        asked = queries[start : start + size]
-        each = np.arange(len(asked))
-        table = similarity[: len(asked)]
-        if len(points) == n:
-            np.matmul(points[asked], points.T, out=table[:, :n])
-        else:
-            distinct = points[point_of[asked]] @ points.T
-            distinct[each, point_of[asked]] *= 2  # a point's own duplicates come before all others
-            np.take(distinct, point_of, axis=1, out=table[:, :n], mode="clip")
-        table[each, asked] = -np.inf
-        nearest[start : start + size] = highest(table, k, blocks)
-    return nearest
-
-
-def directions(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct rows, scaled to length 1 (zero stays zero), in the order of their first appearance; and for each
-    row which of them it is. Equal rows share one, since a product may round differently from place to place."""
-    scale = np.maximum(rows.max(axis=1), -rows.min(axis=1))  # first by the largest entry: squares cannot overflow
-    points = rows / np.where(scale > 0, scale, 1)[:, None]
-    points += 0.0  # -0.0 is 0.0
-    seen: dict[bytes, int] = {}
-    point_of = np.array([seen.setdefault(row.tobytes(), len(seen)) for row in points])
-    if len(seen) < len(points):
-        points = points[np.unique(point_of, return_index=True)[1]]
-    squares = np.einsum("ij,ij->i", points, points)
-    points /= np.sqrt(np.where(squares > 0, squares, 1))[:, None]
-    return points, point_of
-
-
-def highest(table: np.ndarray, k: int, blocks: int) -> np.ndarray:
-    """The columns of the k highest entries of each row, highest first, of equals the leftmost."""
-    maxima = table.reshape(len(table), -1, blocks).max(axis=1)
-    best = np.argpartition(maxima, blocks - k - 1, axis=1)[:, None, blocks - k - 1 :]
-    columns = (best + np.arange(0, table.shape[1], blocks)[:, None]).reshape(len(table), -1)
-    values = np.take_along_axis(table, columns, axis=1)
-    best = np.argpartition(values, values.shape[1] - k - 1, axis=1)[:, values.shape[1] - k - 1 :]
-    columns, values = np.take_along_axis(columns, best, axis=1), np.take_along_axis(values, best, axis=1)
-    order = np.lexsort((columns, -values), axis=1)
-    columns, values = np.take_along_axis(columns, order, axis=1), np.take_along_axis(values, order, axis=1)
-    tied = np.flatnonzero(values[:, k - 1] == values[:, k])  # which of the equals are in was chance: look at the row
-    if len(tied):
-        columns[tied, :k] = highest_of_tied(table[tied], values[tied, k - 1], k)
-    return columns[:, :k]
-
-
-def highest_of_tied(table: np.ndarray, least: np.ndarray, k: int) -> np.ndarray:
-    """As `highest`, where the k-th highest entry of each row is known to be `least` and others may equal it."""
-    above, equal = table > least[:, None], table == least[:, None]
-    wanted = k - above.sum(axis=1, dtype=np.int32)
-    equal &= equal.cumsum(axis=1, dtype=np.int32) <= wanted[:, None]
-    columns = np.nonzero(above | equal)[1].reshape(len(table), k)
-    order = np.argsort(-np.take_along_axis(table, columns, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(columns, order, axis=1)
 
 
 # finish: the points' Jaccards to means with their chance level, and everything to figures.
 
 
 def finish(summary: Arrays, options: OverlapOptions) -> dict[str, Any]:
-    n, level = int(summary["points"][0]), options.confidence_level
+    (n, others), level = summary["points"].tolist(), options.confidence_level
     result: dict[str, Any] = {}
-    for k, values in zip(options.k, summary["jaccard"], strict=True):
-        key, mean, expected = f"neighbor_jaccard_at_{k}", float(values.mean()), expected_jaccard(k, k, n - 1)
+    for k, values, moved in zip(options.k, summary["jaccard"], summary["moves"], strict=True):
+        key, mean, expected = f"neighbor_jaccard_at_{k}", float(values.mean()), expected_jaccard(k, k, others)
         result[key] = mean
         if level is not None:
-            result[f"{key}_low"], result[f"{key}_high"] = padded_mean_interval(values, level)
+            result[f"{key}_low"], result[f"{key}_high"] = padded_mean_interval(moved, level)
         result[f"expected_{key}"] = expected
-        result[f"chance_corrected_{key}"] = (mean - expected) / (1 - expected) if k < n - 1 else 1.0
+        result[f"chance_corrected_{key}"] = (mean - expected) / (1 - expected) if k < others else 1.0
     result["cka"] = float(summary["cka"][0])
     if level is not None:
         result["cka_low"], result["cka_high"] = jackknife_interval(result["cka"], summary["cka_without_one"], level)
     if options.details:
-        per_point = {f"neighbor_jaccard_at_{k}": v.tolist() for k, v in zip(options.k, summary["jaccard"], strict=True)}
-        result["details"] = {"points": n, "k": options.k, "queries": summary["queries"].tolist(), **per_point}
+        per_point = {
+            f"{name}_at_{k}": values.tolist()
+            for name, tables in (("neighbor_jaccard", summary["jaccard"]), ("moves", summary["moves"]))
+            for k, values in zip(options.k, tables, strict=True)
+        }
+        asked = {"points": n, "among": others, "k": options.k, "queries": summary["queries"].tolist()}
+        result["details"] = asked | per_point
     return result
 
 
@@ -230,14 +165,16 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
         predictions=work.embeddings[compressed],
         large_predictions=work.embeddings[large],
         k=options.neighbors,
+        among=options.among,
         queries=queries if queries < len(work.gold) else None,
         **common(options, level),
     )
 
 
-def sums(work: Any, compressed: str, large: str, options: Any, details: Figures) -> Columns:
-    shares = details[f"neighbor_jaccard_at_{options.neighbors[0]}"]
-    return as_columns(details["queries"], shares, np.ones(len(shares)))
+def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
+    details = measured(DIMENSION, work, compressed, large, options)["details"]
+    moved = details[f"moves_at_{options.neighbors[0]}"]
+    return as_columns(details["queries"], moved, np.ones(len(moved)))
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:

@@ -23,4 +23,7 @@ class Work:
     outcomes: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
     transfers: dict[tuple[str, str], dict[int, bool]] = field(default_factory=dict)  # (whose text, fools whom)
     failures: dict[tuple[str, str], str] = field(default_factory=dict)  # (dimension, model) -> one sentence
-    twin: dict[str, Any] | None = None  # what came out for large and twin, a dimension each
+    floors: dict[str, dict[str, Any]] = field(default_factory=dict)  # what came out for large and each of its twins
+    measured: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # (dimension, pair) -> figures
+    drawn: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)  # (dimension, model) -> its figure, redrawn
+    reaches: dict[tuple[str, ...], float] = field(default_factory=dict)  # of seeds, by dimension and large models

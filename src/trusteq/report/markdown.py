@@ -11,6 +11,8 @@ from trusteq.report.words import (
     Pair,
     answer,
     figure_name,
+    floor_says,
+    floor_word,
     interval,
     interval_name,
     left_out,
@@ -29,7 +31,7 @@ PROJECT = "trust-equivalence"
 def markdown(audit: Audit) -> str:
     """The whole audit, without its plots but for the summary, which lies beside it."""
     data = f"Data: {md(audit['data']['name'])}, {audit['data']['examples']:,} examples. {left_out(audit)}"
-    parts = ["# Trust-equivalence audit", data.rstrip()]
+    parts = ["# Trust-equivalence audit", data.rstrip(), f"Floor: {md(floor_says(audit))}."]
     if audit["failures"]:
         parts += ["**Not everything could be measured.**", "\n".join(failure(item) for item in audit["failures"])]
     for pair in judged(audit):
@@ -51,7 +53,7 @@ def failure(item: dict[str, str]) -> str:
 
 def verdicts(audit: Audit, pair: Pair) -> str:
     twin = bool(models_of(audit, "twin"))
-    head = ["dimension", "figure", "value", interval_name(audit), *(["twin"] * twin), "verdict"]
+    head = ["dimension", "figure", "value", interval_name(audit), *([floor_word(audit)] * twin), "verdict"]
     rows = [verdict_row(name, entry, twin) for name, entry in pair["dimensions"].items()]
     return table(head, rows)
 

@@ -10,11 +10,14 @@ from trusteq.report.examples import attack, explanation, some
 from trusteq.report.geometry import in_margins, place_of, reach
 from trusteq.report.queries import between, headline_of, judged, measured, models_of
 from trusteq.report.words import (
+    FLOOR,
     Audit,
     Entry,
     Pair,
     answer,
     figure_name,
+    floor_says,
+    floor_word,
     interval,
     interval_name,
     megabytes,
@@ -64,7 +67,8 @@ def page(audit: Audit, plots: Plots) -> str:
         facts=facts(audit),
         overview=overview(audit) if len(answers) > 1 else [],
         ticks=ticks(audit),
-        has_twin=bool(models_of(audit, "twin")),
+        floor=floor_word(audit) if models_of(audit, "twin") else "",
+        than_floor=FLOOR[floor_word(audit)],
         interval_name=interval_name(audit),
         models=[model_row(name, model) for name, model in audit["models"].items()],
         simulated=simulated(audit),
@@ -106,14 +110,14 @@ def of_its_size(compressed: dict[str, Any], large: dict[str, Any]) -> str:
 
 
 def facts(audit: Audit) -> list[tuple[str, str]]:
-    data, twin, classes = audit["data"], models_of(audit, "twin"), audit["data"]["classes"]
+    data, classes = audit["data"], audit["data"]["classes"]
     rows = [("data", data["name"]), ("examples", f"{data['examples']:,}")]
     if data["unlabelled"]:
         rows.append(("left out, without a label", f"{data['unlabelled']:,}"))
     if data["ood_examples"]:
         rows.append(("out-of-distribution examples", f"{data['ood_examples']:,}"))
     rows.append(("classes", ", ".join(classes) if len(classes) <= 4 else f"{len(classes):,}"))
-    return [*rows, ("seed noise", f"twin: {twin[0]}" if twin else "no twin was given")]
+    return [*rows, ("floor", floor_says(audit))]
 
 
 def overview(audit: Audit) -> list[dict[str, Any]]:
@@ -135,8 +139,8 @@ def summary_row(audit: Audit, name: str, entry: Entry) -> dict[str, Any]:
         "needed": would_decide(needed, DIMENSIONS[name].counted) if needed else "",
         "value": value_of(entry),
         "interval": interval(entry),
-        "twin": number(entry["floor"], entry["kind"]),
-        "twin_interval": interval(entry, "floor_low", "floor_high"),
+        "floor": number(entry["floor"], entry["kind"]),
+        "floor_interval": interval(entry, "floor_low", "floor_high"),
     }
 
 
@@ -163,7 +167,7 @@ def strip(audit: Audit, entry: Entry) -> dict[str, Any] | None:
 def ticks(audit: Audit) -> list[tuple[float, str, str]]:
     """Where they are, what they say, and on which side of their line."""
     ends = reach(audit)
-    zero = "twin" if models_of(audit, "twin") else "0"
+    zero = floor_word(audit) if models_of(audit, "twin") else "0"
     more = [(place_of(x, ends), f"{x}x", "") for x in range(3, int(ends[1]) + 1, 2)]
     return [(place_of(0, ends), zero, "before"), (place_of(1, ends), "margin", "after"), *more]
 
@@ -219,12 +223,12 @@ def numbers(entry: Entry) -> list[tuple[str, str, str]]:
     kind, twin = entry["kind"], entry["floor"] is not None
     rows = [(figure_name(entry["headline"]), value_of(entry), interval(entry))]
     if twin:
-        rows.append(("the twin's", number(entry["floor"], kind), interval(entry, "floor_low", "floor_high")))
+        rows.append(("the floor", number(entry["floor"], kind), interval(entry, "floor_low", "floor_high")))
     for key, name in (("expected", "chance alone"), ("most", "the most possible")):
         if entry[key] is not None:
             rows.append((name, number(entry[key], kind), ""))
     if entry["verdict"] is not None:
-        name = f"{'further than the twin' if twin else 'divergence'}; allowed {number(entry['margin'])}"
+        name = f"{f'further than {entry['beside']}' if twin else 'divergence'}; allowed {number(entry['margin'])}"
         ends = interval(entry, "divergence_low", "divergence_high", "gap")
         rows.append((name, number(entry["divergence"], "gap"), ends))
     needed = entry["examples_needed"]

@@ -7,7 +7,7 @@ from trusteq.dimensions.plots.colors import GREY
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.geometry import in_margins, reach
 from trusteq.report.queries import judged, models_of
-from trusteq.report.words import SIGNS, Audit, Pair, figure_name, status, value_of
+from trusteq.report.words import SIGNS, Audit, Pair, figure_name, floor_word, status, value_of
 from trusteq.wording import clean, shorten
 
 COLORS = {"equivalent": "#0F6B4F", "different": "#A3223F", "inconclusive": "#8A6A00", "reference": "#5E5A55"}
@@ -19,7 +19,7 @@ LONGEST_NAME = 60
 def summary_plot(audit: Audit) -> Any:
     """For every pair and dimension the divergence with its interval, counted in margins; a matplotlib Figure.
 
-    Left of the line at 1 lies what the margin allows. 0 is the twin's own divergence, where there is a twin.
+    Left of the line at 1 lies what the margin allows. 0 is the floor, the twins' own divergence, where there are twins.
     """
     from matplotlib.figure import Figure
 
@@ -29,20 +29,22 @@ def summary_plot(audit: Audit) -> Any:
     rows = -(-max(1, len(pairs)) // columns)
     size = (9.0 if columns == 1 else 15.0, 1.2 + rows * (0.75 + 0.42 * most))
     figure = Figure(figsize=size, layout="constrained")
-    panels, twin = figure.subplots(rows, columns, squeeze=False).flatten(), bool(models_of(audit, "twin"))
+    panels, floor = figure.subplots(rows, columns, squeeze=False).flatten(), ""
+    if models_of(audit, "twin"):
+        floor = floor_word(audit)
     for panel, pair in zip(panels, pairs, strict=False):
-        draw_pair(panel, pair, reach(audit), twin)
+        draw_pair(panel, pair, reach(audit), floor)
     for panel in panels[len(pairs) :]:
         panel.set_axis_off()
     for panel in panels[max(0, len(pairs) - columns) : len(pairs)]:
-        panel.set_xlabel(f"divergence {'beyond the twin, ' if twin else ''}in margins", fontsize=9)
+        panel.set_xlabel(f"divergence {f'beyond the {floor}, ' if floor else ''}in margins", fontsize=9)
     handles, labels = legend()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
     return figure
 
 
-def draw_pair(panel: Any, pair: Pair, ends: tuple[float, float], twin: bool) -> None:
-    """A row a dimension: the mark and its interval; the grey band is how sure the twin's own figure is."""
+def draw_pair(panel: Any, pair: Pair, ends: tuple[float, float], floor: str) -> None:
+    """A row a dimension: the mark and its interval; the grey band is how sure the floor's own figure is."""
     panel.axvspan(ends[0], 1, color=ZONE, zorder=0)
     panel.axvline(0, color=GREY, linewidth=1, linestyle="--", zorder=1)
     panel.axvline(1, color=GREY, linewidth=1, zorder=1)
@@ -65,8 +67,8 @@ def draw_pair(panel: Any, pair: Pair, ends: tuple[float, float], twin: bool) -> 
     panel.set_yticks(range(len(entries)), [DIMENSIONS[name].question for name, _ in entries])
     panel.set(xlim=ends, ylim=(len(entries) - 0.4, -0.6))
     ticks = range(3, int(ends[1]) + 1)
-    panel.set_xticks([0, 1, *ticks], ["twin " if twin else "0", "margin", *map(str, ticks)])
-    for label, side in zip(panel.get_xticklabels(), ("right" if twin else "center", "left"), strict=False):
+    panel.set_xticks([0, 1, *ticks], [f"{floor} " if floor else "0", "margin", *map(str, ticks)])
+    for label, side in zip(panel.get_xticklabels(), ("right" if floor else "center", "left"), strict=False):
         label.set_horizontalalignment(side)
     panel.tick_params(axis="both", length=0)
     panel.spines[["top", "right", "left"]].set_visible(False)
@@ -89,7 +91,7 @@ def legend() -> tuple[list[Any], list[str]]:
     return [*marks, Patch(color=ZONE), Patch(color=FLOOR)], [
         *verdicts,
         "inside the margin",
-        "interval of the twin's own",
+        "interval of the floor's own",
     ]
 
 

@@ -8,6 +8,8 @@ from trusteq.report.words import (
     Audit,
     Pair,
     answer,
+    floor_says,
+    floor_word,
     interval,
     interval_name,
     left_out,
@@ -19,7 +21,7 @@ from trusteq.report.words import (
 from trusteq.wording import clean, number, shorten
 
 WIDTH = 100
-COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 16), ("twin", 7), ("verdict", 12))
+COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 16), ("floor", 8), ("verdict", 12))
 LONGEST_NAME = 40
 
 
@@ -43,16 +45,17 @@ def verdict_table(audit: Audit) -> str:
     s
     """
     notes = [line for text in (left_out(audit), simulated(audit), unread(audit)) for line in wrapped(clean(text), "")]
-    blocks = [block(pair, interval_name(audit)) for pair in audit["pairs"]]
+    notes = [*wrapped(f"Floor: {clean(floor_says(audit))}.", ""), *notes]
+    blocks = [block(pair, interval_name(audit), floor_word(audit)) for pair in audit["pairs"]]
     return "\n\n".join([*blocks, "\n".join([*notes, clean(audit["signature"])])])
 
 
-def block(pair: Pair, interval_name: str) -> str:
+def block(pair: Pair, interval_name: str, floor: str) -> str:
     large = shorten(clean(pair["large"]), LONGEST_NAME)
     names = f"{shorten(clean(pair['compressed']), LONGEST_NAME)} against {large}"
     says = answer(pair)
-    title = f"{names}: the seed noise" if pair["role"] == "twin" else f"{names}: {says.word.lower()}. {says.summary}"
-    lines, notes = [*wrapped(title, ""), row("dimension", "figure", "value", interval_name, "twin", "verdict")], []
+    title = f"{names}: the floor" if pair["role"] == "twin" else f"{names}: {says.word.lower()}. {says.summary}"
+    lines, notes = [*wrapped(title, ""), row("dimension", "figure", "value", interval_name, floor, "verdict")], []
     for name, entry in pair["dimensions"].items():
         found = status(entry)
         if entry["status"] != "done":
@@ -70,7 +73,7 @@ def row(*cells: str) -> str:
     out = []
     for (name, width), cell in zip(COLUMNS, cells, strict=True):
         cell = shorten(cell, width)
-        out.append(cell.rjust(width) if name in ("value", "twin") else cell.ljust(width))
+        out.append(cell.rjust(width) if name in ("value", "floor") else cell.ljust(width))
     return ("  " + "  ".join(out)).rstrip()
 
 

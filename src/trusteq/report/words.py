@@ -63,6 +63,39 @@ def interval_name(audit: Audit) -> str:
 NO_TWIN = "There is no twin: two large models that differ only by their seed may differ as much."
 
 
+def floor_word(audit: Audit) -> str:
+    """What the column of the floor's figures is called.
+
+    >>> floor_word({"settings": {"floor": "rounding"}, "models": {}})
+    'rounding'
+    """
+    twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
+    return audit["settings"].get("floor") or ("twins" if len(twins) > 1 else "twin")
+
+
+def floor_says(audit: Audit) -> str:
+    """What the verdicts are held against, and what that does not cover.
+
+    >>> floor_says({"settings": {"floor": None}, "models": {"large": {"role": "large"}}})
+    'none: no twin was given, so two large models that differ only by their seed may differ as much'
+    """
+    twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
+    if audit["settings"].get("floor") == "rounding":
+        return "rounding: large itself in other numbers; what another seed of training would change is not covered"
+    if not twins:
+        return "none: no twin was given, so two large models that differ only by their seed may differ as much"
+    if len(twins) == 1:
+        return f"one twin, {twins[0]}: verdicts are relative to this twin, and another might lie elsewhere"
+    return f"{len(twins)} twins ({', '.join(twins)}): their mean, with what seeds scatter in every interval"
+
+
+FLOOR = {  # than what a compressed model may be further away, and what it is as far as
+    "twin": ("the twin is, a second large model that was trained with another seed", "its twin"),
+    "twins": ("its twins are on average, large models that were trained with other seeds", "its twins"),
+    "rounding": ("the large model itself is when it computes in other numbers", "itself in other numbers"),
+}
+
+
 class Answer(NamedTuple):
     verdict: str
     word: str
