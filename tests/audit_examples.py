@@ -80,7 +80,7 @@ def made(
     if all_pairs:
         pairs = [(one, other) for i, other in enumerate(names) for one in names[i + 1 :]]
     left_out = dict.fromkeys(skipped, "it needs 30 examples, and 12 are there")
-    compared = compare_all(work, pairs, left_out, OPTIONS)
+    compared = compare_all(work, roles, pairs, left_out, OPTIONS)
     classes = ["negative", "positive"]
     found = {
         "schema": SCHEMA_NAME,

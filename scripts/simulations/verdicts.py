@@ -50,7 +50,9 @@ def trial(recipe: str, n: int, twins: int, probed: int, margins: Any, index: int
     rng = np.random.default_rng([index, n, twins, len(recipe)])
     seeds = rng.permutation(SEEDS)
     names = [f"twin {i}" for i in range(twins)]
-    models = {name: STATE["said"]["another seed", int(seed)] for name, seed in zip(("large", *names), seeds)}
+    models = {
+        name: STATE["said"]["another seed", int(seed)] for name, seed in zip(("large", *names), seeds, strict=False)
+    }
     which = int(seeds[-1]) if recipe == "another seed" else int(rng.integers(OTHERS))
     models["compressed"] = STATE["said"][recipe, which]
     work = draw(rng, models, n, probed)

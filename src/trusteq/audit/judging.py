@@ -1,4 +1,4 @@
-"""Of a pair and a dimension: its figures, the one that the verdict is about, and what that is beside large and twins."""
+"""Of a pair and a dimension: its figures, the one that the verdict is about, and what that is beside the twins."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,8 @@ def entry_of(
     for what, source in (("expected", dimension.expected), ("most", dimension.most)):
         entry[what] = figures[key_of(source, options)] if source else None
     drawn = dimension.redrawn(work, (compressed, *floors), large, options)
-    entry |= {f"floor{end}": value for (end, _), value in zip(ENDS, floor_of(dimension, work, floors, drawn, options))}
+    floor = floor_of(dimension, work, floors, drawn, options)
+    entry |= {f"floor{end}": value for (end, _), value in zip(ENDS, floor, strict=True)}
     excess, shares = excess_of(dimension, work, large, floors, drawn, entry, options)
     examples = dimension.count(work, figures)
     because = why_open(dimension, entry, figures, examples, shares)

@@ -21,7 +21,7 @@ from trusteq.report.words import (
 from trusteq.wording import clean, number, shorten
 
 WIDTH = 100
-COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 16), ("floor", 8), ("verdict", 12))
+COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 16), ("floor", 7), ("verdict", 12))
 LONGEST_NAME = 40
 
 
@@ -30,7 +30,8 @@ def verdict_table(audit: Audit) -> str:
 
     >>> entry = {"status": "done", "verdict": "inconclusive", "headline": "jaccard", "kind": "overlap", "value": 0.6,
     ...          "low": 0.5, "high": 0.7, "floor": None, "expected": 0.2, "examples": 90, "examples_needed": 1200,
-    ...          "divergence": 0.4, "divergence_low": 0.3, "divergence_high": 0.5, "margin": 0.44}
+    ...          "divergence": 0.4, "divergence_low": 0.3, "divergence_high": 0.5, "margin": 0.44,
+    ...          "open_because": None}
     >>> pair = {"compressed": "tiny", "large": "large", "role": "compressed",
     ...         "dimensions": {"prediction_error_jaccard": entry}}
     >>> print(verdict_table({"pairs": [pair], "settings": {"confidence_level": 0.95}, "models": {}, "signature": "s",
@@ -41,6 +42,8 @@ def verdict_table(audit: Audit) -> str:
       prediction_error_jaccard: 0.40 from a full overlap (0.30 to 0.50; allowed 0.44). Too close to call
         with 90 examples; about 1,200 would decide.
     <BLANKLINE>
+    Floor: none: no twin was given, so two large models that differ only by their seed may differ as
+      much.
     3 rows without a label were left out.
     s
     """

@@ -67,10 +67,10 @@ def floor_word(audit: Audit) -> str:
     """What the column of the floor's figures is called.
 
     >>> floor_word({"settings": {"floor": "rounding"}, "models": {}})
-    'rounding'
+    'floor'
     """
     twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
-    return audit["settings"].get("floor") or ("twins" if len(twins) > 1 else "twin")
+    return "floor" if audit["settings"].get("floor") else "twins" if len(twins) > 1 else "twin"
 
 
 def floor_says(audit: Audit) -> str:
@@ -92,7 +92,7 @@ def floor_says(audit: Audit) -> str:
 FLOOR = {  # than what a compressed model may be further away, and what it is as far as
     "twin": ("the twin is, a second large model that was trained with another seed", "its twin"),
     "twins": ("its twins are on average, large models that were trained with other seeds", "its twins"),
-    "rounding": ("the large model itself is when it computes in other numbers", "itself in other numbers"),
+    "floor": ("the large model itself is when it computes in other numbers", "itself in other numbers"),
 }
 
 
