@@ -83,6 +83,7 @@ RECIPES = {
     "four hidden units": Recipe(hidden=4),
     "smoothed labels": Recipe(smoothing=0.2),
     "three times as sure": Recipe(sharper=3.0),
+    "ten times as sure": Recipe(sharper=10.0),
     "ten points less right": Recipe(share=0.25),
 }
 

@@ -105,20 +105,27 @@ def excess_of(
 def seeds_reach(
     dimension: Dimension, work: Work, large: str, floors: Sequence[str], own: np.ndarray, options: Any
 ) -> float:
-    """How far the distance of two large models may lie from the mean, by seeds alone; 0 where there is but one twin.
+    """How far the distance of one more large model may lie from the mean of the twins', by seeds alone; 0 where there is
+    but one twin.
 
-    Its variance is that of all distances among the large models, without what the examples scatter; as many of them
-    are independent as there are twins.
+    Each large model in turn stands where `large` does: what the distances of the others from it vary by, on average,
+    without what the examples scatter.
     """
-    if len(floors) < 2:
+    count = len(floors)
+    if count < 2:
         return 0.0
     key = dimension.name, large, *floors
     if key not in work.reaches:
-        among = [dimension.redrawn(work, floors[i:], a, options) for i, a in enumerate(floors[:-1], 1)]
-        pairs = np.concatenate([own, *among])
-        by_examples = (pairs[:, 1:] - pairs[:, :1]).var(axis=0, ddof=1).mean()
-        by_seeds = max(0.0, pairs[:, 0].var(ddof=1) - by_examples)
-        work.reaches[key] = float(by_seeds**0.5 * stdtrit(len(floors), (1 + options.confidence_level) / 2))
+        apart = np.empty((count + 1, count + 1, own.shape[1]))
+        for i, one in enumerate((large, *floors)):
+            rows = own if one == large else dimension.redrawn(work, floors[i:], one, options) if floors[i:] else []
+            for j, row in enumerate(rows, i + 1):
+                apart[i, j] = apart[j, i] = row
+        around = np.stack([np.delete(apart[i], i, axis=0) for i in range(count + 1)])
+        seen = around[..., 0].var(axis=1, ddof=1).mean()
+        by_examples = (around[..., 1:] - around[..., :1]).var(axis=1, ddof=1).mean()
+        freedom = count * (count + 1) // 2 - 1  # of so many distances
+        work.reaches[key] = float(max(0.0, seen - by_examples) ** 0.5 * stdtrit(freedom, (1 + options.confidence_level) / 2))
     return work.reaches[key]
 
 
