@@ -105,8 +105,7 @@ def excess_of(
 def seeds_reach(
     dimension: Dimension, work: Work, large: str, floors: Sequence[str], own: np.ndarray, options: Any
 ) -> float:
-    """How far the distance of one more large model may lie from the mean of the twins', by seeds alone; 0 where there is
-    but one twin.
+    """How far the distance of one more large model may lie from the mean, by seeds alone; 0 where there is one twin.
 
     Each large model in turn stands where `large` does: what the distances of the others from it vary by, on average,
     without what the examples scatter.
@@ -125,7 +124,8 @@ def seeds_reach(
         seen = around[..., 0].var(axis=1, ddof=1).mean()
         by_examples = (around[..., 1:] - around[..., :1]).var(axis=1, ddof=1).mean()
         freedom = count * (count + 1) // 2 - 1  # of so many distances
-        work.reaches[key] = float(max(0.0, seen - by_examples) ** 0.5 * stdtrit(freedom, (1 + options.confidence_level) / 2))
+        quantile = float(stdtrit(freedom, (1 + options.confidence_level) / 2))
+        work.reaches[key] = float(max(0.0, seen - by_examples) ** 0.5) * quantile
     return work.reaches[key]
 
 
