@@ -131,13 +131,15 @@ def seeds_reach(
 
 def why_open(dimension: Dimension, entry: Entry, figures: Figures, examples: int, shares: bool) -> str | None:
     """Why nothing can be concluded, whatever the interval says, and what to change."""
+    if hidden := dimension.hidden(figures):
+        return hidden
     if not tells(entry["expected"]):
         return "Chance alone would give as much, so these examples tell nothing."
     if examples < dimension.fewest:
         return f"{examples:,} {dimension.counted} are too few for a verdict, which takes at least {dimension.fewest}."
     if not shares:
         return "Large and twin may well share no more than chance gives, so the twin says nothing of how near is near."
-    return dimension.hidden(figures)
+    return None
 
 
 def correct(entries: Sequence[Entry], level: float) -> None:

@@ -23,6 +23,7 @@ from trusteq.resampling import Weights
 from trusteq.rows import Rows
 from trusteq.wording import percent, points
 
+PERFECT = 0.999  # an AUROC beyond which there is nothing to compare
 INSIDE, CHANCE = "#B8B8B8", "#777777"
 
 
@@ -453,6 +454,13 @@ def count(work: Any, figures: Figures) -> int:
     return len(work.gold) + len(next(iter(work.ood.values())))
 
 
+def hidden(figures: Figures) -> str | None:
+    """Two models that tell all apart are alike in this whatever they are."""
+    if min(figures["auroc"], figures["large_auroc"]) > PERFECT:
+        return "Both models tell all of these apart, which hides any difference: take inputs that are nearer to theirs."
+    return None
+
+
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
     own, larges = (percent(f[f"{prefix}auroc"]) for prefix in ("", "large_"))
     less_sure = f"{compressed} is less sure of a text out of distribution than of an ordinary one in {own} of cases"
@@ -479,6 +487,7 @@ DIMENSION = Dimension(
         "flagged_jaccard": "overlap of what is flagged",
     },
     told=told,
+    hidden=hidden,
     needs="ood",
     counted="examples in and out of distribution",
     count=count,
