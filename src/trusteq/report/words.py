@@ -85,7 +85,7 @@ def floor_says(audit: Audit) -> str:
     if not twins:
         return "none: no twin was given, so two large models that differ only by their seed may differ as much"
     if len(twins) == 1:
-        return f"one twin, {twins[0]}: verdicts are relative to this twin, and another might lie elsewhere"
+        return f"one twin ({twins[0]}): verdicts are relative to this twin, and another might lie elsewhere"
     return f"{len(twins)} twins ({', '.join(twins)}): their mean, with what seeds scatter in every interval"
 
 
