@@ -113,19 +113,20 @@ class AttackDivergence(ArrayMetric):
         texts: Any = None,
         model: Any = None,
         large_model: Any = None,
+        groups: Any = None,
         **kwargs: Any,
     ) -> dict[str, Any] | None:
         """Compare outcomes that are given, or attack both models on the texts and compare."""
         asked = {"texts": texts, "model": model, "large_model": large_model}
         if all(value is None for value in asked.values()):
-            return super().compute(predictions=predictions, references=references, **kwargs)
+            return super().compute(predictions=predictions, references=references, groups=groups, **kwargs)
         options = read_options(self.options, kwargs)
         if missing := [name for name, value in asked.items() if value is None]:
             raise ValueError(f"{missing[0]} is missing: attacking takes texts, references, model and large_model")
         if predictions is not None:
             raise ValueError("give outcomes (predictions, large_predictions) or models to attack, not both")
         self.partial = None
-        return attack_divergence.compare_models(texts, references, model, large_model, options, self._keep)
+        return attack_divergence.compare_models(texts, references, model, large_model, options, self._keep, groups)
 
     def attack(
         self,
