@@ -229,7 +229,8 @@ def numbers(entry: Entry) -> list[tuple[str, str, str]]:
         if entry[key] is not None:
             rows.append((name, number(entry[key], kind), ""))
     if entry["verdict"] is not None:
-        name = f"{f'further than {entry['beside']}' if twin else 'divergence'}; allowed {number(entry['margin'])}"
+        what = f"further than {entry['beside']}" if twin else "divergence"
+        name = f"{what}; allowed {number(entry['margin'])}"
         ends = interval(entry, "divergence_low", "divergence_high", "gap")
         rows.append((name, number(entry["divergence"], "gap"), ends))
     needed = entry["examples_needed"]
