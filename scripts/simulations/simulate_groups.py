@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -25,9 +26,11 @@ from scipy.special import ndtr
 from scipy.stats import betabinom
 from trials import LEVEL, command, row, section, tries
 
-from trusteq.dimensions.ood_divergence import redrawn_auroc
+from trusteq.dimensions import calibration_gap, ood_divergence
 from trusteq.dimensions.registry import DIMENSIONS
-from trusteq.resampling import Weights, ends, of_sums
+from trusteq.dimensions.work import Work
+from trusteq.groups import codes_of
+from trusteq.resampling import ends, of_sums
 
 ICC, TOGETHER = 0.3, 20
 TITLE = "Where examples belong together"
@@ -36,7 +39,7 @@ brackets the Monte-Carlo error, in points. `20 a group` has the intraclass corre
 third of the examples are different ones; the last three kinds are of examples that stand alone. An excess is that of
 the headline over a twin's, with the interval that a verdict is made of. Asked for: 92 % with `groups=`."""
 Data = dict[str, Any]
-Ends = dict[str, tuple[float, float]]
+Ends = dict[str, tuple[float, float, float]]  # value, low, high
 Draw = Callable[[int, np.random.Generator], Data]
 Study = tuple[Draw, Callable[[Data, Any], Ends], Mapping[str, float]]  # draws examples, measures them; the truth
 
@@ -61,26 +64,35 @@ def threefold(draw: Draw, n: int, rng: np.random.Generator) -> Data:
 
 def by_metric(metric: str, figures: list[str], data: Data, groups: Any, **options: Any) -> Ends:
     found = DIMENSIONS[metric].of(**data, groups=groups, **options)
-    return {name: (found[f"{name}_low"], found[f"{name}_high"]) for name in figures}
+    return {name: (found[name], found[f"{name}_low"], found[f"{name}_high"]) for name in figures}
 
 
-def excess(kind: str, data: Data, groups: Any) -> Ends:
-    """Of a divergence made of sums: the columns of the compressed model and of the twin."""
+def excess(drawn: np.ndarray) -> Ends:
+    """Of the compressed model (first) over the twin."""
+    return {"excess": (float(drawn[0, 0] - drawn[1, 0]), *ends(drawn[0] - drawn[1], LEVEL))}
+
+
+def of_columns(kind: str, data: Data, groups: Any) -> Ends:
     each = np.arange(len(data["own"]))
-    drawn = of_sums(kind, [(each, data["own"]), (each, data["twin"])], 0, groups)
-    return {"excess": ends(drawn[0] - drawn[1], LEVEL)}
+    return excess(of_sums(kind, [(each, data["own"]), (each, data["twin"])], 0, groups))
+
+
+def ece_excess(data: Data, groups: Any) -> Ends:
+    work = Work(data["gold"], [], groups)
+    work.probabilities = {name: data[name] for name in ("own", "twin", "large")}
+    options = SimpleNamespace(seed=0, n_bins=10, binning="quantile")
+    return excess(calibration_gap.redrawn(work, ("own", "twin"), "large", options))
 
 
 def auroc_excess(data: Data, groups: Any) -> Ends:
-    outside = data["references"] == 1
-    codes = [None, None] if groups is None else [groups[~outside], groups[outside] - groups[outside].min()]
-    weights = [
-        Weights(int(kind.sum()), seed, groups=of)
-        for seed, (kind, of) in enumerate(zip((~outside, outside), codes, strict=True))
-    ]
-    own, twin, large = (redrawn_auroc(scores[~outside], scores[outside], *weights) for scores in data["scores"].T)
-    drawn = weights[0].spread(np.stack([np.abs(own - large), np.abs(twin - large)]))
-    return {"excess": ends(drawn[0] - drawn[1], LEVEL)}
+    outside = data["outside"] == 1
+    work = Work(outside[~outside], [])
+    if groups is not None:
+        work.groups, work.ood_groups = codes_of(groups[~outside]), codes_of(groups[outside])
+    work.probabilities = {name: data[name][~outside] for name in ("own", "twin", "large")}
+    work.ood = {name: data[name][outside] for name in ("own", "twin", "large")}
+    options = SimpleNamespace(seed=0, score="msp", keep=0.95)
+    return excess(ood_divergence.redrawn(work, ("own", "twin"), "large", options))
 
 
 # Three models at once.
@@ -143,13 +155,40 @@ class Scores:
     shifts: tuple[float, float, float] = (1.5, 1.4, 1.0)
 
     def draw(self, n: int, rng: np.random.Generator) -> Data:
-        outside = np.arange(n) >= n // 2
-        shared = rng.standard_normal(n)
-        large, twin, own = (shift * outside + 0.8 * shared + 0.6 * rng.standard_normal(n) for shift in self.shifts)
-        return {"scores": np.stack([own, twin, large], axis=1), "references": outside.astype(int)}
+        outside, shared = np.arange(n) >= n // 2, rng.standard_normal(n)
+        found = {"outside": outside.astype(int)}
+        for name, shift in zip(("large", "twin", "own"), self.shifts, strict=True):
+            unsure = ndtr(shift * outside + 0.8 * shared + 0.6 * rng.standard_normal(n)) / 2
+            found[name] = np.stack([1 - unsure, unsure], axis=1)
+        return found
 
     def truth(self) -> dict[str, float]:
         large, twin, own = (ndtr(shift / 2**0.5) for shift in self.shifts)
+        return {"excess": abs(own - large) - abs(twin - large)}
+
+
+@dataclass(frozen=True)
+class Confidences:
+    """Three models that are more or less over-confident: large, twin and compressed."""
+
+    temperatures: tuple[float, float, float] = (1.2, 1.4, 2.0)
+
+    @property
+    def models(self) -> list[simulate.Model]:
+        return [simulate.Model(3, 1, simulate.tempered(temperature)) for temperature in self.temperatures]
+
+    def draw(self, n: int, rng: np.random.Generator) -> Data:
+        shared, gold = rng.standard_normal((2, n)), rng.integers(0, 2, n)
+        found = {"gold": gold}
+        for name, model in zip(("large", "twin", "own"), self.models, strict=True):
+            u, v = ndtr(0.8 * shared + 0.6 * rng.standard_normal((2, n)))
+            confidence = model.confidence(u)
+            label = np.where(v < model.right(confidence), gold, 1 - gold)
+            found[name] = np.where(label[:, None] == np.arange(2), confidence[:, None], 1 - confidence[:, None])
+        return found
+
+    def truth(self) -> dict[str, float]:
+        large, twin, own = (model.truth()["ece"] for model in self.models)
         return {"excess": abs(own - large) - abs(twin - large)}
 
 
@@ -217,9 +256,10 @@ def kinds() -> dict[str, Study]:
             partial(by_metric, "attribution_alignment", ["jaccard_at_5"], k=5),
             {"jaccard_at_5": float((betabinom(5, 3, 2).pmf(np.arange(6)) * np.arange(6) / (10 - np.arange(6))).sum())},
         ),
-        "errors beside a twin": (Wrong().draw, partial(excess, "overlap"), Wrong().truth()),
-        "attacks beside a twin": (Falls().draw, partial(excess, "gap"), Falls().truth()),
+        "errors beside a twin": (Wrong().draw, partial(of_columns, "overlap"), Wrong().truth()),
+        "attacks beside a twin": (Falls().draw, partial(of_columns, "gap"), Falls().truth()),
         "AUROC beside a twin": (Scores().draw, auroc_excess, Scores().truth()),
+        "ECE beside a twin": (Confidences().draw, ece_excess, Confidences().truth()),
     }
 
 
@@ -234,7 +274,7 @@ def alone() -> dict[str, Study]:
     return {
         "99 to 1": (rare.draw, lopsided, rare.truth()),
         "20 classes": (many.draw, lopsided, many.truth()),
-        "2 % errors beside a twin": (errors.draw, partial(excess, "overlap"), errors.truth()),
+        "2 % errors beside a twin": (errors.draw, partial(of_columns, "overlap"), errors.truth()),
     }
 
 
@@ -253,7 +293,7 @@ def held(
     data = draw(n, np.random.default_rng(index))
     groups = data.pop("groups", None)
     found = [measure(data, None), *([measure(data, groups)] if with_groups else [])]
-    return [[bool(ends[name][0] <= truth[name] <= ends[name][1]) for ends in found] for name in truth]
+    return [[bool(ends[name][1] <= truth[name] <= ends[name][2]) for ends in found] for name in truth]
 
 
 def table(pool: ProcessPoolExecutor, sizes: list[int], datasets: int) -> list[str]:
@@ -276,7 +316,7 @@ def fewest(pool: ProcessPoolExecutor, datasets: int) -> list[str]:
     """How often the interval of the headline's excess holds the truth, by the number of groups."""
     counts = [2, 3, 5, 10, 20, 50]
     lines = [row("what", *(f"{count} groups" for count in counts)), row(*["---"] * (len(counts) + 1))]
-    for name in ("errors beside a twin", "attacks beside a twin", "AUROC beside a twin"):
+    for name in ("errors beside a twin", "attacks beside a twin", "AUROC beside a twin", "ECE beside a twin"):
         draw, measure, truth = kinds()[name]
         cells = []
         for count in counts:
