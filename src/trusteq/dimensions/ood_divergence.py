@@ -176,7 +176,8 @@ class Ranking:
 
     def cut(self, keep: float) -> Cut:
         rank = max(1, math.ceil(keep * self.n_in - 1e-9))  # 0.07 * 100 is 7.000000000000001
-        reach = max(1, round(1.5 * math.sqrt(self.together * self.n_in * keep * (1 - keep))))
+        units = self.n_in / self.together
+        reach = round(self.together * max(1, round(1.5 * math.sqrt(units * keep * (1 - keep)))))
         low, high = max(1, rank - reach), min(self.n_in, rank + reach)
         at, below, above = self.values[np.searchsorted(self.in_upto, [rank, low, high])].tolist()
         return Cut(at, below, above, (high - low) / self.n_in)
