@@ -5,6 +5,7 @@ python scripts/simulations/cover.py --datasets 200 --only errors      # a quick 
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -100,7 +101,9 @@ def main() -> None:
                         figures = f"{center:.4f}", f"{held:.1%}", f"{width:.4f}"
                         lines.append(row(scenario, f"{n:,}", name, *figures, beside))
     if options.out:
-        options.out.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+        old = options.out.read_text(encoding="utf-8") if options.out.is_file() else ""
+        kept = re.findall(r"^## .*", old, flags=re.MULTILINE | re.DOTALL)  # the parts that other scripts write
+        options.out.write_text("\n\n".join([HEAD + "\n".join(lines), *kept]).strip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

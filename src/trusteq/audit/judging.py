@@ -32,7 +32,7 @@ def entry_of(
     entry |= {f"floor{end}": value for (end, _), value in zip(ENDS, floor, strict=True)}
     excess, shares = excess_of(dimension, work, large, floors, drawn, entry, options)
     examples = dimension.count(work, figures)
-    because = why_open(dimension, entry, figures, examples, shares)
+    because = why_open(dimension, entry, figures, examples, shares, details.get("groups"))
     verdict = "inconclusive" if because else excess.verdict
     open_yet = verdict == "inconclusive" and not because
     if open_yet and excess.needs_twins:
@@ -129,7 +129,9 @@ def seeds_reach(
     return work.reaches[key]
 
 
-def why_open(dimension: Dimension, entry: Entry, figures: Figures, examples: int, shares: bool) -> str | None:
+def why_open(
+    dimension: Dimension, entry: Entry, figures: Figures, examples: int, shares: bool, groups: int | None
+) -> str | None:
     """Why nothing can be concluded, whatever the interval says, and what to change."""
     if hidden := dimension.hidden(figures):
         return hidden
@@ -137,6 +139,9 @@ def why_open(dimension: Dimension, entry: Entry, figures: Figures, examples: int
         return "Chance alone would give as much, so these examples tell nothing."
     if examples < dimension.fewest:
         return f"{examples:,} {dimension.counted} are too few for a verdict, which takes at least {dimension.fewest}."
+    if groups is not None and groups < dimension.fewest_groups:
+        few = f"What belongs together counts once, which leaves {groups:,} of {examples:,} {dimension.counted}"
+        return f"{few}: too few for a verdict, which takes at least {dimension.fewest_groups}."
     if not shares:
         return "Large and twin may well share no more than chance gives, so the twin says nothing of how near is near."
     return None

@@ -7,7 +7,7 @@ model's labels and probabilities are to the large one's."""
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.fft import dct, idct
@@ -17,10 +17,13 @@ from trusteq.checks import check_choice, check_integer
 from trusteq.dimensions.plots.reliability import bin_details, plot
 from trusteq.dimensions.record import Dimension, Entry, Figures, common, gaps_from
 from trusteq.distances import distance_errors, distance_gap_interval
+from trusteq.groups import ALONE, Design, design, units_of
 from trusteq.intervals import (
     BLOCKS,
+    LEAST_UNITS,
     block_mean_interval,
     block_noise,
+    block_of_groups,
     blocks_of,
     paired_share_gap_interval,
     share_interval,
@@ -55,10 +58,39 @@ class CalibrationOptions(Options):
 
 def compute(rows: Rows, options: CalibrationOptions) -> Figures:
     edges = {name: bin_edges(name, rows, options) for name in ("predictions", "large_predictions")}
-    summary = rows.total(
-        lambda start, arrays: summarize(validate(arrays, options, start), edges, options, start, rows.count)
-    )
-    return finish(summary, edges, options)
+    groups, together = rows.groups, Together()
+    blocks = 1 if options.confidence_level is None else BLOCKS
+    each = None if groups is None or blocks == 1 else np.empty((rows.count, 3), np.int8)
+    of_group = None if groups is None else block_of_groups(groups, options.seed)
+
+    def summed(start: int, arrays: Arrays) -> Arrays:
+        examples = validate(arrays, options, start)
+        count = len(examples["references"])
+        if blocks == 1:
+            block = np.zeros(count, np.intp)
+        elif of_group is None:
+            block = blocks_of(options.seed, start, count, rows.count)
+        else:
+            block = of_group[start : start + count]
+        summary, answers = summarize(examples, edges, block, blocks)
+        if each is not None:
+            each[start : start + count] = answers
+        return summary
+
+    summary = rows.total(summed)
+    if groups is not None and each is not None:
+        right, large_right, agree = each.T.astype(np.float64)
+        gap = right - large_right
+        together = Together(units_of(groups), design(gap - gap.mean(), groups), design(agree - agree.mean(), groups))
+    return finish(summary, edges, options, together)
+
+
+class Together(NamedTuple):
+    """How many groups there are, and what they do to the two figures that are counts of examples."""
+
+    units: float | None = None
+    accuracy: Design = ALONE
+    label_loyalty: Design = ALONE
 
 
 # validate: what came in becomes two arrays of probabilities (classes first) and the gold class.
@@ -105,17 +137,15 @@ def quantile_edges(ordered: np.ndarray, n_bins: int) -> np.ndarray:
 
 
 def summarize(
-    examples: Arrays, edges: dict[str, np.ndarray], options: CalibrationOptions, start: int, n: int
-) -> Arrays:
-    """Sums over rows, kept apart for 256 random blocks of rows when intervals are asked for (one block otherwise)."""
+    examples: Arrays, edges: dict[str, np.ndarray], block: np.ndarray, blocks: int
+) -> tuple[Arrays, np.ndarray]:
+    """Sums over rows, kept apart for random blocks of rows; and whether each row is right, right in large, agreed."""
     gold, p, q = examples["references"], examples["predictions"], examples["large_predictions"]
-    blocks = 1 if options.confidence_level is None else BLOCKS
-    block = np.zeros(len(gold), np.intp) if blocks == 1 else blocks_of(options.seed, start, len(gold), n)
     label, compressed = summarize_model(p, gold, edges["predictions"], block, blocks)
     large_label, large = summarize_model(q, gold, edges["large_predictions"], block, blocks)
     right, large_right = label == gold, large_label == gold
     loyalty = 1 - np.sqrt(jensen_shannon(p, q))
-    return {
+    sums = {
         "rows": np.bincount(block, minlength=blocks),
         "agree": np.array([np.count_nonzero(label == large_label)]),
         "only_right": np.array([np.count_nonzero(right & ~large_right), np.count_nonzero(large_right & ~right)]),
@@ -123,6 +153,7 @@ def summarize(
         **compressed,
         **{f"large_{name}": values for name, values in large.items()},
     }
+    return sums, np.stack([right, large_right, label == large_label], axis=1)
 
 
 def summarize_model(
@@ -206,7 +237,9 @@ def x_log_x(x: np.ndarray) -> np.ndarray:
 # finish: sums to figures and their intervals.
 
 
-def finish(summary: Arrays, edges: dict[str, np.ndarray], options: CalibrationOptions) -> dict[str, Any]:
+def finish(
+    summary: Arrays, edges: dict[str, np.ndarray], options: CalibrationOptions, together: Together
+) -> dict[str, Any]:
     n = int(summary["rows"].sum())
     compressed_sums, large_sums = ({name: summary[prefix + name] for name in MODEL_SUMS} for prefix in ("", "large_"))
     compressed, large = figures(compressed_sums, n), figures(large_sums, n)
@@ -214,7 +247,9 @@ def finish(summary: Arrays, edges: dict[str, np.ndarray], options: CalibrationOp
     agree = int(summary["agree"][0])
     loyalty = float(summary["loyalty"].sum()) / n
     level = options.confidence_level
-    intervals = gap_intervals(compressed_sums, large_sums, gaps, summary, options) if level is not None else {}
+    intervals = {}
+    if level is not None:
+        intervals = gap_intervals(compressed_sums, large_sums, gaps, summary, options, together)
     result: dict[str, Any] = {}
     for name in FIGURES:
         result |= {name: compressed[name], f"large_{name}": large[name], f"{name}_gap": gaps[name]}
@@ -222,10 +257,11 @@ def finish(summary: Arrays, edges: dict[str, np.ndarray], options: CalibrationOp
             result[f"{name}_gap_low"], result[f"{name}_gap_high"] = intervals[name]
     result["label_loyalty"] = agree / n
     if level is not None:
-        result["label_loyalty_low"], result["label_loyalty_high"] = share_interval(agree, n, level)
+        interval = share_interval(agree, n, level, together.label_loyalty)
+        result["label_loyalty_low"], result["label_loyalty_high"] = interval
     result["probability_loyalty"] = loyalty
     if level is not None:
-        low, high = block_mean_interval(summary["loyalty"], summary["rows"], level)
+        low, high = block_mean_interval(summary["loyalty"], summary["rows"], level, together.units)
         result["probability_loyalty_low"], result["probability_loyalty_high"] = max(low, 0.0), min(high, 1.0)
     if options.details:
         names = ("predictions", "large_predictions")
@@ -276,15 +312,20 @@ def smooth_width(model: Arrays, n: int) -> float:
 
 
 def gap_intervals(
-    compressed: Arrays, large: Arrays, gaps: dict[str, float], summary: Arrays, options: CalibrationOptions
+    compressed: Arrays,
+    large: Arrays,
+    gaps: dict[str, float],
+    summary: Arrays,
+    options: CalibrationOptions,
+    together: Together,
 ) -> dict[str, tuple[float, float]]:
     """An interval for the gap of every figure: paired, since a block holds the same examples for both models."""
-    level, rows = options.confidence_level, summary["rows"]
+    level, rows, units = options.confidence_level, summary["rows"], together.units
     n = int(rows.sum())
     assert level is not None
     difference = dict(zip(MEANS, (compressed["means"] - large["means"]).T, strict=True))
     difference["overconfidence"] = difference["confidence"] - difference["accuracy"]
-    intervals = {name: block_mean_interval(values, rows, level) for name, values in difference.items()}
+    intervals = {name: block_mean_interval(values, rows, level, units) for name, values in difference.items()}
     classes = compressed["classwise"].shape[1] // compressed["bins"].shape[1]
     for name, distances, combine in (
         ("ece", lambda model: model["bins"], np.add),
@@ -294,12 +335,12 @@ def gap_intervals(
     ):
         sums, large_sums = distances(compressed), distances(large)
         held = rows.reshape(len(sums), -1).sum(axis=1)  # the classwise sums may have fewer blocks
-        noise = block_noise(DRAWS, len(held), options.seed)
-        errors, large_errors = (distance_errors(model, held, combine, noise) for model in (sums, large_sums))
+        noise = block_noise(DRAWS, len(held), options.seed, units and max(units, LEAST_UNITS))
+        errors, large_errors = (distance_errors(model, held, combine, noise, units) for model in (sums, large_sums))
         intervals[name] = distance_gap_interval(gaps[name], errors, large_errors, level)
     only, large_only = map(int, summary["only_right"])
-    intervals["accuracy"] = paired_share_gap_interval(only, large_only, n, level)
-    if n == 1:  # one example says nothing about spread
+    intervals["accuracy"] = paired_share_gap_interval(only, large_only, n, level, together.accuracy)
+    if (n if units is None else units) < LEAST_UNITS:  # one example, or one group, says nothing about spread
         intervals = dict.fromkeys(intervals, (-np.inf, np.inf))
     ends = {}
     for name, (low, high) in intervals.items():  # within the figure's range, and around the gap to the last bit
@@ -312,6 +353,7 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
         predictions=work.probabilities[compressed],
         references=work.gold,
         large_predictions=work.probabilities[large],
+        groups=work.groups,
         **settings(options),
         **common(options, level),
     )
@@ -319,12 +361,12 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
 
 def redrawn(work: Any, others: Sequence[str], large: str, options: Any) -> np.ndarray:
     """The size of every model's ECE gap, with bins cut anew in each draw."""
-    weights = Weights(len(work.gold), options.seed)
+    weights = Weights(len(work.gold), options.seed, groups=work.groups)
 
     def of(name: str) -> np.ndarray:
         return redrawn_ece(weights, work.probabilities[name], work.gold, options)
 
-    return gaps_from(work, DIMENSION.name, of, others, large)
+    return weights.spread(gaps_from(work, DIMENSION.name, of, others, large))
 
 
 def redrawn_ece(weights: Weights, probabilities: np.ndarray, gold: np.ndarray, options: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ from trusteq.arrays import Arrays, check_classes, check_columns, check_labels, t
 from trusteq.checks import brief, check_choice, check_number
 from trusteq.dimensions.plots.colors import BOTH, COMPRESSED, LARGE
 from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
+from trusteq.groups import ALONE, Groups, design
 from trusteq.intervals import paired_share_gap_interval, share_interval
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_share, kappa, relative_to
@@ -37,8 +38,17 @@ class ErrorOptions(Options):
 
 def compute(rows: Rows, options: ErrorOptions) -> Figures:
     if options.task == "squad_v2":
-        return finish(summarize(validate_squad(rows.whole(), options)), options)
-    return finish(rows.total(lambda start, arrays: summarize(validate(arrays, options, start))), options)
+        examples = validate_squad(rows.whole(), options)
+        return finish(summarize(examples), options, rows.groups, errors_of(examples))
+    each = None if rows.groups is None else np.empty(rows.count, np.int8)
+
+    def counted(start: int, arrays: Arrays) -> Arrays:
+        examples = validate(arrays, options, start)
+        if each is not None:
+            each[start : start + len(examples["right"])] = errors_of(examples)
+        return summarize(examples)
+
+    return finish(rows.total(counted), options, rows.groups, each)
 
 
 # validate: what came in becomes, per example, "right" for each model and "the same prediction", plus capa's terms.
@@ -141,10 +151,15 @@ def summarize(examples: Arrays) -> Arrays:
     return summary
 
 
+def errors_of(examples: Arrays) -> np.ndarray:
+    """Of each example who is wrong, for what groups have in common: 1 compressed, 2 large, 3 both."""
+    return (~examples["right"]).astype(np.int8) + 2 * (~examples["large_right"]).astype(np.int8)
+
+
 # finish: counts to figures.
 
 
-def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
+def finish(summary: Arrays, options: ErrorOptions, groups: Groups, each: np.ndarray | None) -> dict[str, Any]:
     n, shared, wrong, large_wrong, agree = (int(count) for count in summary["counts"])
     only, large_only = wrong - shared, large_wrong - shared
     either = shared + only + large_only
@@ -153,7 +168,9 @@ def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
     most = min(wrong, large_wrong) / max(wrong, large_wrong) if either else 1.0
     result: dict[str, Any] = {"jaccard": jaccard}
     if options.confidence_level is not None:
-        result["jaccard_low"], result["jaccard_high"] = share_interval(shared, either, options.confidence_level)
+        together = ALONE if each is None else design((each == 3) - jaccard * (each > 0), groups, each > 0)
+        interval = share_interval(shared, either, options.confidence_level, together)
+        result["jaccard_low"], result["jaccard_high"] = interval
     result |= {
         "expected_jaccard": expected,
         "max_jaccard": most,
@@ -164,7 +181,9 @@ def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
         "error_rate_gap": (wrong - large_wrong) / n,
     }
     if options.confidence_level is not None:
-        interval = paired_share_gap_interval(only, large_only, n, options.confidence_level)
+        gap = result["error_rate_gap"]
+        together = ALONE if each is None else design((each == 1) - 1.0 * (each == 2) - gap, groups)
+        interval = paired_share_gap_interval(only, large_only, n, options.confidence_level, together)
         result["error_rate_gap_low"], result["error_rate_gap_high"] = interval
     result |= {
         "shared_errors": shared,
@@ -244,6 +263,7 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
         predictions=work.probabilities[compressed],
         references=work.gold,
         large_predictions=work.probabilities[large],
+        groups=work.groups,
         **common(options, level),
     )
 

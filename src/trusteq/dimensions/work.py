@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from trusteq.groups import Groups
 from trusteq.kinds.text import Text
 
 
@@ -14,6 +15,8 @@ class Work:
 
     gold: np.ndarray
     texts: list[Text]
+    groups: Groups = None  # of the texts
+    ood_groups: Groups = None  # of those out of distribution
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     embeddings: dict[str, np.ndarray] = field(default_factory=dict)  # of the models that have any
     ood: dict[str, np.ndarray] = field(default_factory=dict)  # probabilities of the out-of-distribution texts

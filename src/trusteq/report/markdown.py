@@ -20,6 +20,7 @@ from trusteq.report.words import (
     parameters,
     simulated,
     status,
+    together,
     unread,
     value_of,
 )
@@ -30,7 +31,7 @@ PROJECT = "trust-equivalence"
 
 def markdown(audit: Audit) -> str:
     """The whole audit, without its plots but for the summary, which lies beside it."""
-    data = f"Data: {md(audit['data']['name'])}, {audit['data']['examples']:,} examples. {left_out(audit)}"
+    data = f"Data: {md(audit['data']['name'])}, {together(audit)} {left_out(audit)}"
     parts = ["# Trust-equivalence audit", data.rstrip(), f"Floor: {md(floor_says(audit))}."]
     if audit["failures"]:
         parts += ["**Not everything could be measured.**", "\n".join(failure(item) for item in audit["failures"])]
@@ -117,7 +118,7 @@ def md(text: str) -> str:
 def model_card(audit: Audit, pair: Pair) -> str:
     """To paste into the compressed model's README on the Hub: `model-index` metadata, then the verdicts."""
     says, large, data = answer(pair), md(pair["large"]), audit["data"]
-    tried = f"Tried on {data['examples']:,} examples of {md(data['name'])}."
+    tried = f"Tried on {md(data['name'])}: {together(audit)}"
     parts = [
         "---\n" + metadata(audit, pair) + "---",
         f"## Can this model stand in for {large}?",

@@ -24,6 +24,7 @@ from trusteq.report.words import (
     parameters,
     simulated,
     status,
+    together,
     unread,
     value_of,
 )
@@ -112,7 +113,7 @@ def of_its_size(compressed: dict[str, Any], large: dict[str, Any]) -> str:
 
 def facts(audit: Audit) -> list[tuple[str, str]]:
     data, classes = audit["data"], audit["data"]["classes"]
-    rows = [("data", data["name"]), ("examples", f"{data['examples']:,}")]
+    rows = [("data", data["name"]), ("examples", together(audit).rstrip(".").replace(" examples", "", 1))]
     if data["unlabelled"]:
         rows.append(("left out, without a label", f"{data['unlabelled']:,}"))
     if data["ood_examples"]:

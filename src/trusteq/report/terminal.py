@@ -15,6 +15,7 @@ from trusteq.report.words import (
     left_out,
     simulated,
     status,
+    together,
     unread,
     value_of,
 )
@@ -35,7 +36,8 @@ def verdict_table(audit: Audit) -> str:
     >>> pair = {"compressed": "tiny", "large": "large", "role": "compressed",
     ...         "dimensions": {"prediction_error_jaccard": entry}}
     >>> print(verdict_table({"pairs": [pair], "settings": {"confidence_level": 0.95}, "models": {}, "signature": "s",
-    ...                      "data": {"unlabelled": 3}}))
+    ...                      "data": {"unlabelled": 3, "examples": 90, "groups": 45, "duplicates": 0,
+    ...                               "duplicates_apart": 0, "ood_duplicates": 0}}))
     tiny against large: not settled. Of 1 dimension: inconclusive in 1.
       dimension                 figure                    value  95 % interval        twin  verdict
       prediction_error_jaccard  jaccard                   0.600  0.500 to 0.700          -  inconclusive
@@ -44,11 +46,12 @@ def verdict_table(audit: Audit) -> str:
     <BLANKLINE>
     Floor: none: no twin was given, so two large models that differ only by their seed may differ as
       much.
+    90 examples in 45 groups.
     3 rows without a label were left out.
     s
     """
-    notes = [line for text in (left_out(audit), simulated(audit), unread(audit)) for line in wrapped(clean(text), "")]
-    notes = [*wrapped(f"Floor: {clean(floor_says(audit))}.", ""), *notes]
+    told = (f"Floor: {floor_says(audit)}.", together(audit), left_out(audit), simulated(audit), unread(audit))
+    notes = [line for text in told for line in wrapped(clean(text), "")]
     blocks = [block(pair, interval_name(audit), floor_word(audit)) for pair in audit["pairs"]]
     return "\n\n".join([*blocks, "\n".join([*notes, clean(audit["signature"])])])
 

@@ -174,3 +174,24 @@ def left_out(audit: Audit) -> str:
     count = audit["data"]["unlabelled"]
     rows, were = ("row", "was") if count == 1 else ("rows", "were")
     return f"{count:,} {rows} without a label {were} left out." if count else ""
+
+
+def together(audit: Audit) -> str:
+    """
+    >>> data = {"examples": 2000, "groups": 100, "duplicates": 14, "duplicates_apart": 1, "ood_duplicates": 0}
+    >>> together({"data": data})
+    '2,000 examples in 100 groups; 14 repeated texts count once; 1 repeated text counts again, in another group.'
+    """
+    data = audit["data"]
+    said = [f"{data['examples']:,} example{'s' * (data['examples'] != 1)}"]
+    if data["groups"] is not None:
+        said[0] += f" in {data['groups']:,} group{'s' * (data['groups'] != 1)}"
+    for key, which, how in (
+        ("duplicates", "", "once"),
+        ("duplicates_apart", "", "again, in another group"),
+        ("ood_duplicates", "out-of-distribution ", "once"),
+    ):
+        if count := data[key]:
+            texts = f"1 repeated {which}text counts" if count == 1 else f"{count:,} repeated {which}texts count"
+            said.append(f"{texts} {how}")
+    return f"{'; '.join(said)}."

@@ -41,6 +41,7 @@ def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], A
     >>> audit = {"schema": "trust_equivalence/2", "version": "0.1.0", "signature": "trust_equivalence:0.1.0|seed=0",
     ...          "settings": {}, "models": {}, "pairs": [], "examples": {"explanations": [], "attacks": []},
     ...          "data": {"name": "x", "examples": 0, "ood_examples": 0, "unlabelled": 0, "classes": [],
+    ...                   "groups": None, "duplicates": 0, "duplicates_apart": 0, "ood_duplicates": 0,
     ...                   "fingerprint": ""},
     ...          "failures": [], "run": {"started": "", "seconds": 0.0, "processes": 1, "versions": {}}}
     >>> with tempfile.TemporaryDirectory() as folder:
