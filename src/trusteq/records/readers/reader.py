@@ -1,0 +1,192 @@
+"""What is known of a format? How a file of it is recognised and read, and what a user can say about it."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trusteq.checks import brief
+from trusteq.records.memory import check_fits
+from trusteq.records.record import Record
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a file does not say by itself.
+
+    Args:
+    Logs and tables:
+        model: the run of this model, where a folder holds several (its name or a part of it).
+        run: the run of this time, where a folder holds several of a task (its time or the beginning of it; default:
+            the newest).
+        metric: the score or scorer that says which answers are right (default: the harness's first).
+        id: the column of the ids (default: a guess, which is said).
+        gold: the column of the right answers.
+        said: the column of what the model said.
+        probabilities: the columns of the probabilities of the classes, or the one that holds them as lists.
+        confidence: the column of the probability of what was said.
+        right: the column that says whether the answer is right.
+        group: the column of what belongs together.
+        question: the column of the questions.
+        labels: the names of the classes, in the order of the probabilities.
+        references: a file with the right answers, for arrays that lie apart from them.
+        split: the split, where a folder of datasets holds several.
+    """
+
+    model: str | None = None
+    run: str | None = None
+    metric: str | None = None
+    id: str | None = None
+    gold: str | None = None
+    said: str | None = None
+    probabilities: tuple[str, ...] = ()
+    confidence: str | None = None
+    right: str | None = None
+    group: str | None = None
+    question: str | None = None
+    labels: tuple[str, ...] = ()
+    references: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A format. Every file of this folder that defines one as `READER` is one more that can be read.
+
+    `recognises` looks at little of a file, and never fails. `read` gives a record for each task and filter in it, or a
+    `ValueError`; `Unscored` where the file is sound but does not say which answers are right. `told` is what the name
+    of a file says of it, so that other models' runs and older ones are left out unread.
+    """
+
+    name: str
+    looks_for: str  # what a folder of it holds, in words
+    needs: str = ""  # the fields without which a file is not of this format
+    general: bool = False  # a table or an array: read from a folder only where no harness's logs lie in it
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, ReadOptions], list[Record]]
+    told: Callable[[Path], "Told"] = lambda path: Told()
+
+
+@dataclass(frozen=True)
+class Told:
+    model: str = ""
+    task: str = ""
+    time: str = ""
+
+
+class Unscored(ValueError):
+    """A sound log of something that is not right or wrong: perplexity, say."""
+
+
+# What most readers need.
+
+START = 1 << 20  # bytes of a file that are enough to know it by
+
+
+def start_of(path: Path, count: int = START) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError:
+        return b""
+
+
+def first_object(path: Path) -> dict[str, Any]:
+    """The first line of a file as a JSON object; empty where it is none, or longer than a line of a log."""
+    line = start_of(path).lstrip(b"\xef\xbb\xbf \r\n").partition(b"\n")[0]
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, Any]]:
+    """Every line that is not empty, as JSON, with its number."""
+    with opened(path) as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield number, json.loads(line)
+            except (ValueError, RecursionError) as error:
+                if line.strip():
+                    raise ValueError(f"{path.name}: line {number} is no whole JSON object ({told(error)})") from None
+
+
+def opened(path: Path) -> Any:
+    try:
+        check_fits(path.name, path.stat().st_size)
+        return path.open("rb")
+    except OSError as error:
+        raise ValueError(f"{path.name} could not be read: {error.strerror or 'no such file'}") from None
+
+
+def json_of(path: Path) -> Any:
+    with opened(path) as file:
+        return loaded(path.name, file.read())
+
+
+def loaded(place: str, content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{place} is no whole JSON: {told(error)}") from None
+
+
+def told(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else (str(error).splitlines() or ["?"])[0][:120]
+
+
+def check_kind(place: str, value: Any, kind: type | tuple[type, ...], what: str) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"{place}: {what} is expected, got {brief(value)}")
+    return value
+
+
+def hashed(*parts: Any) -> str:
+    """An id for what a harness gives none: the same text, the same id."""
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=True, default=str).encode()).hexdigest()[:32]
+
+
+def unique(ids: Sequence[str], noticed: list[str]) -> list[str]:
+    """Equal questions of one task told apart by their order.
+
+    >>> noticed = []
+    >>> unique(["a", "b", "a"], noticed), noticed
+    (['a', 'b', 'a#2'], ['1 question is there more than once; equal ones are told apart by their order'])
+    """
+    if len(set(ids)) == len(ids):
+        return list(ids)
+    seen: Counter[str] = Counter()
+    made = []
+    for id in ids:
+        seen[id] += 1
+        made.append(id if seen[id] == 1 else f"{id}#{seen[id]}")
+    count = sum(number > 1 for number in seen.values())
+    are = "question is" if count == 1 else "questions are"
+    noticed.append(f"{count:,} {are} there more than once; equal ones are told apart by their order")
+    return made
+
+
+def softmax(rows: np.ndarray) -> np.ndarray:
+    shifted = np.exp(rows - rows.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def letters(count: int) -> list[str]:
+    return [chr(ord("A") + i) for i in range(count)]
+
+
+def left_out(count: int, what: str, noticed: list[str]) -> None:
+    """
+    >>> noticed = []
+    >>> left_out(2, "without a score", noticed), noticed
+    (None, ['2 examples without a score are left out'])
+    """
+    if count:
+        one = count == 1
+        noticed.append(f"{count:,} example{'s' * (not one)} {what} {'is' if one else 'are'} left out")
