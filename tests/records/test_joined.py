@@ -1,7 +1,7 @@
 """Two records side by side: only the same examples are compared, and only if both mean the same by them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trusteq.records.joined import join
@@ -12,6 +12,7 @@ def made(place, ids, **columns):
     return record({"place": place}, {"id": ids, "right": [True] * len(ids)} | columns)
 
 
+@settings(deadline=None)
 @given(*[st.lists(st.integers(0, 30).map(str), unique=True, min_size=1)] * 2)
 def test_the_same_examples_in_the_same_order_and_the_others_are_counted(ids, others):
     if not set(ids) & set(others):
@@ -59,3 +60,13 @@ def test_a_value_that_only_one_record_has_contradicts_nothing():
 def test_nothing_in_common_is_a_sentence():
     with pytest.raises(ValueError, match="large and small have no example in common: the ids are such as 'a' in one"):
         join(made("large", ["a"]), made("small", ["b"]))
+
+
+def test_rows_without_ids_are_matched_by_order_only_if_there_are_as_many():
+    large, small = (record({"place": place, "by_order": True}, {"id": ["0"], "right": [True]}) for place in "ab")
+    assert len(join(large, small).large) == 1
+    with pytest.raises(ValueError, match="a has no ids, and the other record has: they cannot be matched"):
+        join(large, made("c", ["0"]))
+    longer = record({"place": "c", "by_order": True}, {"id": ["0", "1"], "right": [True, False]})
+    with pytest.raises(ValueError, match="a has 1 rows and c 2, and no ids to match them by"):
+        join(large, longer)

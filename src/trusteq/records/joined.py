@@ -36,6 +36,12 @@ def join(large: Record, compressed: Record, allow_different_prompts: bool = Fals
     >>> found.noticed[0]
     '1 example is in large.csv only and is left out, such as a'
     """
+    by_order = [record for record in (large, compressed) if record.head.get("by_order")]
+    if len(by_order) == 1:
+        raise ValueError(f"{name(by_order[0])} has no ids, and the other record has: they cannot be matched")
+    if by_order and len(large) != len(compressed):
+        sizes = f"{name(large)} has {len(large):,} rows and {name(compressed)} {len(compressed):,}"
+        raise ValueError(f"{sizes}, and no ids to match them by: give both a column of ids")
     where = pc.index_in(large.table["id"], value_set=compressed.table["id"].combine_chunks())
     shared = pc.is_valid(where)
     one, other = large.table.filter(shared), compressed.table.take(pc.drop_null(where))

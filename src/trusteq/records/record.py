@@ -98,10 +98,10 @@ def record(head: dict[str, Any], columns: Mapping[str, Any]) -> Record:
     if table["right"].null_count:
         raise ValueError(f"{place}: {brief(table['id'][first(pc.is_null(table['right']))].as_py())} has no `right`")
     check_ids(place, table["id"])
-    if "confidence" in made:
-        check_shares(place, "confidence", table["confidence"], table["id"])
     if "probabilities" in made:
         table = with_sums_of_one(place, table)
+    if "confidence" in made:
+        check_shares(place, "confidence", table["confidence"], table["id"])
     return Record(head, table)
 
 
