@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,10 +85,10 @@ class Unscored(ValueError):
 
 # What most readers need.
 
-START = 1 << 20  # bytes of a file that are enough to know it by
+LONGEST = 1 << 24  # bytes of a line
 
 
-def start_of(path: Path, count: int = START) -> bytes:
+def start_of(path: Path, count: int) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(count)
@@ -97,11 +97,11 @@ def start_of(path: Path, count: int = START) -> bytes:
 
 
 def first_object(path: Path) -> dict[str, Any]:
-    """The first line of a file as a JSON object; empty where it is none, or longer than a line of a log."""
-    line = start_of(path).lstrip(b"\xef\xbb\xbf \r\n").partition(b"\n")[0]
+    """The first line of a file as a JSON object; empty where it is none, or longer than any line of a log."""
     try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
+        with path.open("rb") as file:
+            found = json.loads(file.readline(LONGEST))
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -170,6 +170,25 @@ def unique(ids: Sequence[str], noticed: list[str]) -> list[str]:
     are = "question is" if count == 1 else "questions are"
     noticed.append(f"{count:,} {are} there more than once; equal ones are told apart by their order")
     return made
+
+
+def decisive(binary: Sequence[str], wanted: str | None, where: str, there: Iterable[str], noticed: list[str]) -> str:
+    """The metric that says right or wrong: the one that is wanted, or the first; which ones could is told.
+
+    >>> noticed = []
+    >>> decisive(["acc", "acc_norm"], None, "arc", (), noticed), noticed
+    ('acc', ['right or wrong is by acc; there is acc_norm, too (metric names one)'])
+    """
+    if not binary:
+        names = ", ".join(there)[:200] or "none"
+        raise Unscored(f"{where}: no metric is right or wrong for every example (there are {names})")
+    if wanted in binary:
+        return str(wanted)
+    if wanted is not None:
+        noticed.append(f"there is no metric {wanted} of right or wrong: it is by {binary[0]}")
+    elif len(binary) > 1:
+        noticed.append(f"right or wrong is by {binary[0]}; there is {', '.join(binary[1:])}, too (metric names one)")
+    return binary[0]
 
 
 def softmax(rows: np.ndarray) -> np.ndarray:
