@@ -11,7 +11,7 @@ from trusteq.checks import brief
 from trusteq.records.arrays import as_archive
 from trusteq.records.memory import check_fits
 from trusteq.records.readers.columns import record_of
-from trusteq.records.readers.reader import Reader, ReadOptions, softmax, start_of
+from trusteq.records.readers.reader import Reader, ReadOptions, start_of
 from trusteq.records.record import OFF, Record
 
 SAID = ("predictions", "probabilities", "logits", "preds", "said", "arr_0")
@@ -108,7 +108,8 @@ def as_probabilities(name: str, rows: np.ndarray, place: str, noticed: list[str]
         return rows  # what is wrong with them is told where records are checked
     if name != "logits":
         noticed.append(f"{name} are no probabilities and taken to be logits")
-    return softmax(rows)
+    shifted = np.exp(rows - rows.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
 READER = Reader(

@@ -136,12 +136,9 @@ def row_of(where: str, sample: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{where} has no field 'id'; expected id, epoch, input, target, scores")
     scores = sample.get("scores") or {}
     check_kind(f"{where}: scores", scores, dict, "an object")
-    messages = sample.get("messages")
-    asked = []  # all messages before the model's first; those of examples in the prompt are input, whoever speaks
-    for message in messages if isinstance(messages, list) else ():
-        if not isinstance(message, dict) or (message.get("role") == "assistant" and message.get("source") != "input"):
-            break
-        asked.append([message.get("role"), message.get("content")])
+    asked = spoken(sample.get("messages"))
+    given = sample.get("input")
+    given = given if isinstance(given, str) else spoken(given)
     choices, target = sample.get("choices") or [], sample.get("target", "")
     output = sample.get("output")
     return {
@@ -151,13 +148,23 @@ def row_of(where: str, sample: dict[str, Any]) -> dict[str, Any]:
         "question": str(
             asked[-1][1] if asked and not isinstance(sample.get("input"), str) else sample.get("input", "")
         ),
-        "doc_hash": hashed(sample.get("input"), choices, target),
+        "doc_hash": hashed(given, choices, target),
         "prompt_hash": hashed(asked) if asked else None,
         "options": [str(choice) for choice in check_kind(f"{where}: choices", choices, list, "a list")],
         "gold": ", ".join(map(str, target)) if isinstance(target, list) else str(target),
         "scores": {str(name): (value_of(one), answer_of(one)) for name, one in scores.items()},
         "output": output if isinstance(output, dict) else {},
     }
+
+
+def spoken(messages: Any) -> list[list[Any]]:
+    """Messages before the model's first, without their ids; those of examples in the prompt are input, whoever speaks."""
+    said = []
+    for message in messages if isinstance(messages, list) else ():
+        if not isinstance(message, dict) or (message.get("role") == "assistant" and message.get("source") != "input"):
+            break
+        said.append([message.get("role"), message.get("content")])
+    return said
 
 
 def value_of(score: Any) -> float | None:

@@ -6,18 +6,29 @@ without the delimiter before it. `target` is the place of the right option."""
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from trusteq.checks import brief
-from trusteq.records.readers.reader import Reader, ReadOptions, Told, decisive, first_object, json_of, lines_of, unique
+from trusteq.records.readers.reader import (
+    Reader,
+    ReadOptions,
+    Told,
+    decided,
+    decisive,
+    first_object,
+    json_of,
+    lines_of,
+    unique,
+)
 from trusteq.records.record import Record, record
 
 NEEDS = ("doc_id", "target", "arguments", "filtered_resps", "filter", "metrics")
+PAIR = ("arg_0", "arg_1")
 NAME = re.compile(r"samples_(.+)_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?)\.jsonl")
 USUAL = ("acc", "exact_match", "acc_norm", "acc_mutual_info")  # which says right or wrong, where nobody names one
 SLACK = 1e-3  # a log-probability may be above 0 by rounding, of bfloat16 for example
@@ -36,30 +47,15 @@ def told(path: Path) -> Told:
     return Told(path.parent.name.replace("__", "/"), *(found.groups() if found else (path.stem, "")))
 
 
-class Line(NamedTuple):
-    number: int
-    doc_id: Any
-    doc_hash: Any
-    prompt_hash: Any
-    target: Any
-    pairs: Any  # question and option, or question and settings
-    answers: Any
-    metrics: Any
-    scores: list[Any]
-
-
 def read(path: Path, options: ReadOptions) -> list[Record]:
     """A record for each filter."""
-    by_filter: dict[str, list[Line]] = defaultdict(list)
+    by_filter: dict[str, Lines] = {}
     for number, row in lines_of(path):
         try:
-            pairs = row["arguments"]
-            pairs = [(*pair.values(),) for pair in pairs.values()] if isinstance(pairs, dict) else pairs
-            metrics, hashes = row["metrics"], (row.get("doc_hash"), row.get("prompt_hash"))
-            scores = [row[name] for name in metrics]
-            line = Line(number, row["doc_id"], *hashes, row["target"], pairs, row["filtered_resps"], metrics, scores)
-            by_filter[row["filter"]].append(line)
-        except (KeyError, TypeError, AttributeError):
+            if row["filter"] not in by_filter:
+                by_filter[row["filter"]] = Lines(list(row["metrics"]))
+            by_filter[row["filter"]].add(number, row)
+        except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
             raise ValueError(f"{path.name}: line {number} {wrong(row)}") from None
     if not by_filter:
         raise ValueError(f"{path.name} holds no samples")
@@ -71,89 +67,121 @@ def read(path: Path, options: ReadOptions) -> list[Record]:
     return [of_filter(path, name, results, str(filter), lines, options) for filter, lines in by_filter.items()]
 
 
-def wrong(row: Any) -> str:
-    if not isinstance(row, dict):
-        return f"is no object, but {brief(row)}"
-    for field in NEEDS:
-        if field not in row:
-            return f"has no field {field!r}; expected {', '.join(NEEDS)}"
-    if not isinstance(row["metrics"], list) or not all(isinstance(name, str) for name in row["metrics"]):
-        return f"has metrics that are no list of names, but {brief(row['metrics'])}"
-    if missing := [name for name in row["metrics"] if name not in row]:
-        return f"names the metric {missing[0]!r} and does not hold it"
-    return f"holds other things than a sample of lm-eval: {brief(row)}"
+class Lines:
+    """The lines of one filter, by columns: to keep every line's own objects would cost as much as to parse them."""
 
+    def __init__(self, metrics: list[str]):
+        self.metrics = metrics
+        self.numbers: list[int] = []
+        self.documents: list[str] = []
+        self.hashes: list[str | None] = []
+        self.prompts: list[str | None] = []
+        self.targets: list[str] = []
+        self.questions: list[str] = []
+        self.scores: list[float | None] = []
+        self.said: list[str] = []  # of a generation
+        self.counts: list[int] = []  # of a multiple choice: how many options each has, halves taken together,
+        self.texts: list[str] = []  # their texts,
+        self.logs: list[float] = []  # their log-probabilities,
+        self.mutual = True  # and whether the second half is without the question
 
-def of_filter(
-    path: Path, name: Told, results: dict[str, Any], filter: str, lines: list[Line], options: ReadOptions
-) -> Record:
-    place, noticed = path.name, []
-    if any(line.doc_hash is None for line in lines):  # as older versions wrote them
-        noticed.append("there are no hashes of the documents: they are matched by their number")
-        lines = [line._replace(doc_hash=None, prompt_hash=None) for line in lines]
-    documents = Counter(brief(line.doc_id) for line in lines)
-    twice, count = documents.most_common(1)[0]
-    if count > 1:
-        raise ValueError(
-            f"{place} holds the document {twice} {count} times for the filter {filter}: was it written twice?"
-        )
-    ids = [str(line.doc_hash or line.doc_id) for line in lines]
-    if len(set(ids)) < len(ids):  # equal documents are told apart by their order
-        lines = sorted(lines, key=lambda line: (len(brief(line.doc_id)), brief(line.doc_id)))
-        ids = unique([str(line.doc_hash or line.doc_id) for line in lines], noticed)
-    scores = scores_of(lines, place)
-    binary = [name for name, values in scores.items() if ((values == 0) | (values == 1)).all()]
-    usual = dict.fromkeys([name for name in USUAL if name in binary] + binary)
-    metric = decisive(list(usual), options.metric, f"{place}, {filter}", scores, noticed)
-    columns: dict[str, Any] = {"id": ids, "right": scores[metric] == 1}
-    columns |= {f"score:{name}": values for name, values in scores.items()}
-    if lines[0].doc_hash is not None:
-        columns |= {"doc_hash": [str(line.doc_hash) for line in lines]}
-        columns |= {"prompt_hash": [line.prompt_hash for line in lines]}
-    try:
-        columns["question"] = [str(line.pairs[0][0]) for line in lines]
-        kinds = {kind(line.answers) for line in lines}
-        if kinds == {"options"}:
-            columns |= of_options(lines, metric, scores[metric], delimiter(results, name.task), place, noticed)
-        elif kinds == {"text"}:
-            columns["gold"] = [as_text(line.target) for line in lines]
-            columns["said"] = [as_text(line.answers[0]) for line in lines]
-        else:
-            raise ValueError(f"{place} holds options in some lines and texts in others, for the filter {filter}")
-    except (TypeError, LookupError, AttributeError):
-        raise ValueError(f"{place} holds other things than samples of lm-eval (arguments, filtered_resps)") from None
-    head: dict[str, Any] = {
-        "model": str(results.get("model_name") or name.model),
-        "task": name.task,
-        "format": READER.name,
-    }
-    head |= {"place": place, "filter": filter, "time": name.time, "metric": metric, "noticed": noticed}
-    return record(head | {"harness": harness(results, name.task, filter)}, columns)
+    def add(self, number: int, row: dict[str, Any]) -> None:
+        pairs, answers = row["arguments"], row["filtered_resps"]
+        pairs = [*pairs.values()] if isinstance(pairs, dict) else [dict(zip(PAIR, one, strict=True)) for one in pairs]
+        if row["metrics"] != self.metrics:
+            raise ValueError
+        values = [row[name] for name in self.metrics]
+        self.scores += [value if isinstance(value, int | float) else None for value in values]
+        self.numbers.append(number)
+        self.documents.append(as_text(row["doc_id"]))
+        self.hashes.append(row.get("doc_hash"))
+        self.prompts.append(row.get("prompt_hash"))
+        self.targets.append(as_text(row["target"]))
+        question = pairs[0]["arg_0"]
+        self.questions.append(as_text(question))
+        if len(answers) < 2 or not isinstance(answers[0], list):
+            self.said.append(as_text(answers[0]))
+            return
+        self.logs += [float(value) for value, _ in answers]
+        texts = [pair["arg_1"] for pair in pairs]
+        if texts[0] == texts[1]:  # it is the question that differs
+            texts = [pair["arg_0"] for pair in pairs]
+        if len(texts) != len(answers) or not all(isinstance(text, str) for text in texts):
+            raise ValueError
+        self.texts += texts
+        self.counts.append(len(texts))
+        self.mutual = self.mutual and len(texts) % 2 == 0 and pairs[-1]["arg_0"] == "" and question != ""
 
 
 def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def kind(answers: Any) -> str:
-    """Log-probabilities of options, or a text."""
-    return "options" if all(isinstance(one, list) and len(one) == 2 for one in answers) and len(answers) > 1 else "text"
+def wrong(row: Any) -> str:
+    """Why a line is none of a log."""
+    if not isinstance(row, dict):
+        return f"is no object, but {brief(row)}"
+    for field in NEEDS:
+        if field not in row:
+            return f"has no field {field!r}; expected {', '.join(NEEDS)}"
+    metrics, answers = row["metrics"], row["filtered_resps"]
+    if not isinstance(metrics, list) or not all(isinstance(name, str) for name in metrics):
+        return f"has metrics that are no list of names, but {brief(metrics)}"
+    if missing := [name for name in metrics if name not in row]:
+        return f"names the metric {missing[0]!r} and does not hold it"
+    if not isinstance(answers, list) or not answers:
+        return f"has filtered_resps that are no list of answers, but {brief(answers)}"
+    for value, *_ in (one for one in answers if isinstance(one, list) and one):
+        try:
+            float(value)
+        except (TypeError, ValueError, OverflowError):
+            return f"has a log-probability that is no number, but {brief(value)}"
+    return "has other metrics than those before, or other arguments than answers"
+
+
+def of_filter(
+    path: Path, name: Told, results: dict[str, Any], filter: str, lines: Lines, options: ReadOptions
+) -> Record:
+    place, noticed = path.name, list[str]()
+    if len(set(lines.documents)) < len(lines.documents):
+        twice, count = Counter(lines.documents).most_common(1)[0]
+        raise ValueError(f"{place} holds the document {twice} {count} times for the filter {filter}, which is no run")
+    scores = scores_of(lines)
+    binary = [name for name, values in scores.items() if ((values == 0) | (values == 1)).all()]
+    usual = dict.fromkeys([name for name in USUAL if name in binary] + binary)
+    metric = decisive(list(usual), options.metric, f"{place}, {filter}", scores, noticed)
+    columns: dict[str, Any] = {"id": ids_of(lines, noticed), "question": lines.questions}
+    columns |= {"right": scores[metric] == 1, **{f"score:{name}": values for name, values in scores.items()}}
+    if all(lines.hashes):
+        columns |= {"doc_hash": lines.hashes, "prompt_hash": lines.prompts}
+    if len(lines.counts) == len(lines.numbers):
+        columns |= of_options(lines, metric, scores[metric], delimiter(results, name.task), place, noticed)
+    elif not lines.counts:
+        columns |= {"gold": lines.targets, "said": lines.said}
+    else:
+        raise ValueError(f"{place} holds options in some lines and texts in others, for the filter {filter}")
+    head: dict[str, Any] = {"model": str(results.get("model_name") or name.model), "task": name.task}
+    head |= {"format": READER.name, "place": place, "filter": filter, "time": name.time, "metric": metric}
+    return record(head | {"harness": harness(results, name.task, filter), "noticed": noticed}, columns)
+
+
+def ids_of(lines: Lines, noticed: list[str]) -> list[str]:
+    """Hashes of the documents, which are the same in every run; equal documents are told apart by their order."""
+    if not all(isinstance(one, str) and one for one in lines.hashes):  # as older versions wrote them
+        noticed.append("there are no hashes of the documents: they are matched by their number")
+        return lines.documents
+    order = sorted(range(len(lines.documents)), key=lambda i: (len(lines.documents[i]), lines.documents[i]))
+    made = dict(zip(order, unique([str(lines.hashes[i]) for i in order], noticed), strict=True))
+    return [made[i] for i in range(len(order))]
 
 
 # Scores.
 
 
-def scores_of(lines: list[Line], place: str) -> dict[str, np.ndarray]:
+def scores_of(lines: Lines) -> dict[str, np.ndarray]:
     """Every metric that is a number for every example; others (lists, for perplexity) are not compared."""
-    names = lines[0].metrics
-    if any(line.metrics != names for line in lines):
-        raise ValueError(f"{place} has other metrics in some lines than in its first ({', '.join(names)[:200]})")
-    made = {}
-    for at, name in enumerate(names):
-        values = [line.scores[at] for line in lines]
-        if all(isinstance(value, int | float) for value in values):
-            made[name] = np.array(values, dtype=np.float64)
-    return made
+    by_metric = {name: lines.scores[at :: len(lines.metrics)] for at, name in enumerate(lines.metrics)}
+    return {name: np.array(values, dtype=np.float64) for name, values in by_metric.items() if None not in values}
 
 
 def harness(results: dict[str, Any], task: str, filter: str) -> dict[str, float]:
@@ -180,96 +208,61 @@ def delimiter(results: dict[str, Any], task: str) -> str:
 
 
 def of_options(
-    lines: list[Line], metric: str, right: np.ndarray, between: str, place: str, noticed: list[str]
+    lines: Lines, metric: str, right: np.ndarray, between: str, place: str, noticed: list[str]
 ) -> dict[str, Any]:
-    logs, counts = log_probabilities(lines, place), np.array([len(line.answers) for line in lines])
-    pairs = [line.pairs for line in lines]
-    if any(len(pair) != count for pair, count in zip(pairs, counts, strict=True)):
-        raise ValueError(f"{place} has more or fewer arguments than answers in some line")
-    starts = np.cumsum(counts) - counts
-    mutual = all(len(pair) % 2 == 0 and pair[0][0] != "" and pair[-1][0] == "" for pair in pairs)
-    counts = counts // 2 if mutual else counts
-    metric = metric if mutual or metric != "acc_mutual_info" else "acc"
-    at = 1 if any(pair[0][1] != pair[1][1] for pair in pairs) else 0  # the question may be what differs
-    texts = [[str(one[at]) for one in pair[:count]] for pair, count in zip(pairs, counts.tolist(), strict=True)]
-    if between and all(text.startswith(between) for few in texts for text in few):
-        texts = [[text.removeprefix(between) for text in few] for few in texts]
-    said, probabilities, confidence = decided(
-        logs, starts, counts, metric if mutual or metric != USUAL[3] else "", texts
-    )
-    gold = [place_of(line.target, few) for line, few in zip(lines, texts, strict=True)]
-    known = [i for i, place in enumerate(gold) if place is not None]
-    if off := sum((said[i] == gold[i]) != bool(right[i]) for i in known):
+    logs, counts, parts = np.array(lines.logs), np.array(lines.counts), 2 if lines.mutual else 1
+    check_logs(logs, lines, place)
+    texts = np.array(lines.texts, dtype=object)
+    texts, scores = part_of(texts, counts, parts, 0), part_of(logs, counts, parts, 0)
+    if between and all(text.startswith(between) for text in texts):
+        texts = np.array([text.removeprefix(between) for text in texts], dtype=object)
+    if metric == "acc_norm":
+        scores = scores / np.array([max(len(text), 1) for text in texts])
+    elif metric == "acc_mutual_info" and lines.mutual:
+        scores = scores - part_of(logs, counts, parts, 1)
+    counts = counts // parts
+    ends = np.append(0, np.cumsum(counts))
+    said, probabilities, confidence = decided(scores, counts)
+    gold = [place_of(target, texts, *span) for target, *span in zip(lines.targets, ends, ends[1:], strict=False)]
+    off = sum(j is not None and (i == j) != r for i, j, r in zip(said.tolist(), gold, right.tolist(), strict=True))
+    if off:
         noticed.append(f"{off:,} answers are right or wrong against their most probable option, as lm-eval has them")
+    named = zip(lines.targets, gold, ends.tolist(), strict=False)
     return {
-        "options": texts,
+        "options": pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(texts, pa.string())),
         "said_index": said,
-        "said": [few[i] for few, i in zip(texts, said.tolist(), strict=True)],
+        "said": texts[ends[:-1] + said],
         "gold_index": gold,
-        "gold": [str(line.target) if i is None else few[i] for line, few, i in zip(lines, texts, gold, strict=True)],
+        "gold": [target if i is None else texts[start + i] for target, i, start in named],
         "confidence": confidence,
         "probabilities": probabilities,
     }
 
 
-def log_probabilities(lines: list[Line], place: str) -> np.ndarray:
-    """Of all options of all lines, one after another."""
-    try:
-        logs = np.array([float(value) for line in lines for value, _ in line.answers])
-    except (TypeError, ValueError):
-        values = ((line.number, one[0]) for line in lines for one in line.answers)
-        odd = next(
-            (f"line {number}: the log-probability {brief(v)}" for number, v in values if not is_number(v)), "one"
-        )
-        raise ValueError(f"{place}: {odd} is no number") from None
+def check_logs(logs: np.ndarray, lines: Lines, place: str) -> None:
     if not (logs <= SLACK).all():
         first = int(np.argmin(logs <= SLACK))
-        ends = np.cumsum([len(line.answers) for line in lines])
-        where = f"{place}: line {lines[int(np.searchsorted(ends, first, side='right'))].number}"
-        raise ValueError(f"{where}: a log-probability is {logs[first]:.4g}; expected a number of at most 0")
-    return logs
+        number = lines.numbers[int(np.searchsorted(np.cumsum(lines.counts), first, side="right"))]
+        what = f"a log-probability is {logs[first]:.4g}; expected a number of at most 0"
+        raise ValueError(f"{place}: line {number}: {what}")
 
 
-def is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
+def part_of(values: np.ndarray, counts: np.ndarray, parts: int, part: int) -> np.ndarray:
+    """Of each example's values the first half or the second, or all where they are one part.
+
+    >>> part_of(np.arange(6), np.array([2, 4]), 2, 1)
+    array([1, 4, 5])
+    """
+    within = np.arange(len(values)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.asarray(values[within // np.repeat(counts // parts, counts) == part])
 
 
-def decided(
-    logs: np.ndarray, starts: np.ndarray, counts: np.ndarray, metric: str, texts: list[list[str]]
-) -> tuple[np.ndarray, pa.Array, np.ndarray]:
-    """What was said by this metric, with its probability: rows with as many options are decided at once."""
-    ends = np.concatenate([[0], np.cumsum(counts)])
-    flat, said, confidence = np.empty(ends[-1]), np.empty(len(counts), dtype=np.int64), np.empty(len(counts))
-    lengths = np.array([max(len(text), 1) for few in texts for text in few]) if metric == "acc_norm" else None
-    for count in np.unique(counts):
-        rows = np.flatnonzero(counts == count)
-        within = np.arange(count)
-        scores = logs[starts[rows, None] + within]
-        if lengths is not None:
-            scores = scores / lengths[ends[rows, None] + within]
-        elif metric == "acc_mutual_info":
-            scores = scores - logs[starts[rows, None] + count + within]
-        with np.errstate(invalid="ignore"):  # every option impossible: nothing is more probable than another
-            top = scores.max(axis=1, keepdims=True)
-            shifted = np.exp(np.where(np.isneginf(top), 0, scores - top))
-        shares = shifted / shifted.sum(axis=1, keepdims=True)
-        said[rows] = scores.argmax(axis=1)
-        confidence[rows] = shares[np.arange(len(rows)), said[rows]]
-        flat[ends[rows, None] + within] = shares
-    return said, pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(flat)), confidence
-
-
-def place_of(target: Any, options: list[str]) -> int | None:
-    """The right option's place: it is a number, also as a string, or its text."""
-    text = str(target)
-    if text.isdecimal() and text.isascii():
-        number = int(text[:6])
-        return number if number < len(options) else None
-    return options.index(text) if text in options else None
+def place_of(target: str, texts: np.ndarray, start: int, end: int) -> int | None:
+    """The right option's place: it is a number, or the option's text."""
+    if target.isdecimal() and target.isascii():
+        number = int(target[:6])
+        return number if number < end - start else None
+    return next((i for i, text in enumerate(texts[start:end]) if text == target), None)
 
 
 READER = Reader(
