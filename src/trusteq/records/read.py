@@ -109,6 +109,8 @@ def nothing(place: str | Path, paths: list[Path], several: bool) -> str:
     lacking = [field for field in needed[near] if field not in fields]
     if not fields or len(lacking) == len(needed[near]):
         return f"{place} is of no format that can be read; there are {', '.join(READERS)}"
+    if not lacking:
+        return f"{place} has the fields of {near}, but is laid out in another way: say so by format={near!r}"
     held = ", ".join(list(map(str, fields))[:8])
     return f"{place} is of no format that can be read: it holds {held[:200]}; for {near} it lacks {lacking[0]!r}"
 

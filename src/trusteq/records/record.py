@@ -102,6 +102,7 @@ def record(head: dict[str, Any], columns: Mapping[str, Any]) -> Record:
         table = with_sums_of_one(place, table)
     if "confidence" in made:
         check_shares(place, "confidence", table["confidence"], table["id"])
+    head["noticed"] = [" ".join(sentence.split()) for sentence in head["noticed"]]
     return Record(head, table)
 
 

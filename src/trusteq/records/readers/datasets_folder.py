@@ -61,7 +61,7 @@ def from_arrow(path: Path) -> dict[str, list[Any]]:
             table.validate(full=True)
         check_fits(path.name, table.num_rows * table.num_columns * CELL)
         return {name: table[name].to_pylist() for name in table.column_names}
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+    except (OSError, pa.ArrowException, UnicodeError) as error:
         raise ValueError(f"{path} is no Arrow file as datasets writes it: {brief(str(error))}") from None
 
 

@@ -20,6 +20,7 @@ from trusteq.records.readers.reader import (
     Unscored,
     check_kind,
     decisive,
+    figures,
     hashed,
     json_of,
     left_out,
@@ -158,7 +159,7 @@ def row_of(where: str, sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def spoken(messages: Any) -> list[list[Any]]:
-    """Messages before the model's first, without their ids; those of examples in the prompt are input, whoever speaks."""
+    """Messages before the model's first, without their ids; what it says in examples of the prompt is input."""
     said = []
     for message in messages if isinstance(messages, list) else ():
         if not isinstance(message, dict) or (message.get("role") == "assistant" and message.get("source") != "input"):
@@ -172,7 +173,7 @@ def value_of(score: Any) -> float | None:
     value = score.get("value") if isinstance(score, dict) else None
     if isinstance(value, str):
         return VALUES.get(value)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e300 else None
 
 
 def answer_of(score: Any) -> str | None:
@@ -289,8 +290,8 @@ def harness(header: dict[str, Any], scorer: str) -> dict[str, float]:
         metrics = one.get("metrics") if isinstance(one, dict) and one.get("name") == scorer else None
         if isinstance(metrics, dict):
             names = {"accuracy": scorer, "stderr": f"{scorer}_stderr"}
-            values = {names.get(str(n), str(n)): m.get("value") for n, m in metrics.items() if isinstance(m, dict)}
-            return {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+            values = ((names.get(str(n), str(n)), m.get("value")) for n, m in metrics.items() if isinstance(m, dict))
+            return figures(values)
     return {}
 
 

@@ -4,7 +4,6 @@ Rows are shuffled and their ids are row numbers, so an id is made of the questio
 the log-probability of each choice; a generation has texts. Older versions put underscores around the columns' names."""
 
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from trusteq.records.readers.reader import (
     check_kind,
     decided,
     decisive,
+    figures,
     hashed,
     json_of,
     start_of,
@@ -155,9 +155,7 @@ def harness(path: Path, name: Told, metric: str) -> dict[str, float]:
     found = json_of(beside) if beside.is_file() else {}
     results = found.get("results") if isinstance(found, dict) else None
     own = results.get(name.task.replace("|", ":")) or results.get(name.task) if isinstance(results, dict) else None
-    if not isinstance(own, dict):
-        return {}
-    return {n: float(value) for n, value in own.items() if isinstance(value, int | float) and math.isfinite(value)}
+    return figures(own.items()) if isinstance(own, dict) else {}
 
 
 READER = Reader(

@@ -5,6 +5,7 @@ with acc_mutual_info the second half are those without the question. acc_norm di
 without the delimiter before it. `target` is the place of the right option."""
 
 import json
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -20,6 +21,7 @@ from trusteq.records.readers.reader import (
     Told,
     decided,
     decisive,
+    figures,
     first_object,
     json_of,
     lines_of,
@@ -91,7 +93,7 @@ class Lines:
         if row["metrics"] != self.metrics:
             raise ValueError
         values = [row[name] for name in self.metrics]
-        self.scores += [value if isinstance(value, int | float) else None for value in values]
+        self.scores += [value if isinstance(value, int | float) and math.isfinite(value) else None for value in values]
         self.numbers.append(number)
         self.documents.append(as_text(row["doc_id"]))
         self.hashes.append(row.get("doc_hash"))
@@ -129,6 +131,8 @@ def wrong(row: Any) -> str:
         return f"has metrics that are no list of names, but {brief(metrics)}"
     if missing := [name for name in metrics if name not in row]:
         return f"names the metric {missing[0]!r} and does not hold it"
+    if large := [name for name in metrics if isinstance(row[name], int) and abs(row[name]) > 1e300]:
+        return f"has the metric {large[0]!r} of {brief(row[large[0]])}, which is no figure"
     if not isinstance(answers, list) or not answers:
         return f"has filtered_resps that are no list of answers, but {brief(answers)}"
     for value, *_ in (one for one in answers if isinstance(one, list) and one):
@@ -188,12 +192,8 @@ def harness(results: dict[str, Any], task: str, filter: str) -> dict[str, float]
     """The harness's own figures of this task and filter, as {"acc": 0.5, "acc_stderr": 0.1}."""
     found = results.get("results")
     found = found.get(task) if isinstance(found, dict) else None
-    parts = ((key.rpartition(","), value) for key, value in found.items()) if isinstance(found, dict) else ()
-    return {
-        name: float(value)
-        for (name, _, end), value in parts
-        if end == filter and isinstance(value, int | float) and not isinstance(value, bool)
-    }
+    parts = [(key.rpartition(","), value) for key, value in found.items()] if isinstance(found, dict) else []
+    return figures((name, value) for (name, _, end), value in parts if end == filter)
 
 
 def delimiter(results: dict[str, Any], task: str) -> str:

@@ -210,6 +210,16 @@ def decided(scores: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, pa.List
     return said, pa.ListArray.from_arrays(offsets, pa.array(shares)), shares[starts + said]
 
 
+def figures(values: Iterable[tuple[str, Any]]) -> dict[str, float]:
+    """A harness's own figures: those that are numbers.
+
+    >>> figures([("acc", 0.5), ("acc_stderr", "N/A"), ("alias", None)])
+    {'acc': 0.5}
+    """
+    numbers = ((name, value) for name, value in values if isinstance(value, int | float) and abs(value) < 1e300)
+    return {name: float(value) for name, value in numbers if not isinstance(value, bool)}
+
+
 def letters(count: int) -> list[str]:
     return [chr(ord("A") + i) for i in range(count)]
 
