@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from trusteq.checks import brief
 from trusteq.records.record import Record
+from trusteq.wording import clean
 
 NAMED = 5  # ids of those left out, of each record
 
@@ -74,7 +75,7 @@ def join(large: Record, compressed: Record, allow_different_prompts: bool = Fals
 
 
 def name(record: Record) -> str:
-    return str(record.head["place"] or record.head["model"] or "the record")
+    return clean(record.head["place"] or record.head["model"] or "the record")
 
 
 def some(ids: Any) -> list[str]:

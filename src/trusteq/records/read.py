@@ -11,13 +11,28 @@ from trusteq.checks import brief, check_choice
 from trusteq.records.readers.reader import Reader, ReadOptions, Unscored, first_object
 from trusteq.records.readers.registry import READERS
 from trusteq.records.record import Record
+from trusteq.wording import clean
 
 MOST = 20_000  # files and folders that are looked at
 NO_OPTIONS = ReadOptions()
 
 
 def read(place: str | Path, format: str | None = None, options: ReadOptions = NO_OPTIONS) -> list[Record]:
-    """A record for each task and filter of one model's run, in the order of their names."""
+    """A record for each task and filter of one model's run, in the order of their names.
+
+    >>> file = getfixture("tmp_path") / "small.csv"
+    >>> _ = file.write_text("id,gold,said\\n1,good,good\\n2,bad,good\\n")
+    >>> [small] = read(file)
+    >>> small.head["format"], small.table["right"].to_pylist()
+    ('table', [True, False])
+    """
+    try:
+        return records_of(place, format, options)
+    except ValueError as error:  # it may quote names from the file, which may hold anything
+        raise ValueError(clean(error)) from None
+
+
+def records_of(place: str | Path, format: str | None, options: ReadOptions) -> list[Record]:
     if format is not None:
         check_choice("format", format, tuple(READERS))
     paths, several = found(place)

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from trusteq.checks import brief
+from trusteq.wording import clean
 
 TEXT = ("id", "group", "prompt_hash", "doc_hash", "question", "gold", "said")
 TYPES = {
@@ -102,7 +103,7 @@ def record(head: dict[str, Any], columns: Mapping[str, Any]) -> Record:
         table = with_sums_of_one(place, table)
     if "confidence" in made:
         check_shares(place, "confidence", table["confidence"], table["id"])
-    head["noticed"] = [" ".join(sentence.split()) for sentence in head["noticed"]]
+    head["noticed"] = [clean(sentence) for sentence in head["noticed"]]
     return Record(head, table)
 
 
