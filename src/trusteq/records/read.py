@@ -29,7 +29,9 @@ def read(place: str | Path, format: str | None = None, options: ReadOptions = NO
     try:
         return records_of(place, format, options)
     except ValueError as error:  # it may quote names from the file, which may hold anything
-        raise ValueError(clean(error)) from None
+        if (said := clean(error)) == str(error):
+            raise
+        raise ValueError(said) from None
 
 
 def records_of(place: str | Path, format: str | None, options: ReadOptions) -> list[Record]:

@@ -114,12 +114,18 @@ def as_column(name: str, values: Any, head: dict[str, Any]) -> pa.Array:
     try:
         if isinstance(values, pa.ChunkedArray | pa.Array):
             return values.cast(kind)
-        return pa.array(values, kind, from_pandas=False)
-    except UnicodeEncodeError:
-        head["noticed"].append(f"half characters in {name} are written as \\ud83d and the like")
-        return pa.array([whole(value) for value in values], kind)
+        return as_strings(values, kind, name, head["noticed"])
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         raise ValueError(f"{head['place']}: {name} holds other things than {kind}") from None
+
+
+def as_strings(values: Any, kind: Any, name: str, noticed: list[str]) -> pa.Array:
+    """Texts (or anything) as a column: halves of characters, which broken JSON has, are spelled out, which is told."""
+    try:
+        return pa.array(values, kind, from_pandas=False)
+    except UnicodeEncodeError:
+        noticed.append(f"half characters in {name} are written as \\ud83d and the like")
+        return pa.array([whole(value) for value in values], kind)
 
 
 def whole(value: Any) -> Any:

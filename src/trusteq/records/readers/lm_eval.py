@@ -27,7 +27,7 @@ from trusteq.records.readers.reader import (
     lines_of,
     unique,
 )
-from trusteq.records.record import Record, record
+from trusteq.records.record import Record, as_strings, record
 
 NEEDS = ("doc_id", "target", "arguments", "filtered_resps", "filter", "metrics")
 PAIR = ("arg_0", "arg_1")
@@ -228,8 +228,9 @@ def of_options(
     if off:
         noticed.append(f"{off:,} answers are right or wrong against their most probable option, as lm-eval has them")
     named = zip(lines.targets, gold, ends.tolist(), strict=False)
+    flat = as_strings(texts, pa.string(), "options", noticed)
     return {
-        "options": pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(texts, pa.string())),
+        "options": pa.ListArray.from_arrays(pa.array(ends, pa.int32()), flat),
         "said_index": said,
         "said": texts[ends[:-1] + said],
         "gold_index": gold,
