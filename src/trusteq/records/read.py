@@ -4,7 +4,7 @@ import glob
 import os
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from trusteq.checks import brief, check_choice
@@ -40,6 +40,7 @@ def records_of(place: str | Path, format: str | None, options: ReadOptions) -> l
     paths, several = found(place)
     known = recognised(place, paths, format, several)
     reader = known[0][1]
+    check_taken(reader, options)
     chosen, left = newest(known, options)
     if not chosen:
         raise ValueError(f"{place} holds no run {brief(options.run)}")
@@ -120,16 +121,24 @@ def nothing(place: str | Path, paths: list[Path], several: bool) -> str:
     if several:
         looked = "; ".join(f"{reader.name}: {reader.looks_for}" for reader in READERS.values())
         return f"{place} holds no logs or tables that can be read; looked for {looked}"
-    fields = first_object(paths[0])
+    held = first_object(paths[0])
     needed = {reader.name: reader.needs.split(", ") for reader in READERS.values() if reader.needs}
-    near = max(needed, key=lambda name: sum(field in fields for field in needed[name]) / len(needed[name]))
-    lacking = [field for field in needed[near] if field not in fields]
-    if not fields or len(lacking) == len(needed[near]):
+    near = max(needed, key=lambda name: sum(field in held for field in needed[name]) / len(needed[name]))
+    lacking = [field for field in needed[near] if field not in held]
+    if not held or len(lacking) == len(needed[near]):
         return f"{place} is of no format that can be read; there are {', '.join(READERS)}"
     if not lacking:
         return f"{place} has the fields of {near}, but is laid out in another way: say so by format={near!r}"
-    held = ", ".join(list(map(str, fields))[:8])
-    return f"{place} is of no format that can be read: it holds {held[:200]}; for {near} it lacks {lacking[0]!r}"
+    there = ", ".join(list(map(str, held))[:8])
+    return f"{place} is of no format that can be read: it holds {there[:200]}; for {near} it lacks {lacking[0]!r}"
+
+
+def check_taken(reader: Reader, options: ReadOptions) -> None:
+    """What is said of a file and not asked of its format would be without effect."""
+    allowed = ("model", "run", *reader.takes)
+    for field in fields(options):
+        if getattr(options, field.name) and field.name not in allowed:
+            raise ValueError(f"{field.name} says nothing of {reader.name}; what does is {', '.join(allowed)}")
 
 
 # Which runs are meant.

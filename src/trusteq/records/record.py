@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from trusteq.checks import brief
+from trusteq.records.tables import parquet
 from trusteq.wording import clean
 
 TEXT = ("id", "group", "prompt_hash", "doc_hash", "question", "gold", "said")
@@ -74,9 +75,10 @@ class Record:
     def read(cls, path: Path) -> "Record":
         """What `write` wrote, checked like any other record."""
         try:
-            table = pyarrow.parquet.read_table(path)
+            with parquet(path) as file:
+                table = file.read()
             head = json.loads((table.schema.metadata or {})[MARK])
-        except (OSError, pa.ArrowException, KeyError, ValueError, RecursionError):
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, RecursionError):
             raise ValueError(f"{path} is no record of ours, as Record.write makes them") from None
         if not isinstance(head, dict):
             raise ValueError(f"{path} is no record of ours: its head is {brief(head)}")

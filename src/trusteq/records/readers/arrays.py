@@ -31,7 +31,10 @@ def read(path: Path, options: ReadOptions) -> list[Record]:
     if said is None:
         raise ValueError(f"{place} holds no predictions: its arrays are {', '.join(arrays)[:300]}; name them by said")
     gold = named(arrays, options.gold, GOLD)
-    used = {said, *OTHERS, *([gold] if gold else [])}
+    others = {name: getattr(options, name) or name for name in OTHERS}
+    if lacking := [array for name, array in others.items() if getattr(options, name) and array not in arrays]:
+        raise ValueError(f"{place} holds no array {lacking[0]!r}; its arrays are {', '.join(arrays)[:300]}")
+    used = {said, gold, *others.values()}
     noticed = [f"the array {name!r} is not read" for name in arrays if name not in used]
     if options.references is not None:
         beside = loaded(Path(options.references))
@@ -45,7 +48,7 @@ def read(path: Path, options: ReadOptions) -> list[Record]:
         )
     if said.startswith("arr_"):
         noticed.append("arrays without names are taken to be predictions and labels, in this order")
-    columns: dict[str, Any] = {name: arrays[name] for name in OTHERS if name in arrays}
+    columns: dict[str, Any] = {name: arrays[array] for name, array in others.items() if array in arrays}
     outputs, labels = arrays[said], arrays[gold]
     if outputs.ndim == 3 and labels.ndim == 2 and outputs.shape[:2] == labels.shape:
         outputs, labels, groups = tokens(outputs, labels)
@@ -115,6 +118,7 @@ def as_probabilities(name: str, rows: np.ndarray, place: str, noticed: list[str]
 READER = Reader(
     name="arrays",
     looks_for="npz or npy files of predictions and labels",
+    takes=("said", "gold", "probabilities", *OTHERS, "labels", "references"),
     general=True,
     recognises=recognises,
     read=read,

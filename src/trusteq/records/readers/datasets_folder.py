@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from trusteq.checks import brief
 from trusteq.records.memory import check_fits
-from trusteq.records.readers.columns import record_of
+from trusteq.records.readers.columns import GUESSES, record_of
 from trusteq.records.readers.reader import Reader, ReadOptions, check_kind, json_of
 from trusteq.records.record import Record
 from trusteq.records.tables import CELL
@@ -68,6 +68,7 @@ def from_arrow(path: Path) -> dict[str, list[Any]]:
 READER = Reader(
     name="datasets",
     looks_for="a folder of save_to_disk (state.json, dataset_info.json)",
+    takes=(*GUESSES, "labels", "split"),
     general=True,
     recognises=recognises,
     read=read,

@@ -21,6 +21,7 @@ from trusteq.records.readers.reader import (
     check_kind,
     decisive,
     figures,
+    group_of,
     hashed,
     json_of,
     left_out,
@@ -112,7 +113,7 @@ def members(archive: Zipped) -> Iterator[tuple[str, Any]]:
 def of_samples(place: str, header: dict[str, Any], samples: Iterator[tuple[str, Any]], options: ReadOptions) -> Record:
     run, noticed, rows, unscored = header["eval"], [], [], 0
     for where, sample in samples:
-        row = row_of(where, check_kind(where, sample, dict, "a sample"))
+        row = row_of(where, check_kind(where, sample, dict, "a sample"), options.group)
         unscored += not row["scores"]
         rows += [row] if row["scores"] else []
     if header.get("status", "started") != "success":
@@ -131,7 +132,7 @@ def of_samples(place: str, header: dict[str, Any], samples: Iterator[tuple[str, 
     return record(head | {"harness": harness(header, scorer), "noticed": noticed}, columns)
 
 
-def row_of(where: str, sample: dict[str, Any]) -> dict[str, Any]:
+def row_of(where: str, sample: dict[str, Any], group: str | None) -> dict[str, Any]:
     """What is compared of a sample, without its events and messages."""
     if "id" not in sample:
         raise ValueError(f"{where} has no field 'id'; expected id, epoch, input, target, scores")
@@ -146,6 +147,7 @@ def row_of(where: str, sample: dict[str, Any]) -> dict[str, Any]:
         "where": where,
         "id": str(sample["id"]),
         "epoch": sample.get("epoch", 1),
+        "group": None if group is None else group_of(where, sample.get("metadata"), group),
         "question": str(
             asked[-1][1] if asked and not isinstance(sample.get("input"), str) else sample.get("input", "")
         ),
@@ -190,7 +192,7 @@ def columns_of(place: str, rows: list[dict[str, Any]], scorer: str, noticed: lis
         noticed.append(f"{partly:,} answers are partly right, which is not right")
     columns: dict[str, Any] = {
         "id": [f"{row['id']}, epoch {row['epoch']}" if several else row["id"] for row in rows],
-        "group": [row["id"] for row in rows] if several else None,
+        "group": [row["group"] or row["id"] for row in rows] if several or rows[0]["group"] else None,
         **{name: [row[name] for row in rows] for name in ("doc_hash", "prompt_hash", "question", "gold")},
         "said": said,
         "right": [value == 1 for value in values],
@@ -297,6 +299,7 @@ def harness(header: dict[str, Any], scorer: str) -> dict[str, float]:
 
 READER = Reader(
     name="inspect",
+    takes=("metric", "group"),
     looks_for=".eval or .json logs of inspect_ai",
     recognises=recognises,
     read=read,

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from trusteq.checks import brief
-from trusteq.records.memory import check_fits
 from trusteq.records.readers.reader import (
     Reader,
     ReadOptions,
@@ -22,14 +21,17 @@ from trusteq.records.readers.reader import (
     decided,
     decisive,
     figures,
+    group_of,
     hashed,
     json_of,
     start_of,
     unique,
 )
 from trusteq.records.record import Record, record
+from trusteq.records.tables import parquet
 
 COLUMNS = ("doc", "model_response", "metric")
+UNREAD = {"input_tokens", "output_tokens", "logits", "reasonings", "images"}
 NAME = re.compile(r"details_(.+)_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?)\.parquet")
 USUAL = ("acc", "em", "exact_match")
 
@@ -60,7 +62,7 @@ def told(path: Path) -> Told:
 def read(path: Path, options: ReadOptions) -> list[Record]:
     place, name = path.name, told(path)
     rows = rows_of(path)
-    lines = [row_of(f"{place}: row {number}", row) for number, row in enumerate(rows)]
+    lines = [row_of(f"{place}: row {number}", row, options.group) for number, row in enumerate(rows)]
     if not lines:
         raise ValueError(f"{place} holds no documents")
     noticed: list[str] = []
@@ -74,6 +76,7 @@ def read(path: Path, options: ReadOptions) -> list[Record]:
         "doc_hash": [hashed(row["question"], row["options"], row["gold"]) for row in lines],
         "prompt_hash": [row["prompt_hash"] for row in lines],
         "question": [row["question"] for row in lines],
+        "group": [row["group"] for row in lines] if options.group is not None else None,
         "right": scores[metric] == 1,
     } | {f"score:{n}": values for n, values in scores.items()}
     if all(row["logs"] for row in lines):
@@ -85,18 +88,19 @@ def read(path: Path, options: ReadOptions) -> list[Record]:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
+    """Without what is not compared: the tokens are most of a file."""
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            groups = (file.metadata.row_group(i) for i in range(file.metadata.num_row_groups))
-            check_fits(path.name, sum(group.total_byte_size for group in groups))
-            columns = [name for name in file.schema_arrow.names if name.strip("_") in COLUMNS]
-            table = file.read(columns)
-        return list(table.rename_columns([name.strip("_") for name in columns]).to_pylist())
+        with parquet(path) as file:
+            schema = file.metadata.schema
+            paths = [schema.column(i).path.split(".") for i in range(len(schema))]
+            kept = [".".join(path) for path in paths if path[0].strip("_") in COLUMNS and not {*path} & UNREAD]
+            table = file.read(kept)
+        return list(table.rename_columns([name.strip("_") for name in table.column_names]).to_pylist())
     except (OSError, pa.ArrowException, UnicodeDecodeError, MemoryError) as error:
         raise ValueError(f"{path.name} is no whole Parquet file: {brief(str(error))}") from None
 
 
-def row_of(where: str, row: dict[str, Any]) -> dict[str, Any]:
+def row_of(where: str, row: dict[str, Any], group: str | None) -> dict[str, Any]:
     """What is compared of a document; each part may be kept as JSON."""
     doc, answer, scores = (as_object(f"{where}: {name}", row.get(name)) for name in COLUMNS)
     gold, choices = doc.get("gold_index"), check_kind(f"{where}: choices", doc.get("choices") or [], list, "a list")
@@ -112,6 +116,7 @@ def row_of(where: str, row: dict[str, Any]) -> dict[str, Any]:
         "options": [str(choice) for choice in choices],
         "gold": "; ".join(str(choices[i]) for i in golds),
         "golds": golds,
+        "group": None if group is None else group_of(where, doc.get("specific"), group),
         "text": str(texts[0]) if isinstance(texts, list) and texts else "",
         "logs": logs if len(logs) == len(choices) and len(logs) > 1 else [],
         "prompt_hash": hashed(asked),
@@ -160,6 +165,7 @@ def harness(path: Path, name: Told, metric: str) -> dict[str, float]:
 
 READER = Reader(
     name="lighteval",
+    takes=("metric", "group"),
     looks_for="details_TASK_TIME.parquet of lighteval (--save-details)",
     recognises=recognises,
     read=read,

@@ -23,6 +23,7 @@ from trusteq.records.readers.reader import (
     decisive,
     figures,
     first_object,
+    group_of,
     json_of,
     lines_of,
     unique,
@@ -55,10 +56,10 @@ def read(path: Path, options: ReadOptions) -> list[Record]:
     for number, row in lines_of(path):
         try:
             if row["filter"] not in by_filter:
-                by_filter[row["filter"]] = Lines(list(row["metrics"]))
+                by_filter[row["filter"]] = Lines(list(row["metrics"]), options.group)
             by_filter[row["filter"]].add(number, row)
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError):
-            raise ValueError(f"{path.name}: line {number} {wrong(row)}") from None
+            raise ValueError(f"{path.name}: line {number} {wrong(row, options.group)}") from None
     if not by_filter:
         raise ValueError(f"{path.name} holds no samples")
     name, results = told(path), {}
@@ -72,8 +73,9 @@ def read(path: Path, options: ReadOptions) -> list[Record]:
 class Lines:
     """The lines of one filter, by columns: to keep every line's own objects would cost as much as to parse them."""
 
-    def __init__(self, metrics: list[str]):
-        self.metrics = metrics
+    def __init__(self, metrics: list[str], group: str | None):
+        self.metrics, self.group = metrics, group
+        self.groups: list[str] = []
         self.numbers: list[int] = []
         self.documents: list[str] = []
         self.hashes: list[str | None] = []
@@ -99,6 +101,8 @@ class Lines:
         self.hashes.append(row.get("doc_hash"))
         self.prompts.append(row.get("prompt_hash"))
         self.targets.append(as_text(row["target"]))
+        if self.group is not None:
+            self.groups.append(group_of("", row["doc"], self.group))
         question = pairs[0]["arg_0"]
         self.questions.append(as_text(question))
         if len(answers) < 2 or not isinstance(answers[0], list):
@@ -119,7 +123,7 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def wrong(row: Any) -> str:
+def wrong(row: Any, group: str | None) -> str:
     """Why a line is none of a log."""
     if not isinstance(row, dict):
         return f"is no object, but {brief(row)}"
@@ -140,6 +144,8 @@ def wrong(row: Any) -> str:
             float(value)
         except (TypeError, ValueError, OverflowError):
             return f"has a log-probability that is no number, but {brief(value)}"
+    if group is not None and (not isinstance(row.get("doc"), dict) or row["doc"].get(group) is None):
+        return f"has no field {group!r} in its doc to group by; there are {', '.join(row.get('doc') or ())[:200]}"
     return "has other metrics than those before, or other arguments than answers"
 
 
@@ -156,6 +162,8 @@ def of_filter(
     metric = decisive(list(usual), options.metric, f"{place}, {filter}", scores, noticed)
     columns: dict[str, Any] = {"id": ids_of(lines, noticed), "question": lines.questions}
     columns |= {"right": scores[metric] == 1, **{f"score:{name}": values for name, values in scores.items()}}
+    if lines.groups:
+        columns["group"] = lines.groups
     if all(lines.hashes):
         columns |= {"doc_hash": lines.hashes, "prompt_hash": lines.prompts}
     if len(lines.counts) == len(lines.numbers):
@@ -270,6 +278,7 @@ READER = Reader(
     name="lm-eval",
     looks_for="samples_TASK_TIME.jsonl of lm-evaluation-harness (--log_samples)",
     needs=", ".join(NEEDS),
+    takes=("metric", "group"),
     recognises=recognises,
     read=read,
     told=told,

@@ -32,7 +32,8 @@ class ReadOptions:
         probabilities: the columns of the probabilities of the classes, or the one that holds them as lists.
         confidence: the column of the probability of what was said.
         right: the column that says whether the answer is right.
-        group: the column of what belongs together.
+        group: the column of what belongs together; of a log the field of its documents (lm-eval, lighteval) or of its
+            samples' metadata (inspect_ai).
         question: the column of the questions.
         labels: the names of the classes, in the order of the probabilities.
         references: a file with the right answers, for arrays that lie apart from them.
@@ -67,6 +68,7 @@ class Reader:
     name: str
     looks_for: str  # what a folder of it holds, in words
     needs: str = ""  # the fields without which a file is not of this format
+    takes: tuple[str, ...] = ()  # of ReadOptions, beside model and run
     general: bool = False  # a table or an array: read from a folder only where no harness's logs lie in it
     recognises: Callable[[Path], bool]
     read: Callable[[Path, ReadOptions], list[Record]]
@@ -140,6 +142,19 @@ def loaded(place: str, content: bytes) -> Any:
 
 def told(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else (str(error).splitlines() or ["?"])[0][:120]
+
+
+def group_of(where: str, fields: Any, name: str) -> str:
+    """
+    >>> group_of("line 3", {"passage": 7, "text": "..."}, "passage")
+    '7'
+    """
+    fields = fields if isinstance(fields, dict) else {}
+    if fields.get(name) is None:
+        there = ", ".join(map(str, fields))[:200] or "none"
+        raise ValueError(f"{where} has no field {name!r} to group by; there are {there}")
+    value = fields[name]
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def check_kind(place: str, value: Any, kind: type | tuple[type, ...], what: str) -> Any:

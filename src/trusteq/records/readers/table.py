@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trusteq.records.readers.columns import record_of
+from trusteq.records.readers.columns import GUESSES, record_of
 from trusteq.records.readers.reader import Reader, ReadOptions, first_object, start_of
 from trusteq.records.record import Record
 from trusteq.records.tables import SUFFIXES, from_file
@@ -26,6 +26,7 @@ def read(path: Path, options: ReadOptions) -> list[Record]:
 READER = Reader(
     name="table",
     looks_for="csv, tsv, jsonl or parquet files with a row per example",
+    takes=(*GUESSES, "labels"),
     general=True,
     recognises=recognises,
     read=read,
