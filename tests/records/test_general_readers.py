@@ -1,6 +1,7 @@
 """Tables, arrays and folders of datasets: what is taken from them, what is guessed, and what is refused."""
 
 import json
+import os
 
 import datasets
 import numpy as np
@@ -230,6 +231,19 @@ def test_a_file_of_no_format_names_what_the_nearest_lacks(tmp_path):
         read(path)
     with pytest.raises(ValueError, match=r"there is no file or folder .*nowhere"):
         read(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    for place in (tmp_path, tmp_path / "a.json", f"{tmp_path}/*.json"):
+        with pytest.raises(ValueError, match=r"no logs or tables|no file or folder"):
+            read(place)
+
+
+def test_ids_that_are_texts_stay_as_they_are(tmp_path):
+    (tmp_path / "a.csv").write_text("id,right\n01,1\n1,0\n1.0,1\n")
+    assert read(tmp_path / "a.csv")[0].table["id"].to_pylist() == ["01", "1", "1.0"]
 
 
 def test_a_format_by_name(tmp_path):

@@ -106,6 +106,20 @@ def test_lm_eval_s_filters_are_records_of_their_own():
     assert generated["score:exact_match"].to_pylist() == [float(one) for one in right]
 
 
+def test_of_a_text_to_be_continued_only_a_right_answer_is_known(tmp_path):
+    """As of LAMBADA: one answer, [its log-probability, whether it is what the model would have said]."""
+    path = samples(logs("lm_eval", tmp_path) / "smollm2", "tiny_sums")
+    lines = [json.loads(line) for line in path.read_text().splitlines()[:2]]
+    for line, greedy in zip(lines, ("True", "False"), strict=True):
+        pairs = {"gen_args_0": {"arg_0": "1 + 1 =", "arg_1": " " + line["target"]}}
+        line |= {"filtered_resps": [["-2.5", greedy]], "arguments": pairs, "metrics": ["acc"], "acc": greedy == "True"}
+    path.write_text("\n".join(map(json.dumps, lines)))
+    [found] = read(path)
+    assert found.table["said"].to_pylist() == [lines[0]["target"], ""]
+    assert found.table["right"].to_pylist() == [True, False]
+    assert found.head["noticed"] == ["the log does not hold what was said where it is not right"]
+
+
 def test_of_several_runs_the_newest_is_read_or_the_one_that_is_named(tmp_path):
     folder = logs("lm_eval", tmp_path) / "smollm2"
     path = samples(folder)

@@ -34,7 +34,9 @@ def record_of(columns: Columns, options: ReadOptions, head: dict[str, Any], clas
     count = len(next(iter(columns.values())))
     found: Columns = {}
     if "id" in named:
-        found["id"] = [None if value is None else text(value) for value in columns[named["id"]]]
+        found["id"] = [
+            value if value is None or isinstance(value, str) else text(value) for value in columns[named["id"]]
+        ]
     else:
         found["id"] = [str(row) for row in range(count)]
         noticed.append("there is no column of ids: rows are matched by their order")

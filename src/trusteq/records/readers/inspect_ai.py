@@ -299,7 +299,7 @@ def harness(header: dict[str, Any], scorer: str) -> dict[str, float]:
 
 READER = Reader(
     name="inspect",
-    takes=("metric", "group"),
+    takes=("run", "metric", "group"),
     looks_for=".eval or .json logs of inspect_ai",
     recognises=recognises,
     read=read,

@@ -165,7 +165,7 @@ def harness(path: Path, name: Told, metric: str) -> dict[str, float]:
 
 READER = Reader(
     name="lighteval",
-    takes=("metric", "group"),
+    takes=("run", "metric", "group"),
     looks_for="details_TASK_TIME.parquet of lighteval (--save-details)",
     recognises=recognises,
     read=read,

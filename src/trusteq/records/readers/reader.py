@@ -68,7 +68,7 @@ class Reader:
     name: str
     looks_for: str  # what a folder of it holds, in words
     needs: str = ""  # the fields without which a file is not of this format
-    takes: tuple[str, ...] = ()  # of ReadOptions, beside model and run
+    takes: tuple[str, ...] = ()  # of ReadOptions, beside model
     general: bool = False  # a table or an array: read from a folder only where no harness's logs lie in it
     recognises: Callable[[Path], bool]
     read: Callable[[Path, ReadOptions], list[Record]]
