@@ -80,7 +80,7 @@ def test_lm_eval_decides_by_each_metric_as_the_harness_does(model, metric):
     assert found.head["harness"][metric] == pytest.approx(rights(found).mean())
     said, gold = (found.table[f"{name}_index"].to_numpy() for name in ("said", "gold"))
     assert ((said == gold) == rights(found)).all()
-    assert not [sentence for sentence in found.head["noticed"] if "against their most probable" in sentence]
+    assert not [sentence for sentence in found.head["noticed"] if "against the most probable" in sentence]
 
 
 def test_lm_eval_s_probabilities_are_those_of_its_brier_score():
@@ -308,6 +308,22 @@ def test_archives_that_could_unpack_to_any_size_are_refused_unread(tmp_path, mon
     [log] = logs("inspect", tmp_path).glob("smollm2/*.eval")
     with pytest.raises(ValueError, match=r"has 1\d members; 1 are the most that are read"):
         read(log)
+
+
+def test_members_that_lie_in_one_another_are_refused(tmp_path):
+    path = tmp_path / "bomb.eval"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("samples/1.json", b"0" * 1000)
+        file.filelist *= 9  # the directory names the same bytes nine times
+    with pytest.raises(ValueError, match="has members that lie in one another"):
+        read(path)
+
+
+def test_an_archive_of_something_else_is_a_sentence(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.eval", "w") as file:
+        file.writestr("readme.txt", b"nothing")
+    with pytest.raises(ValueError, match="is no log of inspect_ai: it has no header.json"):
+        read(tmp_path / "a.eval")
 
 
 # What belongs together.

@@ -19,6 +19,7 @@ from trusteq.records.readers.reader import (
     Reader,
     ReadOptions,
     Told,
+    against,
     decided,
     decisive,
     figures,
@@ -240,8 +241,7 @@ def of_options(
     said, probabilities, confidence = decided(scores, counts)
     gold = [place_of(target, texts, *span) for target, *span in zip(lines.targets, ends, ends[1:], strict=False)]
     off = sum(j is not None and (i == j) != r for i, j, r in zip(said.tolist(), gold, right.tolist(), strict=True))
-    if off:
-        noticed.append(f"{off:,} answers are right or wrong against their most probable option, as lm-eval has them")
+    against(off, READER.name, noticed)
     named = zip(lines.targets, gold, ends.tolist(), strict=False)
     flat = as_strings(texts, pa.string(), "options", noticed)
     return {
