@@ -322,7 +322,7 @@ def test_members_that_lie_in_one_another_are_refused(tmp_path):
 def test_an_archive_of_something_else_is_a_sentence(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.eval", "w") as file:
         file.writestr("readme.txt", b"nothing")
-    with pytest.raises(ValueError, match="is no log of inspect_ai: it has no header.json"):
+    with pytest.raises(ValueError, match=r"is no log of inspect_ai: it has no header.json"):
         read(tmp_path / "a.eval")
 
 
