@@ -11,6 +11,7 @@ from harness_logs import DATA, logs
 from trusteq.records.joined import join
 from trusteq.records.read import read
 from trusteq.records.readers.reader import ReadOptions
+from trusteq.records.zipped import Zipped
 
 MODELS = ("smollm2", "smollm2-int4")
 
@@ -258,6 +259,39 @@ def test_samples_without_a_score_are_left_out_and_told(tmp_path):
         "the run is not complete: its status is error",
         "1 example without a score is left out",
     ]
+
+
+def test_a_sample_that_was_asked_more_than_once_is_a_group(tmp_path):
+    def twice(log):
+        log["samples"] += [one | {"epoch": 2} for one in log["samples"]]
+
+    [found] = read(json_log(tmp_path, twice))
+    names = found.table["group"].to_pylist()
+    assert names[:4] == names[4:]
+    assert found.table["id"].to_pylist() == [f"{name}, epoch {1 + (i > 3)}" for i, name in enumerate(names)]
+
+
+def test_partly_right_is_not_right_and_told(tmp_path):
+    [found] = read(json_log(tmp_path, lambda log: log["samples"][0]["scores"]["letter"].update(value="P")))
+    assert found.table["score:letter"].to_pylist()[0] == 0.5
+    assert not found.table["right"].to_pylist()[0]
+    assert "1 answer is partly right, which is not right" in found.head["noticed"]
+
+
+def test_a_run_that_was_killed_is_read_as_far_as_it_came(tmp_path):
+    """Its archive has no header yet, only what the journal began with."""
+    [path] = logs("inspect", tmp_path).glob("smollm2/*.eval")
+    [whole], killed = read(path), tmp_path / "killed.eval"
+    with Zipped(path) as archive, zipfile.ZipFile(killed, "w") as file:
+        names = [name for name in archive.names() if name.startswith(("samples/", "_journal/start"))]
+        for name in names[:6]:
+            file.writestr(name, archive.read(name))
+    [found] = read(killed)
+    ids = [one for one in whole.table["id"].to_pylist() if f"samples/{one}_epoch_1.json" in names[:6]]
+    assert len(ids) == 5
+    assert found.table["id"].to_pylist() == ids
+    assert found.head["noticed"] == ["the run is not complete: its status is started"]
+    assert found.head["model"] == "hf/smollm2"
 
 
 def top(log):

@@ -121,11 +121,13 @@ def lines_of(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def opened(path: Path) -> Any:
+    if not path.is_file():  # a pipe could be waited for without end
+        raise ValueError(f"{path.name} could not be read: it is no file")
     try:
         check_fits(path.name, path.stat().st_size)
         return path.open("rb")
     except OSError as error:
-        raise ValueError(f"{path.name} could not be read: {error.strerror or 'no such file'}") from None
+        raise ValueError(f"{path.name} could not be read: {error.strerror or error}") from None
 
 
 def json_of(path: Path) -> Any:
