@@ -82,6 +82,14 @@ def test_probabilities_alone_say_the_most_probable(tmp_path):
         assert found.head["by_order"]
 
 
+def test_a_confidence_may_be_missing_but_not_be_no_number(tmp_path):
+    (tmp_path / "a.csv").write_text("id,right,confidence\n1,1,0.5\n2,0,\n")
+    assert read(tmp_path / "a.csv")[0].table["confidence"].to_pylist() == [0.5, None]
+    (tmp_path / "a.csv").write_text("id,right,confidence\n1,1,0.5\n2,0,nan\n")
+    with pytest.raises(ValueError, match="the confidence of '2' is nan"):
+        read(tmp_path / "a.csv")
+
+
 def test_right_or_wrong_is_enough(tmp_path):
     [found] = read(
         written(tmp_path, "csv", {"id": [1, 2, 3, 4], "ok": ["True", "no", "1", "0"]}), options=ReadOptions(right="ok")
