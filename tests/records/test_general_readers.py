@@ -7,6 +7,7 @@ import datasets
 import numpy as np
 import pandas as pd
 import pytest
+from transformers.trainer_utils import PredictionOutput
 
 from trusteq.records.read import read
 from trusteq.records.readers.reader import ReadOptions
@@ -139,14 +140,17 @@ def test_a_corrupt_parquet_file_is_a_sentence(tmp_path):
 def test_what_a_trainer_saved(tmp_path):
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(5, 3)), rng.integers(0, 3, 5)
+    output = PredictionOutput(logits, labels, {"test_loss": 0.5})
     np.savez(tmp_path / "a.npz", predictions=logits, label_ids=labels)
-    np.savez(tmp_path / "b.npz", logits, labels)  # as np.savez(path, *output) writes it
-    for name in "ab":
+    np.savez(tmp_path / "b.npz", *output)
+    np.savez(tmp_path / "c.npz", **output._asdict())
+    for name in "abc":
         [found] = read(tmp_path / f"{name}.npz")
         np.testing.assert_allclose(found.rows(), np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
         assert found.labels().tolist() == logits.argmax(axis=1).tolist()
         assert found.table["right"].to_pylist() == (logits.argmax(axis=1) == labels).tolist()
         assert any("taken to be logits" in sentence for sentence in found.head["noticed"])
+        assert any("is not read" in sentence for sentence in found.head["noticed"]) == (name != "a")
 
 
 def test_tokens_that_count_are_examples_and_texts_groups(tmp_path):
@@ -175,7 +179,7 @@ def test_labels_apart_from_predictions(tmp_path):
         ({"predictions": [[np.nan, 1]], "labels": [0]}, "predictions holds NaN or infinity in row 0"),
         ({"probabilities": [[2.0, 1.0]], "labels": [0]}, r"the probabilities of '0' are \[2.0, 1.0\]"),
         ({"predictions": [[0.5, 0.5]], "labels": [2]}, "gold holds 2 in row 0; the classes are"),
-        ({"predictions": np.array([{}, []], dtype=object), "labels": [0, 1]}, "is not an .npz archive of plain arrays"),
+        ({"predictions": np.array([{}, []], dtype=object), "labels": [0, 1]}, "predictions holds Python objects"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_arrays_is_a_sentence(tmp_path, arrays, said):
