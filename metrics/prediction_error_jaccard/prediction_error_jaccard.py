@@ -44,6 +44,9 @@ Returns:
     negative_flip_rate (0 to 1): share of examples that the large model gets right and the compressed one wrong.
     label_agreement (0 to 1): share of examples with equal predictions, right or wrong.
     mcnemar_p (0 to 1): exact p-value for equal error rates.
+    right_to_wrong, wrong_to_right, wrong_to_other_wrong (0 to 1): shares of all examples, from what the large model
+        says to what the compressed one says; flip_rate (0 to 1): the first two together; answer_change_rate (0 to 1):
+        share of examples with another prediction. Each has an interval, `_low` and `_high`.
     capa (up to 1; 0 is chance): chance-adjusted probabilistic agreement, only where both models gave rows.
 Examples:
 

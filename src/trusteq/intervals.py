@@ -3,6 +3,7 @@
 A `design` says how groups of rows that belong together count (groups.py)."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import stdtrit
@@ -154,9 +155,12 @@ def block_mean_interval(
     return mean - reach, mean + reach
 
 
+@lru_cache(maxsize=3)
 def block_noise(draws: int, blocks: int, seed: int, units: float | None = None) -> np.ndarray:
     """Random weights (draws first): `block_noise(...) @ block_deviations(...)` are random errors of the means, with the
     variances and covariances that the blocks show (Student's t). One noise for two models keeps them paired."""
     rng = np.random.Generator(np.random.PCG64(seed))
     normal, freedom = rng.standard_normal((draws, blocks)), min(blocks, units or blocks) - 1
-    return normal / np.sqrt(rng.chisquare(freedom, (draws, 1)) / freedom)
+    noise = normal / np.sqrt(rng.chisquare(freedom, (draws, 1)) / freedom)
+    noise.setflags(write=False)  # it is kept for the next figure
+    return noise

@@ -4,6 +4,7 @@ What comes back has a row per model: first the divergence itself, then as many d
 is an excess over a twin with its scatter, since what all models find hard moves all rows alike."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,7 @@ class Weights:
         self.units = None if groups is None else min(units_of(groups), BLOCKS)
         self.seed = seed
         self.blocks = int(self.block.max()) + 1
-        rng = np.random.Generator(np.random.PCG64(seed))
-        weight = np.concatenate([np.ones((1, self.blocks)), rng.standard_exponential((DRAWS, self.blocks))])
-        others = np.concatenate([np.zeros((1, more)), rng.standard_exponential((DRAWS, more))])
-        self.weight = np.concatenate([weight, others], axis=1)
+        self.weight = exponential(seed, self.blocks, more)
 
     def sums(self, rows: np.ndarray) -> np.ndarray:
         """The rows' sum within each block."""
@@ -58,6 +56,17 @@ class Weights:
         chance = np.random.Generator(np.random.PCG64(self.seed)).chisquare(max(self.units - 1, 0.1), DRAWS)
         stretched = (drawn[:, 1:] - drawn[:, :1]) * np.sqrt((self.units + 1) / chance)
         return np.concatenate([drawn[:, :1], drawn[:, :1] + stretched], axis=1)
+
+
+@lru_cache(maxsize=3)
+def exponential(seed: int, blocks: int, more: int) -> np.ndarray:
+    """The weights of blocks and of rows beyond them; kept, since comparisons of many tasks draw the same ones."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    weight = np.concatenate([np.ones((1, blocks)), rng.standard_exponential((DRAWS, blocks))])
+    others = np.concatenate([np.zeros((1, more)), rng.standard_exponential((DRAWS, more))])
+    found = np.concatenate([weight, others], axis=1)
+    found.setflags(write=False)
+    return found
 
 
 def ends(drawn: np.ndarray, level: float) -> tuple[float, float]:

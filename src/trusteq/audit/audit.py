@@ -45,12 +45,6 @@ def audit_family(
     work.groups, work.ood_groups = together.codes, ood.codes
     pairs = pairs_of(run.members, options.pairs)
     compared = compare_all(work, {member.name: member.role for member in run.members}, pairs, skipped, options)
-    failures = [
-        {"pair": one["name"], "dimension": name, "reason": entry["reason"]}
-        for one in compared
-        for name, entry in one["dimensions"].items()
-        if entry["status"] == "failed"
-    ]
     classes = about["large"]["names"] or [str(i) for i in range(about["large"]["classes"])]
     counts = {"examples": len(run.texts), "ood_examples": len(ood_texts or [])}
     groups = {"groups": together.groups, "duplicates": together.duplicates, "duplicates_apart": together.apart}
@@ -76,7 +70,7 @@ def audit_family(
             "explanations": explanations(work, compared, classes),
             "attacks": attacked(work, compared, classes),
         },
-        "failures": failures,
+        "failures": failures_of(compared),
         "run": {
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - clock, 3),
@@ -131,6 +125,15 @@ def compare(work: Work, roles: dict[str, str], pair: Pair, skipped: dict[str, st
         work.floors[compressed] = entries
     label = compressed if roles[large] == "large" else f"{compressed} / {large}"
     return {"name": label, "compressed": compressed, "large": large, "role": role, "dimensions": entries}
+
+
+def failures_of(compared: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return [
+        {"pair": one["name"], "dimension": name, "reason": entry["reason"]}
+        for one in compared
+        for name, entry in one["dimensions"].items()
+        if entry["status"] == "failed"
+    ]
 
 
 def described(member: Member, about: dict[str, Any], work: Work, options: Any) -> dict[str, Any]:

@@ -441,13 +441,24 @@ def plot_roc(axis: Any, result: dict[str, Any]) -> None:
 def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
     inside, outside = len(work.gold), len(work.ood[compressed])
     return DIMENSION.of(
-        predictions=np.concatenate([work.probabilities[compressed], work.ood[compressed]]),
+        predictions=np.concatenate(both_kinds(work, compressed)),
         references=np.repeat([0, 1], [inside, outside]),
-        large_predictions=np.concatenate([work.probabilities[large], work.ood[large]]),
+        large_predictions=np.concatenate(both_kinds(work, large)),
         groups=both_groups(work, inside, outside),
-        **settings(options),
+        **settings_for(work, options),
         **common(options, level),
     )
+
+
+def both_kinds(work: Any, model: str) -> tuple[np.ndarray, np.ndarray]:
+    """What is known of ordinary inputs and of those out of distribution: probabilities, or how unsure the model was."""
+    if work.confidence:
+        return 1 - work.confidence[model], 1 - work.ood[model]
+    return work.probabilities[model], work.ood[model]
+
+
+def settings_for(work: Any, options: Any) -> dict[str, Any]:
+    return settings(options) | ({"score": "given"} if work.confidence else {})
 
 
 def both_groups(work: Any, inside: int, outside: int) -> Groups:
@@ -463,10 +474,10 @@ def redrawn(work: Any, others: Sequence[str], large: str, options: Any) -> np.nd
     """The size of every model's AUROC gap; ordinary rows and those out of distribution are drawn each by themselves."""
     inside = Weights(len(work.gold), options.seed, groups=work.groups)
     outside = Weights(len(work.ood[large]), options.seed + 1, groups=work.ood_groups)
-    asked = OodOptions(**settings(options))
+    asked = OodOptions(**settings_for(work, options))
 
     def of(name: str) -> np.ndarray:
-        scores, out_scores = (score_rows(name, rows[name], asked, 0) for rows in (work.probabilities, work.ood))
+        scores, out_scores = (score_rows(name, rows, asked, 0) for rows in both_kinds(work, name))
         return redrawn_auroc(scores, out_scores, inside, outside)
 
     fewer = min((inside, outside), key=lambda weights: weights.units or np.inf)

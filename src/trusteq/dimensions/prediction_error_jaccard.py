@@ -141,9 +141,10 @@ def squad_gold(reference: dict[str, Any]) -> list[str]:
 
 
 def summarize(examples: Arrays) -> Arrays:
-    """How many, who was wrong, how often they agree, and capa's sums."""
-    wrong, large_wrong = ~examples["right"], ~examples["large_right"]
-    counts = [len(wrong), *map(np.count_nonzero, (wrong & large_wrong, wrong, large_wrong, examples["agree"]))]
+    """How many, who was wrong, how often they agree, also when both are wrong, and capa's sums."""
+    wrong, large_wrong, agree = ~examples["right"], ~examples["large_right"], examples["agree"]
+    both = wrong & large_wrong
+    counts = [len(wrong), *map(np.count_nonzero, (both, wrong, large_wrong, agree, both & agree))]
     summary = {"counts": np.array(counts)}
     if "overlap" in examples:
         summary["capa"] = np.array([examples[name].sum() for name in ("overlap", "gold", "large_gold")])
@@ -152,23 +153,34 @@ def summarize(examples: Arrays) -> Arrays:
 
 
 def errors_of(examples: Arrays) -> np.ndarray:
-    """Of each example who is wrong, for what groups have in common: 1 compressed, 2 large, 3 both."""
-    return (~examples["right"]).astype(np.int8) + 2 * (~examples["large_right"]).astype(np.int8)
+    """Of each example who is wrong, for what groups have in common: 1 compressed, 2 large, 3 both; and 4 more where the
+    answers differ."""
+    wrong = (~examples["right"]).astype(np.int8) + 2 * (~examples["large_right"]).astype(np.int8)
+    return np.asarray(wrong + 4 * (~examples["agree"]).astype(np.int8))
 
+
+FLIPS = {  # which of these numbers they are
+    "flip_rate": (1, 2, 5, 6),
+    "right_to_wrong": (1, 5),
+    "wrong_to_right": (2, 6),
+    "wrong_to_other_wrong": (7,),
+    "answer_change_rate": (4, 5, 6, 7),
+}
 
 # finish: counts to figures.
 
 
 def finish(summary: Arrays, options: ErrorOptions, groups: Groups, each: np.ndarray | None) -> dict[str, Any]:
-    n, shared, wrong, large_wrong, agree = (int(count) for count in summary["counts"])
+    n, shared, wrong, large_wrong, agree, same_mistake = (int(count) for count in summary["counts"])
     only, large_only = wrong - shared, large_wrong - shared
     either = shared + only + large_only
     jaccard = shared / either if either else 1.0
     expected = expected_share(wrong, large_wrong, n)
     most = min(wrong, large_wrong) / max(wrong, large_wrong) if either else 1.0
+    who = None if each is None else each & 3
     result: dict[str, Any] = {"jaccard": jaccard}
     if options.confidence_level is not None:
-        together = ALONE if each is None else design((each == 3) - jaccard * (each > 0), groups, each > 0)
+        together = ALONE if who is None else design((who == 3) - jaccard * (who > 0), groups, who > 0)
         interval = share_interval(shared, either, options.confidence_level, together)
         result["jaccard_low"], result["jaccard_high"] = interval
     result |= {
@@ -182,7 +194,7 @@ def finish(summary: Arrays, options: ErrorOptions, groups: Groups, each: np.ndar
     }
     if options.confidence_level is not None:
         gap = result["error_rate_gap"]
-        together = ALONE if each is None else design((each == 1) - 1.0 * (each == 2) - gap, groups)
+        together = ALONE if who is None else design((who == 1) - 1.0 * (who == 2) - gap, groups)
         interval = paired_share_gap_interval(only, large_only, n, options.confidence_level, together)
         result["error_rate_gap_low"], result["error_rate_gap_high"] = interval
     result |= {
@@ -193,6 +205,14 @@ def finish(summary: Arrays, options: ErrorOptions, groups: Groups, each: np.ndar
         "label_agreement": agree / n,
         "mcnemar_p": mcnemar(only, large_only),
     }
+    flips = {"flip_rate": only + large_only, "right_to_wrong": only, "wrong_to_right": large_only}
+    flips |= {"wrong_to_other_wrong": shared - same_mistake, "answer_change_rate": n - agree}
+    for name, count in flips.items():  # from what the large model said to what the compressed one says
+        result[name] = count / n
+        if options.confidence_level is not None:
+            together = ALONE if each is None else design(np.isin(each, FLIPS[name]) - count / n, groups)
+            interval = share_interval(count, n, options.confidence_level, together)
+            result[f"{name}_low"], result[f"{name}_high"] = interval
     if "capa" in summary:
         overlap, gold, large_gold = (summary["capa"] / n).tolist()
         result["capa"] = capa(overlap, gold, large_gold, classes=summary["classes"][0] / n)
@@ -259,17 +279,18 @@ def plot(result: dict[str, Any]) -> Any:
 
 
 def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
+    answers = work.labels or work.probabilities
     return DIMENSION.of(
-        predictions=work.probabilities[compressed],
-        references=work.gold,
-        large_predictions=work.probabilities[large],
+        predictions=answers[compressed],
+        references=np.zeros_like(work.gold) if work.labels else work.gold,
+        large_predictions=answers[large],
         groups=work.groups,
         **common(options, level),
     )
 
 
 def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
-    wrong, large_wrong = (work.probabilities[name].argmax(axis=1) != work.gold for name in (compressed, large))
+    wrong, large_wrong = (~work.right(name) for name in (compressed, large))
     return as_columns(range(len(wrong)), wrong & large_wrong, wrong | large_wrong)
 
 

@@ -15,6 +15,7 @@ from trusteq.checks import failure
 from trusteq.dimensions.record import Dimension
 from trusteq.groups import count_of, take_with_groups
 from trusteq.options import Options, read_options, with_signature
+from trusteq.records.given import from_records
 from trusteq.rows import Rows
 
 END_OF_STREAM = 8  # bytes that end a stream of Arrow batches
@@ -54,6 +55,7 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         """
         groups = kwargs.pop("groups", None)
         inputs, settings = self._split({"predictions": predictions, "references": references, **kwargs})
+        inputs, groups = from_records(inputs, groups)
         options = read_options(self.options, settings)
         given = any(values is not None for values in (*inputs.values(), groups))
         waiting = self.writer is not None or bool(self._waiting())
@@ -78,6 +80,7 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         self._flush()
         groups = kwargs.pop("groups", None)
         inputs, unknown = self._split({"predictions": predictions, "references": references, **kwargs})
+        inputs, groups = from_records(inputs, groups)
         if unknown:
             taken = ", ".join([*inputs, "groups"])
             raise ValueError(f"add_batch takes {taken}, not {', '.join(unknown)}; options go to compute")

@@ -1,6 +1,7 @@
 """What two models said, as arrays in files: which are there, do they fit together, and what can be made of them?"""
 
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,18 @@ NEIGHBORS = 10
 Arrays = dict[str, np.ndarray]
 
 # The files, and what can be wrong with them.
+
+
+def are_archives(places: Sequence[str]) -> bool:
+    """Whether these are files of such arrays: an archive whose names are all others is left to those who know them."""
+    if not all(place.endswith(".npz") for place in places):
+        return False
+    try:
+        with zipfile.ZipFile(places[0]) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return True  # what is wrong with it is said where it is read
+    return not names or bool(names & set(KEYS))
 
 
 def read(path: Path) -> Arrays:

@@ -4,6 +4,7 @@ from typing import Any
 
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.queries import between, headline_of, judged, measured, models_of
+from trusteq.report.tasks import COLUMNS, tables
 from trusteq.report.words import (
     SIGNS,
     Audit,
@@ -40,9 +41,15 @@ def markdown(audit: Audit) -> str:
         parts += [f"## Can {md(pair['compressed'])} stand in for {md(pair['large'])}? {says.word}.", says.summary]
         parts += [verdicts(audit, pair), sentences(pair)]
     parts += ["## Summary", "![Divergence of every pair and dimension, in margins](plots/summary.png)"]
+    for one in tables(audit):
+        rows = [[md(row[name]) for name in COLUMNS] for row in one["rows"]]
+        title = f"## {md(one['name'])} against {md(one['large'])}, task by task"
+        parts += [title, table(list(COLUMNS), rows), md(one["moved"])]
     parts += ["## Models", models(audit), md(simulated(audit)), md(unread(audit))]
     if len(audit["models"]) > 2:
         parts += ["## Every pair", *(matrix(audit, name) for name in measured(audit))]
+    if noticed := audit["data"].get("noticed"):
+        parts += ["## What was left out or noticed", "\n".join(f"- {md(one)}" for one in noticed)]
     settings = [[md(name), md(plain(value))] for name, value in audit["settings"].items()]
     parts += ["## Settings", table(["setting", "value"], settings), signature(audit)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -149,7 +156,7 @@ def metadata(audit: Audit, pair: Pair) -> str:
         if entry["status"] == "done"
     ]
     model = audit["models"].get(pair["compressed"])
-    if model:
+    if model and model["accuracy"] is not None:
         accuracy = EvalResult(**where, metric_type="accuracy", metric_name="accuracy", metric_value=model["accuracy"])
         results = [accuracy, *results]
     card = ModelCardData(model_name=name, eval_results=results or None, tags=[PROJECT])
