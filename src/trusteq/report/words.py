@@ -77,13 +77,13 @@ def floor_says(audit: Audit) -> str:
     """What the verdicts are held against, and what that does not cover.
 
     >>> floor_says({"settings": {"floor": None}, "models": {"large": {"role": "large"}}})
-    'none: no twin was given, so two large models that differ only by their seed may differ as much'
+    'no twin: two large models that differ only by their seed may differ as much'
     """
     twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
     if audit["settings"].get("floor") == "rounding":
-        return "rounding: large itself in other numbers; what another seed of training would change is not covered"
+        return "itself in other numbers (rounding): what another seed of training changes is not covered"
     if not twins:
-        return "none: no twin was given, so two large models that differ only by their seed may differ as much"
+        return "no twin: two large models that differ only by their seed may differ as much"
     if len(twins) == 1:
         return f"one twin ({twins[0]}): verdicts are relative to this twin, and another might lie elsewhere"
     return f"{len(twins)} twins ({', '.join(twins)}): their mean, with what seeds scatter in every interval"
