@@ -52,9 +52,9 @@ def test_batches_and_single_rows_give_the_result_of_one_call(tmp_path, name, nam
 
 
 def test_groups_of_several_processes_are_one(tmp_path):
-    data = rows(60)
+    data = rows(100)
     whole = load("calibration_gap", tmp_path).compute(**data)
-    halves = [part(data, slice(0, 32)), part(data, slice(32, 60))]  # a group lies in both
+    halves = [part(data, slice(0, 48)), part(data, slice(48, 100))]  # a group lies in both
     assert from_two(tmp_path / "all", halves) == whole
     del halves[1]["groups"]
     with pytest.raises(ValueError, match="groups are missing for some batches of rows"):
