@@ -1,11 +1,13 @@
 """Tables, arrays and folders of datasets: what is taken from them, what is guessed, and what is refused."""
 
 import json
+import os
 
 import datasets
 import numpy as np
 import pandas as pd
 import pytest
+from transformers.trainer_utils import PredictionOutput
 
 from trusteq.records.read import read
 from trusteq.records.readers.reader import ReadOptions
@@ -81,6 +83,14 @@ def test_probabilities_alone_say_the_most_probable(tmp_path):
         assert found.head["by_order"]
 
 
+def test_a_confidence_may_be_missing_but_not_be_no_number(tmp_path):
+    (tmp_path / "a.csv").write_text("id,right,confidence\n1,1,0.5\n2,0,\n")
+    assert read(tmp_path / "a.csv")[0].table["confidence"].to_pylist() == [0.5, None]
+    (tmp_path / "a.csv").write_text("id,right,confidence\n1,1,0.5\n2,0,nan\n")
+    with pytest.raises(ValueError, match="the confidence of '2' is nan"):
+        read(tmp_path / "a.csv")
+
+
 def test_right_or_wrong_is_enough(tmp_path):
     [found] = read(
         written(tmp_path, "csv", {"id": [1, 2, 3, 4], "ok": ["True", "no", "1", "0"]}), options=ReadOptions(right="ok")
@@ -130,14 +140,17 @@ def test_a_corrupt_parquet_file_is_a_sentence(tmp_path):
 def test_what_a_trainer_saved(tmp_path):
     rng = np.random.default_rng(0)
     logits, labels = rng.normal(size=(5, 3)), rng.integers(0, 3, 5)
+    output = PredictionOutput(logits, labels, {"test_loss": 0.5})
     np.savez(tmp_path / "a.npz", predictions=logits, label_ids=labels)
-    np.savez(tmp_path / "b.npz", logits, labels)  # as np.savez(path, *output) writes it
-    for name in "ab":
+    np.savez(tmp_path / "b.npz", *output)
+    np.savez(tmp_path / "c.npz", **output._asdict())
+    for name in "abc":
         [found] = read(tmp_path / f"{name}.npz")
         np.testing.assert_allclose(found.rows(), np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
         assert found.labels().tolist() == logits.argmax(axis=1).tolist()
         assert found.table["right"].to_pylist() == (logits.argmax(axis=1) == labels).tolist()
         assert any("taken to be logits" in sentence for sentence in found.head["noticed"])
+        assert any("is not read" in sentence for sentence in found.head["noticed"]) == (name != "a")
 
 
 def test_tokens_that_count_are_examples_and_texts_groups(tmp_path):
@@ -166,7 +179,7 @@ def test_labels_apart_from_predictions(tmp_path):
         ({"predictions": [[np.nan, 1]], "labels": [0]}, "predictions holds NaN or infinity in row 0"),
         ({"probabilities": [[2.0, 1.0]], "labels": [0]}, r"the probabilities of '0' are \[2.0, 1.0\]"),
         ({"predictions": [[0.5, 0.5]], "labels": [2]}, "gold holds 2 in row 0; the classes are"),
-        ({"predictions": np.array([{}, []], dtype=object), "labels": [0, 1]}, "is not an .npz archive of plain arrays"),
+        ({"predictions": np.array([{}, []], dtype=object), "labels": [0, 1]}, "predictions holds Python objects"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_arrays_is_a_sentence(tmp_path, arrays, said):
@@ -230,6 +243,19 @@ def test_a_file_of_no_format_names_what_the_nearest_lacks(tmp_path):
         read(path)
     with pytest.raises(ValueError, match=r"there is no file or folder .*nowhere"):
         read(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    for place in (tmp_path, tmp_path / "a.json", f"{tmp_path}/*.json"):
+        with pytest.raises(ValueError, match=r"no logs or tables|no file or folder"):
+            read(place)
+
+
+def test_ids_that_are_texts_stay_as_they_are(tmp_path):
+    (tmp_path / "a.csv").write_text("id,right\n01,1\n1,0\n1.0,1\n")
+    assert read(tmp_path / "a.csv")[0].table["id"].to_pylist() == ["01", "1", "1.0"]
 
 
 def test_a_format_by_name(tmp_path):

@@ -11,6 +11,7 @@ from harness_logs import DATA, logs
 from trusteq.records.joined import join
 from trusteq.records.read import read
 from trusteq.records.readers.reader import ReadOptions
+from trusteq.records.zipped import Zipped
 
 MODELS = ("smollm2", "smollm2-int4")
 
@@ -80,7 +81,7 @@ def test_lm_eval_decides_by_each_metric_as_the_harness_does(model, metric):
     assert found.head["harness"][metric] == pytest.approx(rights(found).mean())
     said, gold = (found.table[f"{name}_index"].to_numpy() for name in ("said", "gold"))
     assert ((said == gold) == rights(found)).all()
-    assert not [sentence for sentence in found.head["noticed"] if "against their most probable" in sentence]
+    assert not [sentence for sentence in found.head["noticed"] if "against the most probable" in sentence]
 
 
 def test_lm_eval_s_probabilities_are_those_of_its_brier_score():
@@ -104,6 +105,20 @@ def test_lm_eval_s_filters_are_records_of_their_own():
     ]
     assert right == generated["right"].to_pylist()
     assert generated["score:exact_match"].to_pylist() == [float(one) for one in right]
+
+
+def test_of_a_text_to_be_continued_only_a_right_answer_is_known(tmp_path):
+    """As of LAMBADA: one answer, [its log-probability, whether it is what the model would have said]."""
+    path = samples(logs("lm_eval", tmp_path) / "smollm2", "tiny_sums")
+    lines = [json.loads(line) for line in path.read_text().splitlines()[:2]]
+    for line, greedy in zip(lines, ("True", "False"), strict=True):
+        pairs = {"gen_args_0": {"arg_0": "1 + 1 =", "arg_1": " " + line["target"]}}
+        line |= {"filtered_resps": [["-2.5", greedy]], "arguments": pairs, "metrics": ["acc"], "acc": greedy == "True"}
+    path.write_text("\n".join(map(json.dumps, lines)))
+    [found] = read(path)
+    assert found.table["said"].to_pylist() == [lines[0]["target"], ""]
+    assert found.table["right"].to_pylist() == [True, False]
+    assert found.head["noticed"] == ["the log does not hold what was said where it is not right"]
 
 
 def test_of_several_runs_the_newest_is_read_or_the_one_that_is_named(tmp_path):
@@ -246,6 +261,39 @@ def test_samples_without_a_score_are_left_out_and_told(tmp_path):
     ]
 
 
+def test_a_sample_that_was_asked_more_than_once_is_a_group(tmp_path):
+    def twice(log):
+        log["samples"] += [one | {"epoch": 2} for one in log["samples"]]
+
+    [found] = read(json_log(tmp_path, twice))
+    names = found.table["group"].to_pylist()
+    assert names[:4] == names[4:]
+    assert found.table["id"].to_pylist() == [f"{name}, epoch {1 + (i > 3)}" for i, name in enumerate(names)]
+
+
+def test_partly_right_is_not_right_and_told(tmp_path):
+    [found] = read(json_log(tmp_path, lambda log: log["samples"][0]["scores"]["letter"].update(value="P")))
+    assert found.table["score:letter"].to_pylist()[0] == 0.5
+    assert not found.table["right"].to_pylist()[0]
+    assert "1 answer is partly right, which is not right" in found.head["noticed"]
+
+
+def test_a_run_that_was_killed_is_read_as_far_as_it_came(tmp_path):
+    """Its archive has no header yet, only what the journal began with."""
+    [path] = logs("inspect", tmp_path).glob("smollm2/*.eval")
+    [whole], killed = read(path), tmp_path / "killed.eval"
+    with Zipped(path) as archive, zipfile.ZipFile(killed, "w") as file:
+        names = [name for name in archive.names() if name.startswith(("samples/", "_journal/start"))]
+        for name in names[:6]:
+            file.writestr(name, archive.read(name))
+    [found] = read(killed)
+    ids = [one for one in whole.table["id"].to_pylist() if f"samples/{one}_epoch_1.json" in names[:6]]
+    assert len(ids) == 5
+    assert found.table["id"].to_pylist() == ids
+    assert found.head["noticed"] == ["the run is not complete: its status is started"]
+    assert found.head["model"] == "hf/smollm2"
+
+
 def top(log):
     return log["samples"][1]["output"]["choices"][0]["logprobs"]["content"][0]
 
@@ -294,6 +342,22 @@ def test_archives_that_could_unpack_to_any_size_are_refused_unread(tmp_path, mon
     [log] = logs("inspect", tmp_path).glob("smollm2/*.eval")
     with pytest.raises(ValueError, match=r"has 1\d members; 1 are the most that are read"):
         read(log)
+
+
+def test_members_that_lie_in_one_another_are_refused(tmp_path):
+    path = tmp_path / "bomb.eval"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("samples/1.json", b"0" * 1000)
+        file.filelist *= 9  # the directory names the same bytes nine times
+    with pytest.raises(ValueError, match="has members that lie in one another"):
+        read(path)
+
+
+def test_an_archive_of_something_else_is_a_sentence(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.eval", "w") as file:
+        file.writestr("readme.txt", b"nothing")
+    with pytest.raises(ValueError, match=r"is no log of inspect_ai: it has no header.json"):
+        read(tmp_path / "a.eval")
 
 
 # What belongs together.

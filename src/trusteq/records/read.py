@@ -69,7 +69,7 @@ def found(place: str | Path) -> tuple[list[Path], bool]:
             return [path], False
         if path.is_dir():
             return list(below(path)), True
-        matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True))]
+        matches = [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if is_plain(Path(name))]
     except (OSError, ValueError):  # a name that no system takes
         matches = []
     if not matches:
@@ -89,8 +89,13 @@ def below(folder: Path) -> Iterator[Path]:
             count += 1
             if count > MOST:
                 raise ValueError(f"{folder} holds more than {MOST:,} files: name the folder of one run")
-            if not name.startswith("."):
+            if not name.startswith(".") and is_plain(Path(here) / name):
                 yield Path(here) / name
+
+
+def is_plain(path: Path) -> bool:
+    """A pipe, say, could be waited for without end."""
+    return path.is_file() or path.is_dir()
 
 
 def recognised(place: str | Path, paths: list[Path], format: str | None, several: bool) -> list[tuple[Path, Reader]]:
@@ -135,7 +140,7 @@ def nothing(place: str | Path, paths: list[Path], several: bool) -> str:
 
 def check_taken(reader: Reader, options: ReadOptions) -> None:
     """What is said of a file and not asked of its format would be without effect."""
-    allowed = ("model", "run", *reader.takes)
+    allowed = ("model", *reader.takes)
     for field in fields(options):
         if getattr(options, field.name) and field.name not in allowed:
             raise ValueError(f"{field.name} says nothing of {reader.name}; what does is {', '.join(allowed)}")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from trusteq.checks import brief
 from trusteq.records.arrays import as_archive
 from trusteq.records.memory import check_fits
 from trusteq.records.readers.columns import record_of
@@ -36,6 +35,8 @@ def read(path: Path, options: ReadOptions) -> list[Record]:
         raise ValueError(f"{place} holds no array {lacking[0]!r}; its arrays are {', '.join(arrays)[:300]}")
     used = {said, gold, *others.values()}
     noticed = [f"the array {name!r} is not read" for name in arrays if name not in used]
+    if objects := [name for name, array in arrays.items() if name in used and array.dtype.kind == "O"]:
+        raise ValueError(f"{place}: {objects[0]} holds Python objects, which are not unpickled: save plain arrays")
     if options.references is not None:
         beside = loaded(Path(options.references))
         found = named(beside, options.gold, (*GOLD, *SAID))
@@ -82,10 +83,18 @@ def loaded(path: Path) -> dict[str, np.ndarray]:
         size = sum(part.file_size for part in file.zip.infolist())
     check_fits(path.name, size)
     with as_archive(path), file:
-        arrays = {name: file[name] for name in file.files}
-    if odd := next((name for name, array in arrays.items() if not isinstance(array, np.ndarray)), None):
-        raise ValueError(f"{path} holds {brief(odd)}, which is no array")
+        arrays = {name: plain(file, name) for name in file.files}
     return arrays
+
+
+def plain(file: Any, name: str) -> np.ndarray:
+    """An array; of Python objects, which would have to be unpickled, an empty one of their type."""
+    try:
+        return np.asarray(file[name])
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        return np.empty(0, dtype=object)
 
 
 def named(arrays: dict[str, Any], wanted: str | None, usual: tuple[str, ...]) -> str | None:

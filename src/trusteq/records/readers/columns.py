@@ -34,7 +34,9 @@ def record_of(columns: Columns, options: ReadOptions, head: dict[str, Any], clas
     count = len(next(iter(columns.values())))
     found: Columns = {}
     if "id" in named:
-        found["id"] = [None if value is None else text(value) for value in columns[named["id"]]]
+        found["id"] = [
+            value if value is None or isinstance(value, str) else text(value) for value in columns[named["id"]]
+        ]
     else:
         found["id"] = [str(row) for row in range(count)]
         noticed.append("there is no column of ids: rows are matched by their order")
@@ -42,7 +44,9 @@ def record_of(columns: Columns, options: ReadOptions, head: dict[str, Any], clas
         if name in named:
             found[name] = [None if value is None else text(value) for value in columns[named[name]]]
     if "confidence" in named:
-        found["confidence"] = numbers(columns[named["confidence"]], place, named["confidence"])
+        values = columns[named["confidence"]]
+        known = numbers(values, place, named["confidence"])
+        found["confidence"] = [None if v is None or v == "" else p for v, p in zip(values, known.tolist(), strict=True)]
     rows, names = probabilities(columns, options, place, noticed)
     names = list(options.labels or classes or names)
     if rows is not None:

@@ -19,6 +19,7 @@ from trusteq.records.readers.reader import (
     Told,
     Unscored,
     check_kind,
+    counted,
     decisive,
     figures,
     group_of,
@@ -188,8 +189,8 @@ def columns_of(place: str, rows: list[dict[str, Any]], scorer: str, noticed: lis
     answers = [row["scores"][scorer][1] for row in rows]
     said = [completion(row) if answer is None else answer for row, answer in zip(rows, answers, strict=True)]
     values = [row["scores"][scorer][0] for row in rows]
-    if partly := sum(value == 0.5 for value in values):
-        noticed.append(f"{partly:,} answers are partly right, which is not right")
+    what = "partly right, which is not right"
+    counted(sum(value == 0.5 for value in values), f"answer is {what}", f"answers are {what}", noticed)
     columns: dict[str, Any] = {
         "id": [f"{row['id']}, epoch {row['epoch']}" if several else row["id"] for row in rows],
         "group": [row["group"] or row["id"] for row in rows] if several or rows[0]["group"] else None,
@@ -205,8 +206,8 @@ def columns_of(place: str, rows: list[dict[str, Any]], scorer: str, noticed: lis
         for name, texts in (("gold_index", columns["gold"]), ("said_index", said)):
             columns[name] = [places(len(row["options"])).get(text) for row, text in zip(rows, texts, strict=True)]
         columns |= confidences(rows, columns["said_index"], noticed)
-        if unparsed := sum(index is None for index in columns["said_index"]):
-            noticed.append(f"{unparsed:,} answers name none of the options")
+        unparsed = sum(index is None for index in columns["said_index"])
+        counted(unparsed, "answer names none of the options", "answers name none of the options", noticed)
     return columns
 
 
@@ -299,7 +300,7 @@ def harness(header: dict[str, Any], scorer: str) -> dict[str, float]:
 
 READER = Reader(
     name="inspect",
-    takes=("metric", "group"),
+    takes=("run", "metric", "group"),
     looks_for=".eval or .json logs of inspect_ai",
     recognises=recognises,
     read=read,

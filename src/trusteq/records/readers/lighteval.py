@@ -17,6 +17,7 @@ from trusteq.records.readers.reader import (
     Reader,
     ReadOptions,
     Told,
+    against,
     check_kind,
     decided,
     decisive,
@@ -137,8 +138,7 @@ def of_options(lines: list[dict[str, Any]], right: np.ndarray, noticed: list[str
     logs, counts = np.concatenate([row["logs"] for row in lines]), np.array([len(row["logs"]) for row in lines])
     said, shares, confidence = decided(logs.astype(np.float64), counts)
     off = sum((i in row["golds"]) != bool(r) for i, row, r in zip(said, lines, right, strict=True))
-    if off:
-        noticed.append(f"{off:,} answers are right or wrong against their most probable option, as lighteval has them")
+    against(off, READER.name, noticed)
     return {
         "options": [row["options"] for row in lines],
         "said_index": said,
@@ -165,7 +165,7 @@ def harness(path: Path, name: Told, metric: str) -> dict[str, float]:
 
 READER = Reader(
     name="lighteval",
-    takes=("metric", "group"),
+    takes=("run", "metric", "group"),
     looks_for="details_TASK_TIME.parquet of lighteval (--save-details)",
     recognises=recognises,
     read=read,

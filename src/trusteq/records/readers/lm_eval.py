@@ -19,6 +19,7 @@ from trusteq.records.readers.reader import (
     Reader,
     ReadOptions,
     Told,
+    against,
     decided,
     decisive,
     figures,
@@ -31,6 +32,7 @@ from trusteq.records.readers.reader import (
 from trusteq.records.record import Record, as_strings, record
 
 NEEDS = ("doc_id", "target", "arguments", "filtered_resps", "filter", "metrics")
+GREEDY = ("True", "False")  # would the model have said just this?
 PAIR = ("arg_0", "arg_1")
 NAME = re.compile(r"samples_(.+)_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?)\.jsonl")
 USUAL = ("acc", "exact_match", "acc_norm", "acc_mutual_info")  # which says right or wrong, where nobody names one
@@ -84,6 +86,7 @@ class Lines:
         self.questions: list[str] = []
         self.scores: list[float | None] = []
         self.said: list[str] = []  # of a generation
+        self.only_right = False  # what was said is known where it is right alone, as of a text that is to be continued
         self.counts: list[int] = []  # of a multiple choice: how many options each has, halves taken together,
         self.texts: list[str] = []  # their texts,
         self.logs: list[float] = []  # their log-probabilities,
@@ -107,6 +110,9 @@ class Lines:
         self.questions.append(as_text(question))
         if len(answers) < 2 or not isinstance(answers[0], list):
             self.said.append(as_text(answers[0]))
+            if isinstance(answers[0], list) and answers[0][1:] and str(answers[0][1]) in GREEDY:
+                self.said[-1] = self.targets[-1] if str(answers[0][1]) == "True" else ""
+                self.only_right = True
             return
         self.logs += [float(value) for value, _ in answers]
         texts = [pair["arg_1"] for pair in pairs]
@@ -169,6 +175,8 @@ def of_filter(
     if len(lines.counts) == len(lines.numbers):
         columns |= of_options(lines, metric, scores[metric], delimiter(results, name.task), place, noticed)
     elif not lines.counts:
+        if lines.only_right:
+            noticed.append("the log does not hold what was said where it is not right")
         columns |= {"gold": lines.targets, "said": lines.said}
     else:
         raise ValueError(f"{place} holds options in some lines and texts in others, for the filter {filter}")
@@ -233,8 +241,7 @@ def of_options(
     said, probabilities, confidence = decided(scores, counts)
     gold = [place_of(target, texts, *span) for target, *span in zip(lines.targets, ends, ends[1:], strict=False)]
     off = sum(j is not None and (i == j) != r for i, j, r in zip(said.tolist(), gold, right.tolist(), strict=True))
-    if off:
-        noticed.append(f"{off:,} answers are right or wrong against their most probable option, as lm-eval has them")
+    against(off, READER.name, noticed)
     named = zip(lines.targets, gold, ends.tolist(), strict=False)
     flat = as_strings(texts, pa.string(), "options", noticed)
     return {
@@ -278,7 +285,7 @@ READER = Reader(
     name="lm-eval",
     looks_for="samples_TASK_TIME.jsonl of lm-evaluation-harness (--log_samples)",
     needs=", ".join(NEEDS),
-    takes=("metric", "group"),
+    takes=("run", "metric", "group"),
     recognises=recognises,
     read=read,
     told=told,

@@ -68,7 +68,7 @@ class Reader:
     name: str
     looks_for: str  # what a folder of it holds, in words
     needs: str = ""  # the fields without which a file is not of this format
-    takes: tuple[str, ...] = ()  # of ReadOptions, beside model and run
+    takes: tuple[str, ...] = ()  # of ReadOptions, beside model
     general: bool = False  # a table or an array: read from a folder only where no harness's logs lie in it
     recognises: Callable[[Path], bool]
     read: Callable[[Path, ReadOptions], list[Record]]
@@ -121,11 +121,13 @@ def lines_of(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def opened(path: Path) -> Any:
+    if not path.is_file():  # a pipe could be waited for without end
+        raise ValueError(f"{path.name} could not be read: it is no file")
     try:
         check_fits(path.name, path.stat().st_size)
         return path.open("rb")
     except OSError as error:
-        raise ValueError(f"{path.name} could not be read: {error.strerror or 'no such file'}") from None
+        raise ValueError(f"{path.name} could not be read: {error.strerror or error}") from None
 
 
 def json_of(path: Path) -> Any:
@@ -183,8 +185,8 @@ def unique(ids: Sequence[str], noticed: list[str]) -> list[str]:
         seen[id] += 1
         made.append(id if seen[id] == 1 else f"{id}#{seen[id]}")
     count = sum(number > 1 for number in seen.values())
-    are = "question is" if count == 1 else "questions are"
-    noticed.append(f"{count:,} {are} there more than once; equal ones are told apart by their order")
+    what = "there more than once; equal ones are told apart by their order"
+    counted(count, f"question is {what}", f"questions are {what}", noticed)
     return made
 
 
@@ -239,12 +241,22 @@ def letters(count: int) -> list[str]:
     return [chr(ord("A") + i) for i in range(count)]
 
 
-def left_out(count: int, what: str, noticed: list[str]) -> None:
-    """
+def counted(count: int, one: str, several: str, noticed: list[str]) -> None:
+    """What happened to how many is told, if it happened.
+
     >>> noticed = []
-    >>> left_out(2, "without a score", noticed), noticed
-    (None, ['2 examples without a score are left out'])
+    >>> counted(0, "row is odd", "rows are odd", noticed), counted(2, "row is odd", "rows are odd", noticed), noticed
+    (None, None, ['2 rows are odd'])
     """
     if count:
-        one = count == 1
-        noticed.append(f"{count:,} example{'s' * (not one)} {what} {'is' if one else 'are'} left out")
+        noticed.append(f"{count:,} {one if count == 1 else several}")
+
+
+def left_out(count: int, what: str, noticed: list[str]) -> None:
+    counted(count, f"example {what} is left out", f"examples {what} are left out", noticed)
+
+
+def against(count: int, who: str, noticed: list[str]) -> None:
+    """Where the harness's own right or wrong is not that of the most probable option, it stands."""
+    what = f"right or wrong against the most probable option, as {who} has it"
+    counted(count, f"answer is {what}", f"answers are {what}", noticed)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trusteq.checks import brief
-from trusteq.records.readers.reader import Reader, ReadOptions, Told, check_kind, hashed, json_of, start_of
+from trusteq.records.readers.reader import Reader, ReadOptions, Told, check_kind, counted, hashed, json_of, start_of
 from trusteq.records.record import Record, record
 
 FIELDS = ("model", "precision", "benchmark", "preds", "confs")
@@ -49,8 +49,10 @@ def read(path: Path, options: ReadOptions) -> list[Record]:
         "right": [answer == gold for answer, gold in zip(said, asked["gold"], strict=True)],
         "confidence": answers["confs"],
     }
+    noticed: list[str] = []
+    counted(unknown, "answer is none of the options", "answers are none of the options", noticed)
     head = {"model": f"{run['model']} {run['precision']}", "task": task, "format": READER.name, "place": place}
-    return [record(head | {"noticed": [f"{unknown:,} answers are none of the options"] * (unknown > 0)}, columns)]
+    return [record(head | {"noticed": noticed}, columns)]
 
 
 @lru_cache(maxsize=16)
