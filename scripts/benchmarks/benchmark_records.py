@@ -1,6 +1,10 @@
-"""What reading a log takes beside the parsing of its lines, which nobody can do without. Part of benchmark.py."""
+"""What reading a log takes beside the parsing of its lines, which nobody can do without, and what comparing takes from
+the first import to the last page. Part of benchmark.py."""
 
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +15,8 @@ from benchmark_rows import Row, Settings, best_times
 from trusteq.records.read import read
 
 OPTIONS = 4
+AIM = 5.0  # seconds for the answers of three language models in three precisions on three benchmarks
+REPLICATION = Path(__file__).parents[1] / "papers" / "replication.py"
 
 
 def rows(given: Settings) -> Iterator[Row]:
@@ -26,6 +32,23 @@ def rows(given: Settings) -> Iterator[Row]:
 
         ours, theirs = best_times(2, lambda: read(path), lines)
     yield Row(f"{n:,} lines of an lm-eval log to a record; json.loads over them", ours, theirs, 3)
+    yield comparison(given.data / "quantized_llms", given.size(3, tiny=1))
+
+
+def comparison(answers: Path, repetitions: int) -> Row:
+    """In processor's time, which on one thread is what it takes on an idle machine."""
+    files = len(list(answers.glob("*__*.json")))
+    what = f"{files} files of language models' answers compared in a new process, 3 reports included; the aim"
+    if not files:
+        return Row(what, 0, 0, missing="quantized_llms is not there")
+
+    def compare() -> None:
+        with tempfile.TemporaryDirectory() as out:
+            words = [sys.executable, str(REPLICATION), str(answers), "--out", out]
+            subprocess.run(words, check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+    (ours,) = best_times(repetitions, compare, clock=lambda: sum(os.times()[2:4]))
+    return Row(what, ours, AIM, 1)
 
 
 def write(path: Path, count: int) -> None:

@@ -131,15 +131,16 @@ def overlaps(cells: list[Cell]) -> Table:
 
 
 def verdicts(cells: list[Cell]) -> Table:
-    head = ["model, precision, benchmark", "ECE, fp16", "ECE", "gap", "95 %", "same mistakes?", "as honest?"]
+    head = ["model, precision, benchmark", "ECE, fp16", "ECE", "gap", "its size, 95 %", "same mistakes?", "as honest?"]
     rows = []
     for cell in cells:
         found, pair = figures(cell[3], "calibration_gap"), cell[3]["dimensions"]
-        ends = signed(f"[{found['ece_gap_low']:+.3f}, {found['ece_gap_high']:+.3f}]")
+        entry = pair["calibration_gap"]
+        ends = f"{entry['divergence_low']:.3f} to {entry['divergence_high']:.3f}"
         gap = signed(f"{found['ece_gap']:+.3f}")
         said = [pair[name]["verdict"] for name in ("prediction_error_jaccard", "calibration_gap")]
         rows.append([*line(cell), f"{found['large_ece']:.3f}", f"{found['ece']:.3f}", gap, ends, *said])
-    note = "The verdicts are those of `trusteq compare` without a floor: nobody ran fp16 twice."
+    note = "The verdicts are those of `trusteq compare` without a floor: nobody ran fp16 twice. The gap may be 0.03."
     return Table("Calibration (ECE, ten bins), and the verdicts", head, rows, (note,))
 
 

@@ -125,6 +125,6 @@ def test_some_answers_have_no_confidence_and_are_left_out_of_calibration_alone()
     found, changed = audit_answers(family, AuditOptions())
     entries = found["pairs"][0]["dimensions"]
     assert (entries["prediction_error_jaccard"]["examples"], entries["calibration_gap"]["examples"]) == (30, 29)
-    assert "calibration_gap is without the answers that come without a confidence: 1 of t" in found["data"]["noticed"]
+    assert "calibration_gap leaves out the answers that come without a confidence: 1 of t" in found["data"]["noticed"]
     assert entries["calibration_gap"]["figures"]["ece"] == pytest.approx(abs(14 / 29 - 0.5))
     assert changed == {"small": []}

@@ -244,6 +244,26 @@ def test_of_right_and_wrong_alone_what_was_answered_is_not_told(tmp_path):
     assert found["examples"]["flips"][0]["compressed"]["said"] is None
 
 
+def test_what_a_log_holds_is_shown_and_never_obeyed(tmp_path, capsys):
+    evil = "<img src=x onerror=alert(1)>"
+    large, small = answers(0), [list(row) for row in answers(4)]
+    rows = [
+        [(f"=cmd{i}", evil, gold, said, sure) for i, (_, _, gold, said, sure) in enumerate(one)]
+        for one in (large, small)
+    ]
+    places = [table(tmp_path / f"{name}.csv", one) for name, one in zip(("large", "a|b<b>*"), rows, strict=True)]
+    out = tmp_path / "out"
+    assert compare.main([*places, "--out", str(out)]) == 0
+    report(out)
+    page = (out / "report.html").read_text()
+    assert [tag for tag in ("<img", "<b>") if tag in page] == []
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    for text in ((out / "report.md").read_text(), (out / "model_card.md").read_text()):
+        assert "<b>" not in text.rpartition("---\n\n")[2]
+    with (out / "flips.csv").open(newline="") as file:
+        assert {row["id"][:2] for row in csv.DictReader(file)} == {"'="}
+
+
 def sentence(words, capsys):
     assert compare.main(words) == 2
     said = capsys.readouterr()

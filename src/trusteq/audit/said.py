@@ -78,12 +78,12 @@ def confidences(work: Work, tasks: Sequence[Task], skipped: dict[str, str]) -> l
         skipped["calibration_gap"] = "the answers come without confidences"
         return []
     rest = "the Brier score, the log loss, the classwise error and loyalty take the probabilities of all options"
-    noticed = [f"calibration_gap is of the confidence in the answers given: {rest}"]
+    noticed = [f"over all tasks calibration_gap is of the confidence in the answers given: {rest}"]
     ends = np.cumsum([len(task) for task in tasks])[:-1]
     without = [(task.name, int((~some).sum())) for task, some in zip(tasks, np.split(known, ends), strict=True)]
     named = ", ".join(f"{count:,} of {name}" for name, count in without if count)
     if named:
-        noticed.append(f"calibration_gap is without the answers that come without a confidence: {named}")
+        noticed.append(f"calibration_gap leaves out the answers that come without a confidence: {named}")
     return noticed
 
 

@@ -42,9 +42,7 @@ def markdown(audit: Audit) -> str:
         parts += [verdicts(audit, pair), sentences(pair)]
     parts += ["## Summary", "![Divergence of every pair and dimension, in margins](plots/summary.png)"]
     for one in tables(audit):
-        rows = [[md(row[name]) for name in COLUMNS] for row in one["rows"]]
-        title = f"## {md(one['name'])} against {md(one['large'])}, task by task"
-        parts += [title, table(list(COLUMNS), rows), md(one["moved"])]
+        parts += [f"## {md(one['name'])} against {md(one['large'])}, task by task", *task_by_task(one)]
     parts += ["## Models", models(audit), md(simulated(audit)), md(unread(audit))]
     if len(audit["models"]) > 2:
         parts += ["## Every pair", *(matrix(audit, name) for name in measured(audit))]
@@ -53,6 +51,11 @@ def markdown(audit: Audit) -> str:
     settings = [[md(name), md(plain(value))] for name, value in audit["settings"].items()]
     parts += ["## Settings", table(["setting", "value"], settings), signature(audit)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def task_by_task(one: dict[str, Any]) -> list[str]:
+    rows = [[md(row[name]) for name in COLUMNS] for row in one["rows"]]
+    return [table(list(COLUMNS), rows), md(one["moved"])]
 
 
 def failure(item: dict[str, str]) -> str:
@@ -132,6 +135,7 @@ def model_card(audit: Audit, pair: Pair) -> str:
         f"**{says.word}.** {says.summary} {tried}",
         verdicts(audit, pair),
         sentences(pair),
+        *(part for one in tables(audit) if one["name"] == pair["compressed"] for part in task_by_task(one)),
         signature(audit),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -29,7 +29,7 @@ def tables(audit: Audit) -> list[dict[str, Any]]:
             rows.append(row_of("all tasks", audit["data"]["examples"], pair, None) | {"all": True})
         if rows:
             names = {"name": pair["compressed"], "large": pair["large"]}
-            found.append({**names, "rows": rows, "moved": moves(pair), "apart": any(row["apart"] for row in rows)})
+            found.append({**names, "rows": rows, "moved": moves(pair)})
     return found
 
 
