@@ -34,6 +34,8 @@ Args:
         on the large model: per example a dict with status ("skipped": wrong when clean, "broken" or "withstood"),
         queries and changed_words; for the plots also text, adversarial, label, scores, adversarial_scores; and
         changeable and transfers (does the adversarial text fool the other model?) where they are known.
+    groups: optional, what belongs together (questions on one passage, a row that is repeated): a string or a whole
+        number per example; intervals then count groups.
 """
     + arguments_of(attack_divergence.AttackOptions)
     + """

@@ -57,6 +57,8 @@ Args:
     engine: what answers for classifiers of texts: "torch", "openvino", "onnxruntime", or "auto": OpenVINO on a
         processor, where it is installed and there are questions enough; the figures are the same.
     trust_remote_code *: allow a checkpoint to run code of its own.
+    groups *: optional, what belongs together (questions on one passage, a row that is repeated): a string or a whole
+        number per example; intervals then count groups.
     confidence_level *: level of the intervals, between 0 and 1; None for no intervals.
     seed *: of the perturbations; run r uses seed + r. For images: of the draws behind the chance level.
     details *: add the key `details` with every example's words or patches and weights, which `plot` draws.

@@ -28,6 +28,8 @@ Args:
     task: "classification", "exact_match" (strings that must be equal to the letter) or "squad_v2".
     from_logits: rows are logits, not probabilities.
     no_answer_threshold: squad_v2 only; above this `no_answer_probability` the prediction counts as "no answer".
+    groups: optional, what belongs together (questions on one passage, a row that is repeated): a string or a whole
+        number per example; intervals then count groups.
     confidence_level: level of the intervals, between 0 and 1; None for no intervals.
     seed: has no effect here (nothing is random); accepted so that all metrics can be called alike.
     details: add the key `details` with the 2 x 2 table that `plot` draws.

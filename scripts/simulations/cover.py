@@ -33,8 +33,7 @@ known and counts how often the 95 % interval holds the truth. The scenarios `fif
 `equal_and_nearly_the_same` are the known limits of `ood_divergence` (see its card).
 
 For points in clouds and clusters (`representation_overlap`), the truth is the mean of the figure over all data sets of
-that size. Every point is drawn anew each time, while the interval of `neighbor_jaccard_at_10` takes the other points,
-among which the neighbours lie, as given: here it is too narrow.
+that size. Every point is drawn anew each time.
 
 """
 

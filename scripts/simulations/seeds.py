@@ -1,4 +1,4 @@
-"""Many small models of real text: seeds of one recipe, and recipes that truly differ. What they say of held-out phrases.
+"""Many small models of real text, seeds of one recipe and recipes that truly differ: what they say of other phrases.
 
 A network over bags of words (32 numbers a word, one hidden layer of 32) learns the sentiment of phrases from SST-2. Two
 thirds of the phrases are for training; the rest, and news of AG News as out-of-distribution texts, are asked of all."""
@@ -83,6 +83,7 @@ RECIPES = {
     "four hidden units": Recipe(hidden=4),
     "smoothed labels": Recipe(smoothing=0.2),
     "three times as sure": Recipe(sharper=3.0),
+    "ten times as sure": Recipe(sharper=10.0),
     "ten points less right": Recipe(share=0.25),
 }
 

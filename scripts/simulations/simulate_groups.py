@@ -327,12 +327,12 @@ def fewest(pool: ProcessPoolExecutor, datasets: int) -> list[str]:
 
 
 def main() -> None:
-    parser = command(__doc__, datasets=300, sizes=[400, 2000])
+    parser = command(__doc__, datasets=100, sizes=[400, 2000])
     parser.add_argument("--quick", action="store_true", help="few data sets, in a minute")
     parser.add_argument("--fewest", action="store_true", help="only how many groups a verdict takes")
     parser.add_argument("--out", type=Path, help="also write the tables here, under their heading")
     options = parser.parse_args()
-    datasets = 30 if options.quick else options.datasets
+    datasets = 15 if options.quick else options.datasets
     with ProcessPoolExecutor() as pool:
         tables = (
             [fewest(pool, datasets)]

@@ -128,7 +128,7 @@ def moves(nearest: np.ndarray, other_nearest: np.ndarray, queries: np.ndarray, k
 
     >>> lists = np.array([[1, 2], [0, 2], [1, 0]]), np.array([[1, 2], [2, 0], [0, 1]])
     >>> moves(*lists, np.arange(3), k=1, n=3).round(3).tolist()
-    [0.333, 0.333, 0.333]
+    [1.0, 0.0, 0.0]
     """
     own = row_jaccard(nearest[:, :k], other_nearest[:, :k])
     if nearest.shape[1] == k:
@@ -146,7 +146,7 @@ def moves(nearest: np.ndarray, other_nearest: np.ndarray, queries: np.ndarray, k
 
 
 def pushes(a: np.ndarray, b: np.ndarray, jaccard: np.ndarray, k: int) -> Iterator[tuple[np.ndarray, ...]]:
-    """What each query's Jaccard loses with each neighbour, for those of one model, of the other, and of both: the lists,
+    """What each query's Jaccard loses with each neighbour, for those of one model, of the other and of both: the lists,
     which of their points are meant, and the loss."""
     next_a, next_b, a, b = a[:, k], b[:, k], a[:, :k], b[:, :k]
     same = a[:, :, None] == b[:, None, :]

@@ -4,7 +4,7 @@ The words for it are in audit/sentences.py.
 
 An overlap diverges by what is missing to 1, a gap by its size. With twins, what counts is the excess: by how much large
 and compressed diverge more than large and its twins do on average, on the same examples. The verdict is `equivalent`
-when the interval lies within the margin, `different` when it lies beyond, `inconclusive` when the margin is inside it."""
+when the interval lies within the margin, `different` when it lies beyond, `inconclusive` when it holds the margin."""
 
 import math
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ class Excess:
         """About how many examples decide, with 80 % power; None where a million might not.
 
         >>> Excess(0.08, 0.03, 0.13, margin=0.1).needed(400)
-        4900
+        14000
         """
         growth = np.geomspace(1, max(MOST / examples, 1), 500)[1:]
         enough = np.flatnonzero(self.settled(growth) >= POWER)

@@ -34,7 +34,7 @@ from trusteq.audit.family import thinned
 from trusteq.audit.sentences import sentence
 from trusteq.models.checkpoints import load_checkpoint
 from trusteq.models.open import as_predictor
-from trusteq.verdicts import judge
+from trusteq.verdicts import Excess
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_the_entry_says_what_its_figures_say(audited, dimension):
     assert [own[f"floor{end}"] for end in ("", "_low", "_high")] == [twin[end] for end in ("value", "low", "high")]
     assert [twin[end] for end in ("floor", "verdict", "examples_needed", "open_because")] == [None] * 4
     away = [1 - entry["value"] if kind == "overlap" else abs(entry["value"]) for entry in (own, twin)]
-    assert twin["divergence"] == away[1]
+    assert twin["divergence"] == pytest.approx(away[1], abs=1e-12)
     assert own["divergence"] == pytest.approx(away[0] - away[1], abs=1e-12)
     assert own["divergence_low"] <= own["divergence"] <= own["divergence_high"]
     if kind == "overlap":  # a part of what twin and large share beyond chance
@@ -170,14 +170,14 @@ def test_without_a_twin_the_divergence_itself_is_judged():
     result = compute(**(FUNCTIONS | {"twin": None}), dimensions=["prediction_error_jaccard", "calibration_gap"])
     errors, gap = pair_of(result, "tiny").values()
     assert errors["divergence"] == 1 - errors["value"]
-    assert (errors["divergence_low"], errors["divergence_high"]) == (1 - errors["high"], 1 - errors["low"])
-    assert gap["divergence"] == abs(gap["value"])
+    assert 0 <= errors["divergence_low"] < errors["divergence"] < errors["divergence_high"] <= 1
+    assert gap["divergence"] == pytest.approx(abs(gap["value"]))
     assert (errors["margin"], gap["margin"]) == (0.5 * (1 - errors["expected"]), 0.03)
     assert errors["floor"] is errors["floor_low"] is errors["floor_high"] is None
 
 
 def said(entry):
-    return entry["divergence"], (entry["divergence_low"], entry["divergence_high"]), entry["margin"]
+    return Excess(*(entry[key] for key in ("divergence", "divergence_low", "divergence_high", "margin")))
 
 
 def test_verdicts_of_many_examples_by_hand():
@@ -197,15 +197,16 @@ def test_verdicts_of_many_examples_by_hand():
     assert (other["value"], other["floor"], other["verdict"]) == (0.0, 1.0, "different")
     assert alike["divergence"] == pytest.approx(0.01)
     for entry in (alike, other):
-        judged = judge(*said(entry), 400)
-        assert (entry["verdict"], entry["examples_needed"]) == (judged.verdict, judged.examples_needed)
+        assert (entry["verdict"], entry["chance"]) == (said(entry).verdict, said(entry).chance)
+        assert entry["examples_needed"] is None
     assert other["divergence"] == 1
     assert result["alike/prediction_error_jaccard/verdict"] == 1
     assert result["other/prediction_error_jaccard/verdict"] == -1
     few = compute(**models, texts=texts[:52], references=[1] * 52, dimensions="prediction_error_jaccard")
     open_still = pair_of(few, "alike")["prediction_error_jaccard"]
-    assert judge(*said(open_still), 52).verdict == open_still["verdict"] == "inconclusive"
-    assert few["alike/prediction_error_jaccard/examples_needed"] == open_still["examples_needed"] > 52
+    assert said(open_still).verdict == open_still["verdict"] == "inconclusive"
+    needed = said(open_still).needed(52)
+    assert few["alike/prediction_error_jaccard/examples_needed"] == open_still["examples_needed"] == needed > 52
     fewer = compute(**models, texts=texts[:48], references=[1] * 48, dimensions="prediction_error_jaccard")
     for name in ("alike", "other"):  # however different they look
         entry = pair_of(fewer, name)["prediction_error_jaccard"]
@@ -640,12 +641,18 @@ def test_the_signature_names_what_decides_the_figures():
 
     line = signature()
     assert line == signature()
-    assert line.startswith("trust_equivalence:0.1.0|attack=deepwordbug|")
+    assert line.startswith("trust_equivalence:0.1.0|among=200|attack=deepwordbug|")
     assert "\n" not in line
     assert "|dimensions=prediction_error_jaccard|" in line
     assert "|examples=20|" in line
     different = {"seed": 1, "k": 3, "margins": {"calibration_gap": 0.2}, "samples": 7, "pairs": "all", "queries": 5}
-    different |= {"confidence_level": 0.9, "attack_options": {"rate": 0.5}, "explain": "own", "score": "entropy"}
+    different |= {
+        "confidence_level": 0.9,
+        "attack_options": {"rate": 0.5},
+        "explain": "own",
+        "score": "entropy",
+        "among": 15,
+    }
     assert len({signature(**{name: value}) for name, value in different.items()} | {line}) == len(different) + 1
     assert "|attack_options=word_vectors:Opaque|" in signature(attack_options={"word_vectors": Opaque()})
 
@@ -666,7 +673,7 @@ def test_margins_are_taken_by_name():
 
 JUDGED = {"floor": 0.8, "kind": "overlap", "divergence": 0.05, "divergence_low": 0.01, "divergence_high": 0.09}
 JUDGED |= {"margin": 0.1, "verdict": "equivalent", "examples": 400, "examples_needed": None, "value": 0.75}
-JUDGED |= {"open_because": None}
+JUDGED |= {"open_because": None, "beside": "the twin is"}
 JUDGED |= {"expected": 0.2, "headline": "neighbor_jaccard_at_10", "figures": {}}
 ALONE = {"floor": None, "verdict": None}
 ERRORS = {"jaccard": 0.75, "expected_jaccard": 0.2, "shared_errors": 900}

@@ -15,8 +15,8 @@ from scipy.stats import hypergeom
 from sklearn.neighbors import NearestNeighbors
 
 from trusteq.cka import cka
-from trusteq.dimensions.representation_overlap import directions, neighbors, row_jaccard
 from trusteq.intervals import jackknife_interval, padded_mean_interval
+from trusteq.neighbors import directions, neighbors, row_jaccard
 from trusteq.overlap import expected_jaccard
 
 overlap = evaluate.load("metrics/representation_overlap")

@@ -1,12 +1,13 @@
 """Can the difference be called small, or large, or neither yet? The verdicts, by hand and by their properties."""
 
-import math
-
+import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from trusteq import verdicts
+from trusteq.verdicts import Excess
 
 # By hand.
 
@@ -23,62 +24,82 @@ from trusteq import verdicts
     ],
 )
 def test_the_verdict_follows_from_the_interval_and_the_margin(interval, verdict):
-    assert verdicts.judge(sum(interval) / 2, interval, margin=0.1, examples=100).verdict == verdict
+    assert Excess(sum(interval) / 2, *interval, margin=0.1).verdict == verdict
 
 
-def test_the_examples_needed_are_those_that_bring_the_interval_to_the_margin():
-    # 0.05 reaches 0.10 upwards and has 0.05 of room: half the width, four times the examples.
-    assert verdicts.judge(0.05, (-0.1, 0.15), 0.1, 100).examples_needed == 400
-    # 0.3 reaches 0.40 downwards and has 0.2 of room: four times as well.
-    assert verdicts.judge(0.3, (-0.1, 0.4), 0.1, 100).examples_needed == 400
-    # 0.09 has 0.01 of room and reaches 0.06: 36 times; two figures, never down.
-    assert verdicts.judge(0.09, (0.03, 0.15), 0.1, 113).examples_needed == 4100
-    assert verdicts.judge(0.1, (0.0, 0.2), 0.1, 100).examples_needed is None  # at the margin itself nothing helps
-    assert verdicts.judge(0.05, (0.0, 0.08), 0.1, 100).examples_needed is None  # it is settled
-    assert verdicts.judge(0.3, (0.2, 0.4), 0.1, 100).examples_needed is None
+def test_the_seeds_widen_an_interval_and_one_more_seed_must_not_be_enough_for_a_difference():
+    alone = Excess(0.2, 0.17, 0.23, margin=0.1)
+    assert alone.verdict == "different"
+    with_seeds = Excess(0.2, 0.17, 0.23, margin=0.1, seeds=0.04, one_more=0.08)
+    assert with_seeds.interval == pytest.approx((0.15, 0.25))  # 3, 4, 5
+    assert with_seeds.verdict == "different"  # 0.2 - sqrt(0.03^2 + 0.08^2) = 0.115
+    further = Excess(0.2, 0.17, 0.23, margin=0.12, seeds=0.04, one_more=0.08)
+    assert further.interval[0] > further.margin
+    assert further.verdict == "inconclusive"  # one more seed might lie there
 
 
-def test_an_overlap_diverges_by_what_is_missing_and_a_gap_by_its_size():
-    assert verdicts.of_overlap(0.75, (0.5, 0.875)) == (0.25, (0.125, 0.5))
-    assert verdicts.of_gap(0.25, (0.125, 0.5)) == (0.25, (0.125, 0.5))
-    assert verdicts.of_gap(-0.25, (-0.5, -0.125)) == (0.25, (0.125, 0.5))
-    assert verdicts.of_gap(0.25, (-0.5, 0.375)) == (0.25, (0.0, 0.5))  # either sign: as little as nothing
+def test_chance_is_what_the_normal_distribution_gives():
+    # 1.96 standard errors are 0.05, so 0.08 beyond the margin are 3.136 of them.
+    assert Excess(0.18, 0.13, 0.23, margin=0.1).chance == pytest.approx(norm.sf(0.08 / 0.05 * norm.ppf(0.975)))
+    assert Excess(0.1, 0.1, 0.1, margin=0.2).chance == 1
+    assert Excess(0.3, 0.3, 0.3, margin=0.2).chance == 0
+
+
+def test_holms_correction_is_that_of_adjusted_p_values():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        chances = (rng.random(int(rng.integers(1, 12))) ** 4).tolist()
+        order = np.argsort(chances)
+        adjusted = np.maximum.accumulate(np.sort(chances) * np.arange(len(chances), 0, -1))
+        stands = np.empty(len(chances), bool)
+        stands[order] = adjusted <= 0.025
+        assert verdicts.rejected(chances, level=0.95) == stands.tolist()
+
+
+def test_true_differences_are_taken_for_chance_in_no_more_than_one_audit_of_forty():
+    """Eighteen verdicts of models that lie on the margin, which move together or do not."""
+    rng = np.random.default_rng(0)
+    for together in (0.0, 0.5, 0.95):
+        common = rng.standard_normal((20_000, 1)) * together**0.5
+        chances = norm.sf(common + rng.standard_normal((20_000, 18)) * (1 - together) ** 0.5)
+        assert np.mean([any(verdicts.rejected(one.tolist(), level=0.95)) for one in chances]) < 0.028
+
+
+def test_no_number_of_examples_helps_where_the_twins_scatter_too_much():
+    open_yet = Excess(0.05, -0.02, 0.12, margin=0.1, seeds=0.2, one_more=0.4)
+    assert open_yet.needs_twins
+    assert open_yet.needed(1000) is None
+    assert not Excess(0.05, -0.02, 0.12, margin=0.1).needs_twins
 
 
 # Properties.
 
 shares = st.floats(0, 1)
-levels = st.floats(0.5, 0.99)
+reaches = st.floats(0, 0.5)
 
 
-@given(shares, shares, shares, st.floats(0.001, 1), st.integers(2, 10**6))
-def test_a_verdict_is_sure_exactly_when_the_interval_clears_the_margin(low, middle, high, margin, examples):
+@given(shares, shares, shares, st.floats(0.001, 1), reaches, reaches)
+def test_seeds_never_make_a_verdict_surer(low, middle, high, margin, seeds, more):
     low, middle, high = sorted((low, middle, high))
-    judged = verdicts.judge(middle, (low, high), margin, examples)
-    assert (judged.divergence, judged.low, judged.high) == (middle, low, high)
-    assert (judged.verdict == "inconclusive") == (low <= margin < high)
-    assert judged.examples_needed is None or (judged.verdict == "inconclusive" and judged.examples_needed > examples)
+    alone = Excess(middle, low, high, margin)
+    assert (alone.verdict == "inconclusive") == (low <= margin < high)
+    verdict = Excess(middle, low, high, margin, seeds=seeds, one_more=seeds + more).verdict
+    assert verdict in (alone.verdict, "inconclusive")
 
 
-@given(shares, shares, shares, st.floats(0.001, 1), st.integers(2, 10**6))
-def test_the_examples_needed_suffice_where_the_width_goes_with_the_root(low, middle, high, margin, examples):
-    low, middle, high = sorted((low, middle, high))
-    needed = verdicts.judge(middle, (low, high), margin, examples).examples_needed
-    assume(needed is not None)
-    shrunk = math.sqrt(examples / needed)
-    then = (middle - (middle - low) * shrunk, middle + (high - middle) * shrunk)
-    if middle <= margin:
-        assert then[1] <= margin + 1e-9  # a float's rounding
-    else:
-        assert then[0] >= margin - 1e-9
-
-
-@given(st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1))
-def test_the_size_of_a_gap_has_no_sign(low, middle, high):
-    low, middle, high = sorted((low, middle, high))
-    assert verdicts.of_gap(middle, (low, high)) == verdicts.of_gap(-middle, (-high, -low))
-    size, (least, most) = verdicts.of_gap(middle, (low, high))
-    assert 0 <= least <= size <= most <= 1
+@given(st.floats(-0.3, 0.3), st.floats(0.01, 0.5), st.floats(0.01, 0.3), st.integers(50, 5000))
+def test_with_as_many_as_are_said_to_decide_four_of_five_do(value, reach, margin, examples):
+    """Against a simulation: further examples of the same kind join those that are there."""
+    excess = Excess(value, value - reach, value + reach, margin)
+    needed = excess.needed(examples)
+    if needed is None:
+        return
+    growth, error = needed / examples, reach / norm.ppf(0.975)
+    later = value + error * np.sqrt(1 - 1 / growth) * np.random.default_rng(0).standard_normal(20_000)
+    settled = np.abs(later - margin) >= reach / np.sqrt(growth)
+    assert settled.mean() > 0.78
+    if excess.verdict == "inconclusive" and needed > 2 * examples:
+        assert settled.mean() < 0.9
 
 
 @given(st.floats(1, 1e8))

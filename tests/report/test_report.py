@@ -679,7 +679,7 @@ def test_the_summary_shows_every_figure_in_margins(family):
             assert shown["words"].splitlines()[0].endswith(verdict)
             assert shown["words"].endswith(f" {number(entry['value'], entry['kind'])}")
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["equivalent", "different", "inconclusive", "inside the margin", "interval of the twin's own"]
+    assert legend == ["equivalent", "different", "inconclusive", "inside the margin", "interval of the floor's own"]
 
 
 def test_where_marks_are_beyond_the_axis_there_are_arrows():

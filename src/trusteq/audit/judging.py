@@ -1,4 +1,4 @@
-"""Of a pair and a dimension: its figures, the one that the verdict is about, and what that is beside large and twins."""
+"""Of a pair and a dimension: its figures, the one that the verdict is about, and what that is beside the twins."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,8 @@ def entry_of(
     for what, source in (("expected", dimension.expected), ("most", dimension.most)):
         entry[what] = figures[key_of(source, options)] if source else None
     drawn = dimension.redrawn(work, (compressed, *floors), large, options)
-    entry |= {f"floor{end}": value for (end, _), value in zip(ENDS, floor_of(dimension, work, floors, drawn, options))}
+    floor = floor_of(dimension, work, floors, drawn, options)
+    entry |= {f"floor{end}": value for (end, _), value in zip(ENDS, floor, strict=True)}
     excess, shares = excess_of(dimension, work, large, floors, drawn, entry, options)
     examples = dimension.count(work, figures)
     because = why_open(dimension, entry, figures, examples, shares, details.get("groups"))
@@ -104,20 +105,27 @@ def excess_of(
 def seeds_reach(
     dimension: Dimension, work: Work, large: str, floors: Sequence[str], own: np.ndarray, options: Any
 ) -> float:
-    """How far the distance of two large models may lie from the mean, by seeds alone; 0 where there is but one twin.
+    """How far the distance of one more large model may lie from the mean, by seeds alone; 0 where there is one twin.
 
-    Its variance is that of all distances among the large models, without what the examples scatter; as many of them
-    are independent as there are twins.
+    Each large model in turn stands where `large` does: what the distances of the others from it vary by, on average,
+    without what the examples scatter.
     """
-    if len(floors) < 2:
+    count = len(floors)
+    if count < 2:
         return 0.0
     key = dimension.name, large, *floors
     if key not in work.reaches:
-        among = [dimension.redrawn(work, floors[i:], a, options) for i, a in enumerate(floors[:-1], 1)]
-        pairs = np.concatenate([own, *among])
-        by_examples = (pairs[:, 1:] - pairs[:, :1]).var(axis=0, ddof=1).mean()
-        by_seeds = max(0.0, pairs[:, 0].var(ddof=1) - by_examples)
-        work.reaches[key] = float(by_seeds**0.5 * stdtrit(len(floors), (1 + options.confidence_level) / 2))
+        apart = np.empty((count + 1, count + 1, own.shape[1]))
+        for i, one in enumerate((large, *floors)):
+            rows = own if one == large else dimension.redrawn(work, floors[i:], one, options) if floors[i:] else []
+            for j, row in enumerate(rows, i + 1):
+                apart[i, j] = apart[j, i] = row
+        around = np.stack([np.delete(apart[i], i, axis=0) for i in range(count + 1)])
+        seen = around[..., 0].var(axis=1, ddof=1).mean()
+        by_examples = (around[..., 1:] - around[..., :1]).var(axis=1, ddof=1).mean()
+        freedom = count * (count + 1) // 2 - 1  # of so many distances
+        quantile = float(stdtrit(freedom, (1 + options.confidence_level) / 2))
+        work.reaches[key] = float(max(0.0, seen - by_examples) ** 0.5) * quantile
     return work.reaches[key]
 
 
@@ -125,6 +133,8 @@ def why_open(
     dimension: Dimension, entry: Entry, figures: Figures, examples: int, shares: bool, groups: int | None
 ) -> str | None:
     """Why nothing can be concluded, whatever the interval says, and what to change."""
+    if hidden := dimension.hidden(figures):
+        return hidden
     if not tells(entry["expected"]):
         return "Chance alone would give as much, so these examples tell nothing."
     if examples < dimension.fewest:
@@ -134,7 +144,7 @@ def why_open(
         return f"{few}: too few for a verdict, which takes at least {dimension.fewest_groups}."
     if not shares:
         return "Large and twin may well share no more than chance gives, so the twin says nothing of how near is near."
-    return dimension.hidden(figures)
+    return None
 
 
 def correct(entries: Sequence[Entry], level: float) -> None:

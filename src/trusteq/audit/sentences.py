@@ -38,8 +38,8 @@ def what_that_means(dimension: str, entry: Entry, compressed: str, large: str) -
 def how_far(entry: Entry, large: str, unit: str = "") -> str:
     """The divergence (or its excess over the twin's) beside its interval and its margin, as shares or in points.
 
-    >>> entry = {"floor": 0.6, "kind": "overlap", "divergence": 0.028, "divergence_low": -0.055, "beside": "the twin is"}
-    >>> how_far(entry | {"divergence_high": 0.112, "margin": 0.094}, "large")
+    >>> entry = {"floor": 0.6, "kind": "overlap", "divergence": 0.028, "divergence_low": -0.055}
+    >>> how_far(entry | {"divergence_high": 0.112, "margin": 0.094, "beside": "the twin is"}, "large")
     '0.03 further from large than the twin is (−0.06 to 0.11; allowed 0.09)'
     """
     size, low, high, margin = (entry[key] for key in ("divergence", "divergence_low", "divergence_high", "margin"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trusteq.audit.bundled import bundled_family
+from trusteq.audit.bundled import ASKED, bundled_family
 from trusteq.audit.options import AuditOptions
 from trusteq.cli.typed import Parser, Typed, pair, part_of, run, visible
 from trusteq.dimensions.attack_divergence import AttackOptions
@@ -125,7 +125,8 @@ def audit(typed: Typed) -> int:
 def options_of(typed: Typed) -> AuditOptions:
     chosen = typed | {name: dict(typed[name]) for name in ("margins", "labels") if name in typed}
     of_attack = {name: typed[name] for name in OF_ATTACKS if name in typed}
-    return part_of(AuditOptions, chosen | {"attack_options": of_attack or None})
+    own = ASKED if "large" not in typed else {}
+    return part_of(AuditOptions, own | chosen | {"attack_options": of_attack or None})
 
 
 def read_inputs(family: Family, chosen: ChosenTexts, options: AuditOptions) -> dict[str, Any]:

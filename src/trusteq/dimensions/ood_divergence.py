@@ -24,6 +24,7 @@ from trusteq.resampling import Weights
 from trusteq.rows import Rows
 from trusteq.wording import percent, points
 
+PERFECT = 0.999  # an AUROC beyond which there is nothing to compare
 INSIDE, CHANCE = "#B8B8B8", "#777777"
 
 
@@ -176,7 +177,8 @@ class Ranking:
 
     def cut(self, keep: float) -> Cut:
         rank = max(1, math.ceil(keep * self.n_in - 1e-9))  # 0.07 * 100 is 7.000000000000001
-        reach = max(1, round(1.5 * math.sqrt(self.together * self.n_in * keep * (1 - keep))))
+        units = self.n_in / self.together
+        reach = round(self.together * max(1, round(1.5 * math.sqrt(units * keep * (1 - keep)))))
         low, high = max(1, rank - reach), min(self.n_in, rank + reach)
         at, below, above = self.values[np.searchsorted(self.in_upto, [rank, low, high])].tolist()
         return Cut(at, below, above, (high - low) / self.n_in)
@@ -501,6 +503,13 @@ def count(work: Any, figures: Figures) -> int:
     return len(work.gold) + len(next(iter(work.ood.values())))
 
 
+def hidden(figures: Figures) -> str | None:
+    """Two models that tell all apart are alike in this whatever they are."""
+    if min(figures["auroc"], figures["large_auroc"]) > PERFECT:
+        return "Both models tell all of these apart, which hides any difference: take inputs that are nearer to theirs."
+    return None
+
+
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
     own, larges = (percent(f[f"{prefix}auroc"]) for prefix in ("", "large_"))
     less_sure = f"{compressed} is less sure of a text out of distribution than of an ordinary one in {own} of cases"
@@ -527,6 +536,7 @@ DIMENSION = Dimension(
         "flagged_jaccard": "overlap of what is flagged",
     },
     told=told,
+    hidden=hidden,
     needs="ood",
     counted="examples in and out of distribution",
     count=count,

@@ -294,6 +294,13 @@ def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
     return as_columns(range(len(wrong)), wrong & large_wrong, wrong | large_wrong)
 
 
+def hidden(figures: Figures) -> str | None:
+    """Two models without a mistake overlap fully, whatever they are."""
+    if not (figures["error_rate"] or figures["large_error_rate"]):
+        return "Neither model makes a mistake, which hides any difference: take more examples, or harder ones."
+    return None
+
+
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
     together = f["shared_errors"] + f["compressed_only_errors"] + f["large_only_errors"]
     if not together:
@@ -320,6 +327,7 @@ DIMENSION = Dimension(
     most="max_jaccard",
     words={"jaccard": "overlap of the errors"},
     told=told,
+    hidden=hidden,
     margin=0.2,
     alone=0.5,
     measure=measure,

@@ -33,7 +33,7 @@ PROJECT = "trust-equivalence"
 def markdown(audit: Audit) -> str:
     """The whole audit, without its plots but for the summary, which lies beside it."""
     data = f"Data: {md(audit['data']['name'])}, {together(audit)} {left_out(audit)}"
-    parts = ["# Trust-equivalence audit", data.rstrip(), f"Floor: {md(floor_says(audit))}."]
+    parts = ["# Trust-equivalence audit", data.rstrip(), f"Held against {md(floor_says(audit))}."]
     if audit["failures"]:
         parts += ["**Not everything could be measured.**", "\n".join(failure(item) for item in audit["failures"])]
     for pair in judged(audit):

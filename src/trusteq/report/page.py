@@ -64,6 +64,7 @@ def page(audit: Audit, plots: Plots) -> str:
         overview=overview(audit) if len(answers) > 1 else [],
         ticks=ticks(audit),
         floor=floor_word(audit) if models_of(audit, "twin") else "",
+        floor_says=floor_says(audit),
         than_floor=FLOOR[floor_word(audit)],
         interval_name=interval_name(audit),
         models=[model_row(name, model) for name, model in audit["models"].items()],
@@ -136,7 +137,7 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
         rows.append(("out-of-distribution examples", f"{data['ood_examples']:,}"))
     if classes:
         rows.append(("classes", ", ".join(classes) if len(classes) <= 4 else f"{len(classes):,}"))
-    return [*rows, ("floor", floor_says(audit))]
+    return [*rows, ("floor", floor_says(audit).partition(":")[0])]
 
 
 def overview(audit: Audit) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ from trusteq.report.words import (
 from trusteq.wording import clean, number, shorten
 
 WIDTH = 100
-COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 16), ("floor", 8), ("verdict", 12))
+COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 16), ("floor", 7), ("verdict", 12))
 LONGEST_NAME = 40
 
 
@@ -44,11 +44,12 @@ def verdict_table(audit: Audit) -> str:
       prediction_error_jaccard: 0.40 from a full overlap (0.30 to 0.50; allowed 0.44). Too close to call
         with 90 examples; about 1,200 would decide.
     <BLANKLINE>
+    Held against no twin: two large models that differ only by their seed may differ as much.
     90 examples in 45 groups.
     3 rows without a label were left out.
     s
     """
-    told = (f"Floor: {floor_says(audit)}.", together(audit), left_out(audit), simulated(audit), unread(audit))
+    told = (f"Held against {floor_says(audit)}.", together(audit), left_out(audit), simulated(audit), unread(audit))
     notes = [line for text in told for line in wrapped(clean(text), "")]
     blocks = [block(pair, interval_name(audit), floor_word(audit)) for pair in audit["pairs"]]
     return "\n\n".join([*blocks, "\n".join([*notes, clean(audit["signature"])])])

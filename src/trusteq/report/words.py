@@ -67,32 +67,32 @@ def floor_word(audit: Audit) -> str:
     """What the column of the floor's figures is called.
 
     >>> floor_word({"settings": {"floor": "rounding"}, "models": {}})
-    'rounding'
+    'floor'
     """
     twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
-    return audit["settings"].get("floor") or ("twins" if len(twins) > 1 else "twin")
+    return "floor" if audit["settings"].get("floor") else "twins" if len(twins) > 1 else "twin"
 
 
 def floor_says(audit: Audit) -> str:
     """What the verdicts are held against, and what that does not cover.
 
     >>> floor_says({"settings": {"floor": None}, "models": {"large": {"role": "large"}}})
-    'none: no twin was given, so two large models that differ only by their seed may differ as much'
+    'no twin: two large models that differ only by their seed may differ as much'
     """
     twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
     if audit["settings"].get("floor") == "rounding":
-        return "rounding: large itself in other numbers; what another seed of training would change is not covered"
+        return "itself in other numbers (rounding): what another seed of training changes is not covered"
     if not twins:
-        return "none: no twin was given, so two large models that differ only by their seed may differ as much"
+        return "no twin: two large models that differ only by their seed may differ as much"
     if len(twins) == 1:
-        return f"one twin, {twins[0]}: verdicts are relative to this twin, and another might lie elsewhere"
+        return f"one twin ({twins[0]}): verdicts are relative to this twin, and another might lie elsewhere"
     return f"{len(twins)} twins ({', '.join(twins)}): their mean, with what seeds scatter in every interval"
 
 
 FLOOR = {  # than what a compressed model may be further away, and what it is as far as
     "twin": ("the twin is, a second large model that was trained with another seed", "its twin"),
     "twins": ("its twins are on average, large models that were trained with other seeds", "its twins"),
-    "rounding": ("the large model itself is when it computes in other numbers", "itself in other numbers"),
+    "floor": ("the large model itself is when it computes in other numbers", "itself in other numbers"),
 }
 
 
