@@ -1,0 +1,114 @@
+"""Several twins, none, and what stands in for one: what a verdict is held against."""
+
+import numpy as np
+import pytest
+from small_families import compute, models_of, pair_of
+from scipy.stats import t
+
+TEXTS = [f"{word} {i}" for i in range(100) for word in ("a", "b", "c", "d")]
+ERRORS = {"dimensions": "prediction_error_jaccard", "texts": TEXTS, "references": [1] * 400}
+
+
+def wrong_about(*words):
+    """A function that is wrong about the texts of these words, and right about the others."""
+    return lambda texts: [[0.9, 0.1] if set(words) & set(text.split()) else [0.1, 0.9] for text in texts]
+
+
+LARGE = wrong_about("a")
+NEAR = wrong_about("a", *map(str, range(10)))  # 40 of 400 texts more, 10 of which are wrong already
+FAR = wrong_about("a", *map(str, range(40)))
+
+
+def errors_of(**given):
+    result = compute(large=LARGE, **(ERRORS | given))
+    return result, pair_of(result, "small")["prediction_error_jaccard"]
+
+
+def test_the_floor_of_several_twins_is_their_mean_and_their_scatter_is_in_the_interval():
+    small = wrong_about("a", "5")
+    result, both = errors_of(twin={"seed 2": NEAR, "seed 3": FAR}, compressed={"small": small})
+    alone = [errors_of(twin=twin, compressed={"small": small})[1] for twin in (NEAR, FAR)]
+    assert both["floor"] == pytest.approx(np.mean([one["floor"] for one in alone]))
+    assert both["divergence"] == pytest.approx(np.mean([one["divergence"] for one in alone]))
+    # Between large and the twins 100 of 130 errors are shared, and 100 of 220; between the two 130 of 220. Around each
+    # model stand two distances; half of their difference's square is their variance, and the mean of the three counts.
+    near, far, between = 1 - 100 / 130, 1 - 100 / 220, 1 - 130 / 220
+    around = np.mean([(a - b) ** 2 / 2 for a, b in ((near, far), (near, between), (far, between))])
+    reach = t.ppf(0.975, df=2) * (around / 2) ** 0.5
+    width = both["divergence_high"] - both["divergence_low"]
+    assert 2 * reach * 0.85 < width  # less what the examples scatter, more what they scatter in the excess
+    assert width > 3 * max(one["divergence_high"] - one["divergence_low"] for one in alone)
+    assert both["verdict"] == "inconclusive"
+    assert both["open_because"].endswith("more twins would decide, not more examples.")
+    assert both["examples_needed"] is None
+    assert both["sentence"].startswith("Of the ")
+    assert "Between large and its 2 twins, which differ only by their seed, it is 61 % on average." in both["sentence"]
+    assert {name: model["role"] for name, model in result["details"]["models"].items()} == {
+        "large": "large", "seed 2": "twin", "seed 3": "twin", "small": "compressed",
+    }  # fmt: skip
+
+
+def test_twins_that_are_alike_settle_what_one_settles():
+    twins = [wrong_about("a", f"{i}") for i in range(3)]
+    _, entry = errors_of(twin=twins, compressed={"small": wrong_about("a", "7")})
+    assert entry["verdict"] == "equivalent"
+    assert entry["beside"] == "its 3 twins are on average"
+    _, other = errors_of(twin=twins, compressed={"small": wrong_about("b")})
+    assert other["verdict"] == "different"
+
+
+def test_random_embeddings_are_not_equivalent_where_twins_share_hardly_any_neighbours():
+    """A margin that is a share of what twins have in common is a random figure, and has no least size."""
+    verdicts = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        spaces = dict(zip(("large", "twin", "small"), rng.normal(size=(3, 300, 8)), strict=True))
+        verdicts.append(neighbours(spaces)["verdict"])
+    assert set(verdicts) == {"inconclusive"}
+
+
+def neighbours(spaces):
+    from trusteq.audit.audit import compare_all
+    from trusteq.audit.options import AuditOptions
+    from trusteq.dimensions.work import Work
+
+    work = Work(gold=np.zeros(len(spaces["large"]), dtype=int), texts=[])
+    work.embeddings |= spaces
+    roles = {"large": "large", "twin": "twin", "small": "compressed"}
+    options = AuditOptions(dimensions="representation_overlap")
+    *_, found = compare_all(work, roles, [("twin", "large"), ("small", "large")], {}, options)
+    return found["dimensions"]["representation_overlap"]
+
+
+def test_rounding_stands_in_for_a_twin(family):
+    given = models_of(family) | {"twin": None}
+    result = compute(**given, floor="rounding", dimensions="calibration_gap", margins={"calibration_gap": 0.5})
+    entry = pair_of(result, "small")["calibration_gap"]
+    models = result["details"]["models"]
+    assert models["rounding"]["role"] == "twin"
+    assert models["rounding"]["source"] == "rounded from large"
+    assert entry["beside"] == "itself in other numbers is"
+    assert abs(entry["floor"]) < 0.05  # bfloat16 has three digits
+    assert "Between large and itself in other numbers the gap is" in entry["sentence"]
+    assert "|floor=rounding|" in result["details"]["signature"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"twin": [NEAR, NEAR]}, "twin 1 and twin 2 are the same model: give each model once"),
+        ({"twin": [NEAR, LARGE]}, "large and twin 2 are the same model: give each model once"),
+        ({"twin": NEAR, "floor": "rounding"}, "a twin is a floor already: give twin or floor='rounding', not both"),
+        ({"floor": "rounding"}, "rounding: only a transformers model can be rounded, and large is a function"),
+        ({"floor": "wording"}, "floor must be 'rounding'"),
+        ({"twin": {}}, "twin is empty: give another large model, or leave it out"),
+        ({"twin": {"large": NEAR}}, "twin needs models, under names other than 'large'"),
+        ({"twin": {"small": NEAR}}, "a twin and a compressed model are both called 'small'"),
+        ({"margins": {"nothing": 0.1}}, "margins must be"),
+    ],
+)
+def test_bad_input_is_one_sentence(given, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is looked at)
+        errors_of(compressed={"small": FAR}, **given)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
