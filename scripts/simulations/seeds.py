@@ -104,8 +104,8 @@ def trained(recipe: Recipe, seed: int, data: Data) -> Network:
         for weight in network.parameters() if recipe.pruned else ():
             if weight.ndim == 2:
                 weight[weight.abs() < weight.abs().flatten().float().quantile(recipe.pruned)] = 0
-        network.out.weight *= recipe.sharper
-        network.out.bias *= recipe.sharper
+        for weight in (network.out.weight, network.out.bias):
+            weight.mul_(recipe.sharper)
     return network
 
 
@@ -147,8 +147,7 @@ def work_of(models: dict[str, dict[str, Any]], data: Data, which: np.ndarray, oo
         work.explanations[name] = {i: [one["reasons"][which[i]]] for i in range(probed)}
         statuses = np.where(~right, "skipped", np.where(one["broken"][which[:probed]], "broken", "withstood"))
         work.outcomes[name] = {i: outcome(status) for i, status in enumerate(statuses.tolist())}
-    for one in models:
-        work.transfers |= {(one, other): {} for other in models}
+    work.transfers |= {(one, other): {} for one in models for other in models}
     return work
 
 

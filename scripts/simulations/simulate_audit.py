@@ -72,8 +72,7 @@ def falls(rates: tuple[float, float, float], n: int, rng: np.random.Generator) -
 def asked(name: str, options: AuditOptions, work: Work) -> Found:
     """Of a figure that is none of sums: as the audit has it, of three models' rows."""
     dimension = DIMENSIONS[name]
-    details = [dimension.measure(work, one, "large", options, LEVEL)["details"] for one in ("compressed", "twin")]
-    return excess_of(dimension.redrawn(work, ("compressed", "twin"), "large", options, details))
+    return excess_of(dimension.redrawn(work, ("compressed", "twin"), "large", options))
 
 
 def rows_of(first: np.ndarray) -> np.ndarray:

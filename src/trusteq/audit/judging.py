@@ -117,9 +117,10 @@ def seeds_reach(
     if key not in work.reaches:
         apart = np.empty((count + 1, count + 1, own.shape[1]))
         for i, one in enumerate((large, *floors)):
-            rows = own if one == large else dimension.redrawn(work, floors[i:], one, options) if floors[i:] else []
-            for j, row in enumerate(rows, i + 1):
-                apart[i, j] = apart[j, i] = row
+            later = floors[i:]
+            if later:
+                apart[i, i + 1 :] = own if one == large else dimension.redrawn(work, later, one, options)
+                apart[i + 1 :, i] = apart[i, i + 1 :]
         around = np.stack([np.delete(apart[i], i, axis=0) for i in range(count + 1)])
         seen = around[..., 0].var(axis=1, ddof=1).mean()
         by_examples = (around[..., 1:] - around[..., :1]).var(axis=1, ddof=1).mean()
