@@ -104,8 +104,8 @@ def trained(recipe: Recipe, seed: int, data: Data) -> Network:
         for weight in network.parameters() if recipe.pruned else ():
             if weight.ndim == 2:
                 weight[weight.abs() < weight.abs().flatten().float().quantile(recipe.pruned)] = 0
-        for weight in (network.out.weight, network.out.bias):
-            weight.mul_(recipe.sharper)
+        for logits in (network.out.weight, network.out.bias):
+            logits.mul_(recipe.sharper)
     return network
 
 

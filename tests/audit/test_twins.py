@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from small_families import compute, models_of, pair_of
 from scipy.stats import t
+from small_families import compute, models_of, pair_of
 
 TEXTS = [f"{word} {i}" for i in range(100) for word in ("a", "b", "c", "d")]
 ERRORS = {"dimensions": "prediction_error_jaccard", "texts": TEXTS, "references": [1] * 400}
