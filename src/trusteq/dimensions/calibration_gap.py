@@ -259,6 +259,8 @@ def finish(
     compressed_sums, large_sums = (
         {name: summary[prefix + name] for name in MODEL_SUMS if prefix + name in summary} for prefix in ("", "large_")
     )
+    for sums in (compressed_sums, large_sums):
+        sums["width"] = np.array(smooth_width(sums, n))
     compressed, large = figures(compressed_sums, n), figures(large_sums, n)
     gaps = {name: compressed[name] - large[name] for name in FIGURES if name in large}
     level = options.confidence_level
@@ -309,7 +311,7 @@ def figures(model: Arrays, n: int) -> dict[str, float]:
         "overconfidence": means["confidence"] - means["accuracy"],
         "ece": float(distance.sum()) / n,
         "mce": float((distance / np.maximum(model["bin_rows"], 1)).max()),
-        "smooth_ece": float(np.abs(smooth(model["smooth"].sum(axis=0), smooth_width(model, n))).sum()) / n,
+        "smooth_ece": float(np.abs(smooth(model["smooth"].sum(axis=0), float(model["width"]))).sum()) / n,
     }
 
 
@@ -353,7 +355,7 @@ def gap_intervals(
         ("ece", lambda model: model["bins"], np.add),
         ("mce", lambda model: model["bins"] * (n / np.maximum(model["bin_rows"], 1)), np.maximum),
         ("classwise_ece", lambda model: model["classwise"] / (model["classwise"].shape[1] // options.n_bins), np.add),
-        ("smooth_ece", lambda model: coarse(smooth(model["smooth"], smooth_width(model, n))), np.add),
+        ("smooth_ece", lambda model: coarse(smooth(model["smooth"], float(model["width"]))), np.add),
     ):
         if name not in gaps:
             continue
