@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     text = markdown(tables(audits))
     print(text)
     if options.page:
-        command = f"python scripts/papers/replication.py FOLDER --page {options.page.name}"
+        command = f"python scripts/papers/replication.py {options.folder.name} --page {options.page.name}"
         write_section(options.page, HEADING, f"Printed by `{command}`:\n\n{text}")
     print(f"{len(audits)} models in {time.monotonic() - clock:.1f} s", file=sys.stderr)
     return 0
@@ -148,7 +148,7 @@ def moves(audits: dict[str, Audit]) -> Table:
     rows = []
     for model, audit in audits.items():
         for place, precision in enumerate(COMPRESSED):
-            tests = audit["pairs"][place]["moved"]
+            tests = audit["pairs"][place].get("moved", [])
             moved = [one for one in tests if one["moved"]]
             told = [f"{NAMES.get(one['task'], one['task'])} ({number(one['corrected_p'])})" for one in moved]
             rows.append([f"{model.removesuffix('-Instruct')}, {precision}", ", ".join(told) or "none"])

@@ -121,7 +121,7 @@ TYPED = {
     "frobnicate": "trusteq: there is no command frobnicate; there are audit, compare, compress, finetune",
     "audit --compresed x": "trusteq audit: there is no option --compresed; did you mean --compressed?",
     "audit --compresed=x": "trusteq audit: there is no option --compresed; did you mean --compressed?",
-    "audit --frob": "trusteq audit: there is no option --frob; trusteq audit --help lists them",
+    "audit --xyz": "trusteq audit: there is no option --xyz; trusteq audit --help lists them",
     "audit --sample 3": "trusteq audit: there is no option --sample; did you mean --samples?",
     "audit reviews.csv": "trusteq audit: 'reviews.csv' is one word too many",
     "audit --limit": "trusteq audit: --limit needs a value",

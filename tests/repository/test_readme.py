@@ -157,7 +157,7 @@ OTHER = ["the cat sleeps", "a cat is a cat", "the cat and the story", "is the ca
 CHECKPOINTS = {"large", "distil", "tiny", "minilm", "bert-base-finetuned", "bert-base-seed2"}
 CHECKPOINTS |= {"OWNER/bert-base-sst2", "OWNER/distilbert-sst2"}
 TABLES = {"glue/sst2", "stanfordnlp/sst2", "sst2/dev.tsv", "sst2/train.tsv", "pairs.csv", "news.tsv"}
-TABLES |= {"question_ids.json"}
+TABLES |= {"question_ids.json", "quantized_llms"}
 
 
 @pytest.fixture
@@ -185,6 +185,13 @@ def write_table(folder, name):
         (folder / name).mkdir()
         for split in ("train", "validation"):
             reviews.to_parquet(folder / name / f"{split}.parquet")
+    elif name == "quantized_llms":
+        (folder / name).mkdir()
+        item = {"question": "Why?", "options": {"A": "so", "B": "not so"}, "answer": "A"}
+        (folder / name / "items.json").write_text(json.dumps({"arc": [{"id": "1", **item}, {"id": "2", **item}]}))
+        for precision in ("fp16", "int8", "int4"):
+            run = {"model": "o/m", "precision": precision, "benchmark": "arc", "preds": ["A", "B"], "confs": [0.9, 0.8]}
+            (folder / name / f"o__m__{precision}__arc.json").write_text(json.dumps(run))
     elif name == "pairs.csv":
         pairs = {"premise": REVIEWS["text"], "hypothesis": REVIEWS["text"][::-1], "label": REVIEWS["label"]}
         pd.DataFrame(pairs).to_csv(folder / name, index=False)

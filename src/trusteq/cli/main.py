@@ -5,7 +5,7 @@ import sys
 
 COMMANDS = {
     "audit": "audit a family of models: a verdict for each, and a report",
-    "compare": "compare what two models said, from files of arrays",
+    "compare": "compare what models said, from logs, tables or arrays on disk",
     "compress": "make a smaller model from a trained one, and measure what that saved",
     "finetune": "train a classifier of texts, with a teacher or without",
 }

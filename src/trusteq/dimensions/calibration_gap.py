@@ -259,6 +259,9 @@ def finish(
     compressed_sums, large_sums = (
         {name: summary[prefix + name] for name in MODEL_SUMS if prefix + name in summary} for prefix in ("", "large_")
     )
+    for sums in (compressed_sums, large_sums):
+        if "smooth" in sums:
+            sums["width"] = np.array(smooth_width(sums, n))
     compressed, large = figures(compressed_sums, n), figures(large_sums, n)
     gaps = {name: compressed[name] - large[name] for name in FIGURES if name in compressed}
     level = options.confidence_level
@@ -314,7 +317,7 @@ def figures(model: Arrays, n: int) -> dict[str, float]:
         classes = model["classwise"].shape[1] // len(distance)
         found["classwise_ece"] = float(np.abs(model["classwise"].sum(axis=0)).sum()) / n / classes
     if "smooth" in model:
-        smoothed = smooth(model["smooth"].sum(axis=0), smooth_width(model, n))
+        smoothed = smooth(model["smooth"].sum(axis=0), float(model["width"]))
         found["smooth_ece"] = float(np.abs(smoothed).sum()) / n
     return found
 
@@ -359,7 +362,7 @@ def gap_intervals(
         ("ece", lambda model: model["bins"], np.add),
         ("mce", lambda model: model["bins"] * (n / np.maximum(model["bin_rows"], 1)), np.maximum),
         ("classwise_ece", lambda model: model["classwise"] / (model["classwise"].shape[1] // options.n_bins), np.add),
-        ("smooth_ece", lambda model: coarse(smooth(model["smooth"], smooth_width(model, n))), np.add),
+        ("smooth_ece", lambda model: coarse(smooth(model["smooth"], float(model["width"]))), np.add),
     ):
         if name not in gaps:
             continue
