@@ -180,7 +180,7 @@ def test_two_processes_that_know_different_things_both_get_all():
 
 def family_run(processes, tiny):
     bars, compressed = [], {"tiny": tiny, "small": FUNCTIONS["compressed"]["small"]}
-    members = open_family(FUNCTIONS["large"], compressed, None, TEXTS, {}, None)
+    members = open_family(FUNCTIONS["large"], compressed, {}, TEXTS, {}, None)
     run = Run(members, TEXTS, Store(None), processes, lambda what, count: bars.append(Bar(count)) or bars[-1])
     return run, bars
 
