@@ -2,7 +2,7 @@
 
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Any
 
@@ -34,12 +34,28 @@ def audit_family(
     unlabelled: int = 0,
 ) -> Audit | None:
     """The whole audit as a dict of plain data; None in all processes but the first."""
-    started, clock = datetime.now(UTC), time.monotonic()
+    clock = time.monotonic()
     work, about, skipped = work_once(run, references, ood_texts, options)
     if run.processes.rank:
         return None
     pairs = pairs_of(run.members, options.pairs)
     compared = compare_all(work, {member.name: member.role for member in run.members}, pairs, skipped, options)
+    return as_told(run, work, about, compared, ood_texts, options, data_name, unlabelled, clock)
+
+
+def as_told(
+    run: Run,
+    work: Work,
+    about: dict[str, Any],
+    compared: list[dict[str, Any]],
+    ood_texts: list[Text] | None,
+    options: Any,
+    data_name: str,
+    unlabelled: int,
+    clock: float,
+) -> Audit:
+    """What was found, on what, and how."""
+    seconds = time.monotonic() - clock
     failures = [
         {"pair": one["name"], "dimension": name, "reason": entry["reason"]}
         for one in compared
@@ -69,8 +85,8 @@ def audit_family(
         },
         "failures": failures,
         "run": {
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - clock, 3),
+            "started": (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
             "processes": run.processes.count,
             "versions": versions(),
         },
@@ -85,13 +101,17 @@ def compare_all(
     found: dict[Pair, dict[str, Any]] = {}
     for pair in sorted(pairs, key=lambda pair: roles[pair[0]] != "twin"):
         found[pair] = compare(work, roles, pair, skipped, options)
-    entries = [entry for one in found.values() for entry in one["dimensions"].values() if entry["status"] == "done"]
+    conclude(list(found.values()), options)
+    return [found[pair] for pair in pairs]
+
+
+def conclude(compared: list[dict[str, Any]], options: Any) -> None:
+    entries = [entry for one in compared for entry in one["dimensions"].values() if entry["status"] == "done"]
     correct([entry for entry in entries if entry["verdict"] and not entry["open_because"]], options.confidence_level)
-    for one in found.values():
+    for one in compared:
         for name, entry in one["dimensions"].items():
             if entry["status"] == "done":
                 entry["sentence"] = sentence(name, entry, one["compressed"], one["large"])
-    return [found[pair] for pair in pairs]
 
 
 def compare(work: Work, roles: dict[str, str], pair: Pair, skipped: dict[str, str], options: Any) -> dict[str, Any]:

@@ -87,6 +87,7 @@ def parser() -> Parser:
         dimensions={"nargs": "+"},
         margins=pairs | {"metavar": "DIMENSION=MARGIN"},
         labels=pairs | {"metavar": "NAME=NUMBER"},
+        until_settled={"nargs": "?", "const": True, "metavar": "N_MAX"},
     )
     made.add(AttackOptions, under="attacks", only=OF_ATTACKS)
     made.add(Family, only=("out", "resume"))

@@ -49,7 +49,8 @@ class Parser(argparse.ArgumentParser):
                     continue
                 default = fields[name].default
                 settings = shape(hints[name], default) | shapes.get(name, {})
-                self.flags[name] = name if settings.get("nargs") == "?" else "--" + name.replace("_", "-")
+                alone = settings.get("nargs") == "?" and "const" not in settings
+                self.flags[name] = name if alone else "--" + name.replace("_", "-")
                 if default is dataclasses.MISSING:
                     self.needed[name] = text
                 if heading not in self.parts:

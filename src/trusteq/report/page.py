@@ -20,6 +20,7 @@ from trusteq.report.words import (
     floor_word,
     interval,
     interval_name,
+    looks_say,
     megabytes,
     parameters,
     simulated,
@@ -117,7 +118,8 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
     if data["ood_examples"]:
         rows.append(("out-of-distribution examples", f"{data['ood_examples']:,}"))
     rows.append(("classes", ", ".join(classes) if len(classes) <= 4 else f"{len(classes):,}"))
-    return [*rows, ("floor", floor_says(audit))]
+    rows.append(("floor", floor_says(audit)))
+    return [*rows, *([("stopped when sure", looks_say(audit))] * ("looks" in audit))]
 
 
 def overview(audit: Audit) -> list[dict[str, Any]]:

@@ -89,6 +89,24 @@ def floor_says(audit: Audit) -> str:
     return f"{len(twins)} twins ({', '.join(twins)}): their mean, with what seeds scatter in every interval"
 
 
+def looks_say(audit: Audit) -> str:
+    """Of an audit that stops when it is sure: how many examples it took, and what that does to the intervals.
+
+    >>> looks_say({"looks": {"examples": [256, 384], "at_most": 2000, "there": 2000}, "settings": {}})[:67]
+    'at 2 looks, with 384 of at most 2,000 examples in the end (of 2,000'
+    >>> looks_say({})
+    ''
+    """
+    if not (looks := audit.get("looks")):
+        return ""
+    taken, most = looks["examples"], looks["at_most"]
+    count = f"{len(taken)} look{'s' * (len(taken) != 1)}, with {taken[-1]:,}"
+    of = f" of at most {most:,} examples in the end (of {looks['there']:,} that were given)"
+    of = of if most else f" of {looks['there']:,} examples in the end, and no greatest number"
+    wide = "intervals of excesses and divergences are those of each verdict's look, widened so that looking again costs"
+    return f"at {count}{of}; {wide} no false verdicts; intervals of single figures are as wide as for one look"
+
+
 FLOOR = {  # than what a compressed model may be further away, and what it is as far as
     "twin": ("the twin is, a second large model that was trained with another seed", "its twin"),
     "twins": ("its twins are on average, large models that were trained with other seeds", "its twins"),
