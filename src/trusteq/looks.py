@@ -7,7 +7,7 @@ sequence of intervals that hold the truth at all sizes together (Robbins' normal
 Waudby-Smith et al. 2021). Either way the looks together err no more often than one look would."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -62,7 +62,7 @@ class Look:
         >>> round(Look((1000,), 1000, 1000).reach, 3), round(Look((250, 500), 1000, 250).reach, 2)
         (1.96, 2.76)
         >>> round(Look((250, 500), None, 250).reach, 2)
-        3.14
+        3.23
         """
         if self.most is None:
             return endless_reach(self.sizes[-1] * self.mixture, 1 - self.level)
@@ -116,38 +116,40 @@ def spent(fraction: float, alpha: float) -> float:
     return alpha * fraction**3
 
 
+@cache
 def bounds(
-    fractions: Sequence[float], alpha: float, spending: Callable[[float, float], float] = spent
+    fractions: tuple[float, ...], alpha: float, spending: Callable[[float, float], float] = spent
 ) -> tuple[float, ...]:
     """How many standard errors from 0 a figure has to be at each look, so that it is by chance so far at any of them
     (on either side) at the rate alpha. Looks at the same figure as it grows are alike; that is integrated.
 
-    >>> [round(bound, 2) for bound in bounds([0.2, 0.4, 0.6, 0.8, 1.0], 0.05)]
+    >>> [round(bound, 2) for bound in bounds((0.2, 0.4, 0.6, 0.8, 1.0), 0.05)]
     [3.54, 2.97, 2.6, 2.31, 2.05]
     """
     found: list[float] = []
-    places, inside, past, gone = np.zeros(1), np.ones(1), 0.0, 0.0  # the sum so far, and how likely that is
+    places, inside, past, gone = (
+        np.zeros(1),
+        np.ones(1),
+        0.0,
+        0.0,
+    )  # sums that have not crossed, and how likely they are
     for fraction in fractions:
         step, allowed = math.sqrt(fraction - past), spending(fraction, alpha)
-
-        def beyond(bound: float, step: float = step, fraction: float = fraction) -> float:
-            edge = bound * math.sqrt(fraction)
-            tails = ndtr((places - edge) / step) + ndtr((-edge - places) / step)  # noqa: B023 - used at once
-            return float(inside @ tails)  # noqa: B023
-
-        target = allowed - gone
-        if beyond(FARTHEST) > target:
-            bound = FARTHEST
-        else:
-            bound = brentq(lambda bound: beyond(bound) - target, 0.0, FARTHEST, xtol=1e-10)  # noqa: B023
-        found.append(bound)
-        edge = bound * math.sqrt(fraction)
+        now = places, inside, step, math.sqrt(fraction), allowed - gone
+        bound = FARTHEST if too_often(FARTHEST, *now) > 0 else float(brentq(too_often, 0.0, FARTHEST, now, 1e-10))
         nodes, weights = legendre()
-        grid = edge * nodes
-        density = np.exp(-0.5 * ((grid[:, None] - places) / step) ** 2) / (step * math.sqrt(2 * math.pi))
-        places, inside = grid, (density @ inside) * edge * weights
+        edge = bound * math.sqrt(fraction)
+        density = np.exp(-0.5 * ((edge * nodes[:, None] - places) / step) ** 2) / (step * math.sqrt(2 * math.pi))
+        places, inside = edge * nodes, (density @ inside) * edge * weights
         past, gone = fraction, allowed
+        found.append(bound)
     return tuple(found)
+
+
+def too_often(bound: float, places: np.ndarray, inside: np.ndarray, step: float, root: float, allowed: float) -> float:
+    """By how much more than allowed of what had not crossed yet crosses a bound at this look."""
+    tails = ndtr((places - bound * root) / step) + ndtr((-bound * root - places) / step)
+    return float(inside @ tails) - allowed
 
 
 @cache

@@ -127,7 +127,9 @@ def seeds_reach(
         seen = around[..., 0].var(axis=1, ddof=1).mean()
         by_examples = (around[..., 1:] - around[..., :1]).var(axis=1, ddof=1).mean()
         freedom = count * (count + 1) // 2 - 1  # of so many distances
-        work.reaches[key] = float(max(0.0, seen - by_examples) ** 0.5 * stdtrit(freedom, (1 + options.confidence_level) / 2))
+        work.reaches[key] = float(
+            max(0.0, seen - by_examples) ** 0.5 * stdtrit(freedom, (1 + options.confidence_level) / 2)
+        )
     return work.reaches[key]
 
 

@@ -74,6 +74,8 @@ def audit(
 
 def compare_predictions(rows: Rows, options: AuditOptions) -> dict[str, Any]:
     """The dimensions that predictions alone allow."""
+    if options.until_settled is not None:
+        raise ValueError("until_settled is for models that can be asked: with predictions there is nothing to save")
     arrays = rows.whole()
     rows_given = [arrays[name].ndim == 2 for name in ("predictions", "large_predictions")]
     wanted = ["prediction_error_jaccard", *(["calibration_gap"] if all(rows_given) else [])]

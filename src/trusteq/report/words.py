@@ -92,8 +92,9 @@ def floor_says(audit: Audit) -> str:
 def looks_say(audit: Audit) -> str:
     """Of an audit that stops when it is sure: how many examples it took, and what that does to the intervals.
 
-    >>> looks_say({"looks": {"examples": [256, 384], "at_most": 2000, "there": 2000}, "settings": {}})[:67]
-    'at 2 looks, with 384 of at most 2,000 examples in the end (of 2,000'
+    >>> looks_say({"looks": {"examples": [256, 384], "at_most": 2000, "there": 3000},
+    ...            "settings": {"until_settled": 2000}}).partition(";")[0]
+    'at 2 looks, with 384 of at most 2,000 examples in the end (of 3,000 that were given)'
     >>> looks_say({})
     ''
     """
@@ -101,8 +102,14 @@ def looks_say(audit: Audit) -> str:
         return ""
     taken, most = looks["examples"], looks["at_most"]
     count = f"{len(taken)} look{'s' * (len(taken) != 1)}, with {taken[-1]:,}"
-    of = f" of at most {most:,} examples in the end (of {looks['there']:,} that were given)"
-    of = of if most else f" of {looks['there']:,} examples in the end, and no greatest number"
+    there = f"of {looks['there']:,} that were given"
+    if most and (asked := audit["settings"]["until_settled"]) > most:
+        there = f"all that were given, not {asked:,}"
+    of = (
+        f" of at most {most:,} examples in the end ({there})"
+        if most
+        else f" examples in the end ({there}; no greatest number is set)"
+    )
     wide = "intervals of excesses and divergences are those of each verdict's look, widened so that looking again costs"
     return f"at {count}{of}; {wide} no false verdicts; intervals of single figures are as wide as for one look"
 
