@@ -198,6 +198,19 @@ def test_all_pairs_all_dimensions_and_no_greatest_number():
     assert "no greatest number is set" in " ".join(load("trust_equivalence").table(result).split())
 
 
+def test_what_belongs_together_counts_together_at_every_look():
+    groups = [i // 20 for i in range(COUNT)]
+    one = {"dimensions": ASKED[:1], "until_settled": COUNT, "groups": groups}
+    result = audit(family(), **one)
+    data, found = result["details"]["data"], entries(result)
+    order = np.random.default_rng(0).permutation(COUNT)[: data["examples"]]
+    assert data["groups"] == len({groups[i] for i in order}) == 50
+    assert found["other", ASKED[0]]["verdict"] == "different"
+    triple = {"texts": TEXTS[:200] * 3, "references": np.tile(GOLD[:200], 3)}
+    again = audit(family(), **triple, dimensions=ASKED[:1], until_settled=True)
+    assert 0 < again["details"]["data"]["duplicates"] < again["details"]["data"]["examples"]
+
+
 # Which verdicts stand.
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from trusteq.audit.asking import Pair, pairs_of, work_once
 from trusteq.audit.examples import attacked, explanations
 from trusteq.audit.family import Member
+from trusteq.audit.grouped import Grouped, grouped
 from trusteq.audit.judging import correct, entry_of
 from trusteq.audit.memo import Run
 from trusteq.audit.schema import SCHEMA_NAME
@@ -17,6 +18,7 @@ from trusteq.audit.store import digest
 from trusteq.audit.work import reason_of
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.dimensions.work import Work
+from trusteq.groups import design
 from trusteq.intervals import share_interval
 from trusteq.kinds.text import Text
 from trusteq.options import VERSION
@@ -30,6 +32,7 @@ def audit_family(
     references: Any,
     ood_texts: list[Text] | None,
     options: Any,
+    together: Grouped,
     data_name: str = "texts",
     unlabelled: int = 0,
 ) -> Audit | None:
@@ -38,9 +41,10 @@ def audit_family(
     work, about, skipped = work_once(run, references, ood_texts, options)
     if run.processes.rank:
         return None
+    work.groups, work.ood_groups = together.codes, grouped(ood_texts or []).codes
     pairs = pairs_of(run.members, options.pairs)
     compared = compare_all(work, {member.name: member.role for member in run.members}, pairs, skipped, options)
-    return as_told(run, work, about, compared, ood_texts, options, data_name, unlabelled, clock)
+    return as_told(run, work, about, compared, ood_texts, options, together, data_name, unlabelled, clock)
 
 
 def as_told(
@@ -50,21 +54,19 @@ def as_told(
     compared: list[dict[str, Any]],
     ood_texts: list[Text] | None,
     options: Any,
+    together: Grouped,
     data_name: str,
     unlabelled: int,
     clock: float,
 ) -> Audit:
     """What was found, on what, and how."""
-    seconds = time.monotonic() - clock
-    failures = [
-        {"pair": one["name"], "dimension": name, "reason": entry["reason"]}
-        for one in compared
-        for name, entry in one["dimensions"].items()
-        if entry["status"] == "failed"
-    ]
+    ood, seconds = grouped(ood_texts or []), time.monotonic() - clock
     classes = about["large"]["names"] or [str(i) for i in range(about["large"]["classes"])]
     counts = {"examples": len(run.texts), "ood_examples": len(ood_texts or [])}
-    made = "|".join(f"{name}={compact(value)}" for name, value in sorted((options.settings | counts).items()))
+    groups = {"groups": together.groups, "duplicates": together.duplicates, "duplicates_apart": together.apart}
+    groups |= {"ood_duplicates": ood.duplicates}
+    told = options.settings | counts | {name: count for name, count in groups.items() if count}
+    made = "|".join(f"{name}={compact(value)}" for name, value in sorted(told.items()))
     return {
         "schema": SCHEMA_NAME,
         "version": VERSION,
@@ -73,9 +75,10 @@ def as_told(
         "data": {
             "name": without_places(data_name),
             **counts,
+            **groups,
             "unlabelled": unlabelled,
             "classes": classes,
-            "fingerprint": digest(run.texts, work.gold.tolist(), ood_texts),
+            "fingerprint": fingerprint(run.texts, work, ood_texts, together),
         },
         "models": {member.name: described(member, about[member.name], work, options) for member in run.members},
         "pairs": compared,
@@ -83,7 +86,7 @@ def as_told(
             "explanations": explanations(work, compared, classes),
             "attacks": attacked(work, compared, classes),
         },
-        "failures": failures,
+        "failures": failures_of(compared),
         "run": {
             "started": (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds"),
             "seconds": round(seconds, 3),
@@ -91,6 +94,11 @@ def as_told(
             "versions": versions(),
         },
     }
+
+
+def fingerprint(texts: Any, work: Work, ood_texts: Any, together: Grouped) -> str:
+    of_groups = [] if together.groups is None or together.codes is None else [together.codes.tolist()]
+    return digest(texts, work.gold.tolist(), ood_texts, *of_groups)
 
 
 def compare_all(
@@ -139,9 +147,20 @@ def compare(work: Work, roles: dict[str, str], pair: Pair, skipped: dict[str, st
     return {"name": label, "compressed": compressed, "large": large, "role": role, "dimensions": entries}
 
 
+def failures_of(compared: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return [
+        {"pair": one["name"], "dimension": name, "reason": entry["reason"]}
+        for one in compared
+        for name, entry in one["dimensions"].items()
+        if entry["status"] == "failed"
+    ]
+
+
 def described(member: Member, about: dict[str, Any], work: Work, options: Any) -> dict[str, Any]:
-    right = int((work.probabilities[member.name].argmax(axis=1) == work.gold).sum())
-    low, high = share_interval(right, len(work.gold), options.confidence_level)
+    is_right = work.probabilities[member.name].argmax(axis=1) == work.gold
+    right = int(is_right.sum())
+    together = design(is_right - right / len(work.gold), work.groups)
+    low, high = share_interval(right, len(work.gold), options.confidence_level, together)
     found: dict[str, Any] = {"role": member.role, "source": member.shown, "simulated": member.derived}
     found |= {name: about[name] for name in ("parameters", "megabytes", "unread")}
     found["accuracy"] = right / len(work.gold)

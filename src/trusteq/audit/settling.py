@@ -15,6 +15,7 @@ import numpy as np
 
 from trusteq.audit.asking import Pair, checked, not_possible, pairs_of, work_once
 from trusteq.audit.audit import Audit, as_told, audit_family, compare, conclude
+from trusteq.audit.grouped import Grouped, grouped
 from trusteq.audit.judging import correct
 from trusteq.audit.memo import Run
 from trusteq.audit.options import LEAST
@@ -34,6 +35,7 @@ def audit_until_settled(
     references: Any,
     ood_texts: list[Text] | None,
     options: Any,
+    together: Grouped,
     data_name: str = "texts",
     unlabelled: int = 0,
 ) -> Audit | None:
@@ -42,11 +44,12 @@ def audit_until_settled(
     about, gold = checked(run, references, options)
     order = in_order(run.texts, options)
     texts, labels = [run.texts[i] for i in order], gold[order].tolist()
+    groups = None if together.groups is None or together.codes is None else together.codes[order]
     others = [ood_texts[i] for i in permuted(len(ood_texts), options)] if ood_texts else []
     probed = [i for i, text in enumerate(texts) if not is_blank(text)]
     settling = Settling(run, options, not_possible(replace(run, texts=texts), about, ood_texts, options))
     if not settling.open:
-        return audit_family(run, references, ood_texts, options, data_name, unlabelled)
+        return audit_family(run, references, ood_texts, options, together, data_name, unlabelled)
     plan, taken, out = planned(options, len(texts), probed), list[int](), list[Text]()
     work = Work(gold, [])
     for number, looks in enumerate(plan):
@@ -58,7 +61,8 @@ def audit_until_settled(
         before, part = work, replace(run, texts=texts[:some])
         work, about, skipped = work_once(part, labels[:some], out or None, asked_at(looks, options))
         carry_over(before, work)
-        work.looks = looks
+        together = grouped(part.texts, None if groups is None else groups[:some])
+        work.groups, work.ood_groups, work.looks = together.codes, grouped(out).codes, looks
         taken.append(some)
         if not run.processes.rank:
             to_come = {name for later in plan[number + 1 :] for name in later}
@@ -67,7 +71,7 @@ def audit_until_settled(
     if run.processes.rank:
         return None
     compared = settling.conclude(plan)
-    audit = as_told(part, work, about, compared, out, options, data_name, unlabelled, clock)
+    audit = as_told(part, work, about, compared, out, options, together, data_name, unlabelled, clock)
     most = None if options.until_settled is True else len(texts)
     audit["looks"] = {"examples": taken, "at_most": most, "there": len(run.texts)}
     return with_places(audit, order)
@@ -77,7 +81,11 @@ def audit_until_settled(
 
 
 def in_order(texts: Sequence[Text], options: Any) -> list[int]:
-    """Which texts are asked about first, at random; with a greatest number, no more than so many."""
+    """Which texts are asked about first, at random; with a greatest number, no more than so many.
+
+    Also of texts that belong together: a few of each group tell more than a few whole groups. (At early looks more than
+    their part of the examples, so that looks are more alike than the bounds take them to be: they err to the safe side.)
+    """
     most = len(texts) if options.until_settled is True else options.until_settled
     return permuted(len(texts), options)[:most]
 

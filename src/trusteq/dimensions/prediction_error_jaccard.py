@@ -13,6 +13,7 @@ from trusteq.arrays import Arrays, check_classes, check_columns, check_labels, t
 from trusteq.checks import brief, check_choice, check_number
 from trusteq.dimensions.plots.colors import BOTH, COMPRESSED, LARGE
 from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
+from trusteq.groups import ALONE, Groups, design
 from trusteq.intervals import paired_share_gap_interval, share_interval
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_share, kappa, relative_to
@@ -37,8 +38,17 @@ class ErrorOptions(Options):
 
 def compute(rows: Rows, options: ErrorOptions) -> Figures:
     if options.task == "squad_v2":
-        return finish(summarize(validate_squad(rows.whole(), options)), options)
-    return finish(rows.total(lambda start, arrays: summarize(validate(arrays, options, start))), options)
+        examples = validate_squad(rows.whole(), options)
+        return finish(summarize(examples), options, rows.groups, errors_of(examples))
+    each = None if rows.groups is None else np.empty(rows.count, np.int8)
+
+    def counted(start: int, arrays: Arrays) -> Arrays:
+        examples = validate(arrays, options, start)
+        if each is not None:
+            each[start : start + len(examples["right"])] = errors_of(examples)
+        return summarize(examples)
+
+    return finish(rows.total(counted), options, rows.groups, each)
 
 
 # validate: what came in becomes, per example, "right" for each model and "the same prediction", plus capa's terms.
@@ -131,9 +141,10 @@ def squad_gold(reference: dict[str, Any]) -> list[str]:
 
 
 def summarize(examples: Arrays) -> Arrays:
-    """How many, who was wrong, how often they agree, and capa's sums."""
-    wrong, large_wrong = ~examples["right"], ~examples["large_right"]
-    counts = [len(wrong), *map(np.count_nonzero, (wrong & large_wrong, wrong, large_wrong, examples["agree"]))]
+    """How many, who was wrong, how often they agree, also when both are wrong, and capa's sums."""
+    wrong, large_wrong, agree = ~examples["right"], ~examples["large_right"], examples["agree"]
+    both = wrong & large_wrong
+    counts = [len(wrong), *map(np.count_nonzero, (both, wrong, large_wrong, agree, both & agree))]
     summary = {"counts": np.array(counts)}
     if "overlap" in examples:
         summary["capa"] = np.array([examples[name].sum() for name in ("overlap", "gold", "large_gold")])
@@ -141,19 +152,37 @@ def summarize(examples: Arrays) -> Arrays:
     return summary
 
 
+def errors_of(examples: Arrays) -> np.ndarray:
+    """Of each example who is wrong, for what groups have in common: 1 compressed, 2 large, 3 both; and 4 more where the
+    answers differ."""
+    wrong = (~examples["right"]).astype(np.int8) + 2 * (~examples["large_right"]).astype(np.int8)
+    return np.asarray(wrong + 4 * (~examples["agree"]).astype(np.int8))
+
+
+FLIPS = {  # which of these numbers they are
+    "flip_rate": (1, 2, 5, 6),
+    "right_to_wrong": (1, 5),
+    "wrong_to_right": (2, 6),
+    "wrong_to_other_wrong": (7,),
+    "answer_change_rate": (4, 5, 6, 7),
+}
+
 # finish: counts to figures.
 
 
-def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
-    n, shared, wrong, large_wrong, agree = (int(count) for count in summary["counts"])
+def finish(summary: Arrays, options: ErrorOptions, groups: Groups, each: np.ndarray | None) -> dict[str, Any]:
+    n, shared, wrong, large_wrong, agree, same_mistake = (int(count) for count in summary["counts"])
     only, large_only = wrong - shared, large_wrong - shared
     either = shared + only + large_only
     jaccard = shared / either if either else 1.0
     expected = expected_share(wrong, large_wrong, n)
     most = min(wrong, large_wrong) / max(wrong, large_wrong) if either else 1.0
+    who = None if each is None else each & 3
     result: dict[str, Any] = {"jaccard": jaccard}
     if options.confidence_level is not None:
-        result["jaccard_low"], result["jaccard_high"] = share_interval(shared, either, options.confidence_level)
+        together = ALONE if who is None else design((who == 3) - jaccard * (who > 0), groups, who > 0)
+        interval = share_interval(shared, either, options.confidence_level, together)
+        result["jaccard_low"], result["jaccard_high"] = interval
     result |= {
         "expected_jaccard": expected,
         "max_jaccard": most,
@@ -164,7 +193,9 @@ def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
         "error_rate_gap": (wrong - large_wrong) / n,
     }
     if options.confidence_level is not None:
-        interval = paired_share_gap_interval(only, large_only, n, options.confidence_level)
+        gap = result["error_rate_gap"]
+        together = ALONE if who is None else design((who == 1) - 1.0 * (who == 2) - gap, groups)
+        interval = paired_share_gap_interval(only, large_only, n, options.confidence_level, together)
         result["error_rate_gap_low"], result["error_rate_gap_high"] = interval
     result |= {
         "shared_errors": shared,
@@ -174,6 +205,14 @@ def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
         "label_agreement": agree / n,
         "mcnemar_p": mcnemar(only, large_only),
     }
+    flips = {"flip_rate": only + large_only, "right_to_wrong": only, "wrong_to_right": large_only}
+    flips |= {"wrong_to_other_wrong": shared - same_mistake, "answer_change_rate": n - agree}
+    for name, count in flips.items():  # from what the large model said to what the compressed one says
+        result[name] = count / n
+        if options.confidence_level is not None:
+            together = ALONE if each is None else design(np.isin(each, FLIPS[name]) - count / n, groups)
+            interval = share_interval(count, n, options.confidence_level, together)
+            result[f"{name}_low"], result[f"{name}_high"] = interval
     if "capa" in summary:
         overlap, gold, large_gold = (summary["capa"] / n).tolist()
         result["capa"] = capa(overlap, gold, large_gold, classes=summary["classes"][0] / n)
@@ -240,17 +279,26 @@ def plot(result: dict[str, Any]) -> Any:
 
 
 def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
+    answers = work.labels or work.probabilities
     return DIMENSION.of(
-        predictions=work.probabilities[compressed],
-        references=work.gold,
-        large_predictions=work.probabilities[large],
+        predictions=answers[compressed],
+        references=np.zeros_like(work.gold) if work.labels else work.gold,
+        large_predictions=answers[large],
+        groups=work.groups,
         **common(options, level),
     )
 
 
 def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
-    wrong, large_wrong = (work.probabilities[name].argmax(axis=1) != work.gold for name in (compressed, large))
+    wrong, large_wrong = (~work.right(name) for name in (compressed, large))
     return as_columns(range(len(wrong)), wrong & large_wrong, wrong | large_wrong)
+
+
+def hidden(figures: Figures) -> str | None:
+    """Two models without a mistake overlap fully, whatever they are."""
+    if not (figures["error_rate"] or figures["large_error_rate"]):
+        return "Neither model makes a mistake, which hides any difference: take more examples, or harder ones."
+    return None
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
@@ -279,6 +327,7 @@ DIMENSION = Dimension(
     most="max_jaccard",
     words={"jaccard": "overlap of the errors"},
     told=told,
+    hidden=hidden,
     margin=0.2,
     alone=0.5,
     measure=measure,

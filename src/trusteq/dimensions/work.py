@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from trusteq.groups import Groups
 from trusteq.kinds.text import Text
 from trusteq.looks import Look
 
@@ -15,9 +16,13 @@ class Work:
 
     gold: np.ndarray
     texts: list[Text]
+    groups: Groups = None  # of the texts
+    ood_groups: Groups = None  # of those out of distribution
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     embeddings: dict[str, np.ndarray] = field(default_factory=dict)  # of the models that have any
     ood: dict[str, np.ndarray] = field(default_factory=dict)  # probabilities of the out-of-distribution texts
+    labels: dict[str, np.ndarray] = field(default_factory=dict)  # of records: 0 for right, others for wrong answers
+    confidence: dict[str, np.ndarray] = field(default_factory=dict)  # of what was said, where that alone is known
     explained: list[int] = field(default_factory=list)  # which examples
     explanations: dict[str, dict[int, Any]] = field(default_factory=dict)
     attacked: list[int] = field(default_factory=list)
@@ -29,3 +34,9 @@ class Work:
     drawn: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)  # (dimension, model) -> its figure, redrawn
     reaches: dict[tuple[str, ...], float] = field(default_factory=dict)  # of seeds, by dimension and large models
     looks: dict[str, Look] = field(default_factory=dict)  # by dimension, where more are to come unless it is settled
+
+    def right(self, model: str) -> np.ndarray:
+        """Which examples the model has right."""
+        if model in self.labels:
+            return np.asarray(self.labels[model] == 0)
+        return np.asarray(self.probabilities[model].argmax(axis=1) == self.gold)
