@@ -84,7 +84,7 @@ def in_order(texts: Sequence[Text], options: Any) -> list[int]:
     """Which texts are asked about first, at random; with a greatest number, no more than so many.
 
     Also of texts that belong together: a few of each group tell more than a few whole groups. (At early looks more than
-    their part of the examples, so that looks are more alike than the bounds take them to be: they err to the safe side.)
+    their part of the examples: looks are more alike than the bounds take them to be, which errs to the safe side.)
     """
     most = len(texts) if options.until_settled is True else options.until_settled
     return permuted(len(texts), options)[:most]
