@@ -34,10 +34,11 @@ ERRORS = "prediction_error_jaccard"
 TWINS = 3
 
 
-HEAD = f"""Verdicts with looks and of the whole sample of {MOST:,} examples: equivalent / different. On the margin each
-is false, and at most 2.5 % is meant. `the same`: of the verdicts of the whole sample, how many the looks come to;
-`the contrary`: how many runs say the one and then the other. Parts are of the examples that were asked about. `part³`
-are the audit's bounds; beside them those of O'Brien and Fleming, and the sequence that has no greatest number."""
+HEAD = f"""Printed by `python scripts/simulations/simulate_looks.py`. Verdicts with looks and of the whole sample of
+{MOST:,} examples: equivalent / different. On the margin each is false, and at most 2.5 % is meant. `the same`: of the
+verdicts of the whole sample, how many the looks come to; `the contrary`: how many runs say the one and then the other.
+Parts are of the examples that were asked about. `part³` are the audit's bounds; beside them those of O'Brien and
+Fleming, and the sequence that has no greatest number."""
 
 
 def obrien_fleming(fraction: float, alpha: float) -> float:
@@ -140,7 +141,8 @@ def tables(pool: ProcessPoolExecutor, runs: int, drawn: int) -> Iterator[str]:
         name += ", seeds of three twins as large" if seeds else ""
         for kind in kinds:
             yield told(name, kind, tries(pool, partial(normal, truth, seeds, kind), runs))
-    yield f"\n{drawn:,} runs of errors, drawn anew at every look ({(0.025 * 0.975 / drawn) ** 0.5:.2%}).\n"
+    known = f"{(0.025 * 0.975 / drawn) ** 0.5:.2%}"
+    yield f"\n{drawn:,} runs of errors on the margin, {drawn // 5} elsewhere, drawn anew at every look ({known}).\n"
     yield row("wrong: large, twin, compressed", "margin", *head)
     yield row(*["---"] * (2 + len(head)))
     on_it, alike, apart = (0.2, 0.2, 0.35), (0.3, 0.15, 0.3), (0.2, 0.2, 0.75)
@@ -161,7 +163,7 @@ def main() -> None:
     with ProcessPoolExecutor() as pool:
         lines = list(tables(pool, runs, drawn))
     if not options.quick:
-        put(["", "# Does looking again and again cost false verdicts?", "", *lines, ""], options.out, "looks")
+        put(["", "## Does looking again and again cost false verdicts?", "", *lines, ""], options.out, "looks")
 
 
 if __name__ == "__main__":
