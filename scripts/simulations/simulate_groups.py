@@ -37,7 +37,8 @@ TITLE = "Where examples belong together"
 ABOUT = """Printed by `python scripts/simulations/simulate_groups.py --out coverage.md`: {datasets:,} data sets each; in
 brackets the Monte-Carlo error, in points. `20 a group` has the intraclass correlation 0.3; of `every row three times` a
 third of the examples are different ones; the last three kinds are of examples that stand alone. An excess is that of
-the headline over a twin's, with the interval that a verdict is made of. Asked for: 92 % with `groups=`."""
+the headline over a twin's, with the interval that a verdict is made of. In the second table groups are of unequal size,
+as exponential numbers. Asked for: 92 % with `groups=`."""
 Data = dict[str, Any]
 Ends = dict[str, tuple[float, float, float]]  # value, low, high
 Draw = Callable[[int, np.random.Generator], Data]

@@ -226,6 +226,20 @@ def test_groups_widen_the_intervals(tmp_path):
     assert reach[1] > 1.5 * reach[0]  # all ten losses lie in three passages
 
 
+def test_texts_are_compared_by_where_they_part(tmp_path):
+    same = "the cat sat on the mat and looked at the moon"
+    rows = [(f"q{i}", f"tell {i}", same, same) for i in range(60)]
+    others = [(*row[:3], same.replace("mat", "hat")) if i % 3 == 0 else row for i, row in enumerate(rows)]
+    places = [table(tmp_path / f"{n}.csv", r, "id,question,gold,said") for n, r in (("a", rows), ("b", others))]
+    assert compare.main([*places, "--out", str(tmp_path / "out")]) == 0
+    (task,) = report(tmp_path / "out")["tasks"]
+    curve = task["pairs"][0]["parting"]
+    assert dict(zip(curve["words"], curve["same"], strict=True)) == {0: 1, 1: 1, 2: 1, 3: 1, 5: 1, 8: 2 / 3}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Where the texts part" in page
+    assert "67 % of the texts are\nthe same to the end" in page
+
+
 # What cannot be known is left out; what is wrong is a sentence.
 
 

@@ -260,7 +260,7 @@ def finish(
         {name: summary[prefix + name] for name in MODEL_SUMS if prefix + name in summary} for prefix in ("", "large_")
     )
     compressed, large = figures(compressed_sums, n), figures(large_sums, n)
-    gaps = {name: compressed[name] - large[name] for name in FIGURES if name in large}
+    gaps = {name: compressed[name] - large[name] for name in FIGURES if name in compressed}
     level = options.confidence_level
     intervals = {}
     if level is not None:
@@ -270,8 +270,7 @@ def finish(
         result |= {name: compressed[name], f"large_{name}": large[name], f"{name}_gap": gaps[name]}
         if name in intervals:
             result[f"{name}_gap_low"], result[f"{name}_gap_high"] = intervals[name]
-    if "loyalty" in summary:
-        result |= loyalty_of(summary, n, level, together)
+    result |= loyalty_of(summary, n, level, together)
     if options.details:
         names = ("predictions", "large_predictions")
         result["details"] = {
@@ -283,15 +282,19 @@ def finish(
 
 
 def loyalty_of(summary: Arrays, n: int, level: float | None, together: Together) -> Figures:
-    agree = int(summary["agree"][0])
-    result: Figures = {"label_loyalty": agree / n}
-    if level is not None:
-        interval = share_interval(agree, n, level, together.label_loyalty)
-        result["label_loyalty_low"], result["label_loyalty_high"] = interval
-    result["probability_loyalty"] = float(summary["loyalty"].sum()) / n
-    if level is not None:
-        low, high = block_mean_interval(summary["loyalty"], summary["rows"], level, together.units)
-        result["probability_loyalty_low"], result["probability_loyalty_high"] = max(low, 0.0), min(high, 1.0)
+    """Of labels and of probabilities, where they are known."""
+    result: Figures = {}
+    if "agree" in summary:
+        agree = int(summary["agree"][0])
+        result["label_loyalty"] = agree / n
+        if level is not None:
+            interval = share_interval(agree, n, level, together.label_loyalty)
+            result["label_loyalty_low"], result["label_loyalty_high"] = interval
+    if "loyalty" in summary:
+        result["probability_loyalty"] = float(summary["loyalty"].sum()) / n
+        if level is not None:
+            low, high = block_mean_interval(summary["loyalty"], summary["rows"], level, together.units)
+            result["probability_loyalty_low"], result["probability_loyalty_high"] = max(low, 0.0), min(high, 1.0)
     return result
 
 
@@ -299,18 +302,21 @@ MODEL_SUMS = ("means", "bins", "classwise", "smooth", "bin_rows", "bin_right", "
 
 
 def figures(model: Arrays, n: int) -> dict[str, float]:
-    """The nine figures of one model from its sums; six where only its confidence in its answers is known."""
-    means = dict(zip(MEANS, (model["means"].sum(axis=0) / n).tolist(), strict=False))
+    """The nine figures of one model from its sums; fewer where only its confidence in its answers is known."""
+    found = dict(zip(MEANS, (model["means"].sum(axis=0) / n).tolist(), strict=False))
     distance = np.abs(model["bins"].sum(axis=0))
-    if "classwise" in model:
-        classes = model["classwise"].shape[1] // len(distance)
-        means["classwise_ece"] = float(np.abs(model["classwise"].sum(axis=0)).sum()) / n / classes
-    return means | {
-        "overconfidence": means["confidence"] - means["accuracy"],
+    found |= {
+        "overconfidence": found["confidence"] - found["accuracy"],
         "ece": float(distance.sum()) / n,
         "mce": float((distance / np.maximum(model["bin_rows"], 1)).max()),
-        "smooth_ece": float(np.abs(smooth(model["smooth"].sum(axis=0), smooth_width(model, n))).sum()) / n,
     }
+    if "classwise" in model:
+        classes = model["classwise"].shape[1] // len(distance)
+        found["classwise_ece"] = float(np.abs(model["classwise"].sum(axis=0)).sum()) / n / classes
+    if "smooth" in model:
+        smoothed = smooth(model["smooth"].sum(axis=0), smooth_width(model, n))
+        found["smooth_ece"] = float(np.abs(smoothed).sum()) / n
+    return found
 
 
 def smooth(grid: np.ndarray, width: float) -> np.ndarray:
@@ -358,6 +364,8 @@ def gap_intervals(
         if name not in gaps:
             continue
         sums, large_sums = distances(compressed), distances(large)
+        if len(sums) == 1:  # without blocks nothing shows the spread
+            continue
         held = rows.reshape(len(sums), -1).sum(axis=1)  # the classwise sums may have fewer blocks
         noise = block_noise(DRAWS, len(held), options.seed, units and max(units, LEAST_UNITS))
         errors, large_errors = (distance_errors(model, held, combine, noise, units) for model in (sums, large_sums))

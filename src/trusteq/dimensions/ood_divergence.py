@@ -144,10 +144,10 @@ class Ranking:
 
     def auroc(self, with_moves: bool) -> Estimate:
         """Pairs in the right order, ties half; the moves are the placements of DeLong, DeLong and Clarke-Pearson."""
-        in_below = self.in_upto - self.in_here / 2
-        value = float(self.out_here @ in_below) / (self.n_out * self.n_in)
+        value = auroc_of(self.out_here, self.in_here)
         if not with_moves:
             return Estimate(value, None)
+        in_below = self.in_upto - self.in_here / 2
         out_above = self.n_out - self.out_upto + self.out_here / 2
         return Estimate(value, self.per_row(in_below / self.n_in, out_above / self.n_out))
 
@@ -182,6 +182,15 @@ class Ranking:
         low, high = max(1, rank - reach), min(self.n_in, rank + reach)
         at, below, above = self.values[np.searchsorted(self.in_upto, [rank, low, high])].tolist()
         return Cut(at, below, above, (high - low) / self.n_in)
+
+
+def auroc_of(higher: np.ndarray, lower: np.ndarray) -> float:
+    """From how many of each kind there are at every score, from the lowest: pairs in the right order, ties half.
+
+    >>> auroc_of(np.array([0, 1, 1]), np.array([1, 1, 0]))
+    0.875
+    """
+    return float(higher @ (np.cumsum(lower) - lower / 2)) / (int(higher.sum()) * int(lower.sum()))
 
 
 class Model(NamedTuple):

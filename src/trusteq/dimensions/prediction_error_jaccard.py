@@ -4,6 +4,7 @@ Two models of equal accuracy can be wrong about different things. This metric co
 they overlap, what chance alone would give, and the most that their sizes allow."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from trusteq.arrays import Arrays, check_classes, check_columns, check_labels, t
 from trusteq.checks import brief, check_choice, check_number
 from trusteq.dimensions.plots.colors import BOTH, COMPRESSED, LARGE
 from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
-from trusteq.groups import ALONE, Groups, design
+from trusteq.groups import ALONE, Design, Groups, design
 from trusteq.intervals import paired_share_gap_interval, share_interval
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_share, kappa, relative_to
@@ -39,16 +40,16 @@ class ErrorOptions(Options):
 def compute(rows: Rows, options: ErrorOptions) -> Figures:
     if options.task == "squad_v2":
         examples = validate_squad(rows.whole(), options)
-        return finish(summarize(examples), options, rows.groups, errors_of(examples))
+        return finish(summarize(examples), options, among(rows.groups, outcomes_of(examples)))
     each = None if rows.groups is None else np.empty(rows.count, np.int8)
 
     def counted(start: int, arrays: Arrays) -> Arrays:
         examples = validate(arrays, options, start)
         if each is not None:
-            each[start : start + len(examples["right"])] = errors_of(examples)
+            each[start : start + len(examples["right"])] = outcomes_of(examples)
         return summarize(examples)
 
-    return finish(rows.total(counted), options, rows.groups, each)
+    return finish(rows.total(counted), options, among(rows.groups, each))
 
 
 # validate: what came in becomes, per example, "right" for each model and "the same prediction", plus capa's terms.
@@ -152,35 +153,51 @@ def summarize(examples: Arrays) -> Arrays:
     return summary
 
 
-def errors_of(examples: Arrays) -> np.ndarray:
-    """Of each example who is wrong, for what groups have in common: 1 compressed, 2 large, 3 both; and 4 more where the
-    answers differ."""
-    wrong = (~examples["right"]).astype(np.int8) + 2 * (~examples["large_right"]).astype(np.int8)
-    return np.asarray(wrong + 4 * (~examples["agree"]).astype(np.int8))
-
-
-FLIPS = {  # which of these numbers they are
-    "flip_rate": (1, 2, 5, 6),
-    "right_to_wrong": (1, 5),
-    "wrong_to_right": (2, 6),
-    "wrong_to_other_wrong": (7,),
-    "answer_change_rate": (4, 5, 6, 7),
+# An example has one of eight outcomes, a number of three bits: the compressed model is wrong, the large one is, their
+# answers are the same. Of every outcome, whether it is what a figure counts:
+WRONG, LARGE_WRONG, AGREE = ((np.arange(8) >> bit & 1).astype(np.float64) for bit in (0, 1, 2))
+BOTH_WRONG, EVERY = WRONG * LARGE_WRONG, np.ones(8)
+ANY_WRONG = WRONG + LARGE_WRONG - BOTH_WRONG
+FLIPS = {
+    "flip_rate": ANY_WRONG - BOTH_WRONG,
+    "right_to_wrong": WRONG - BOTH_WRONG,
+    "wrong_to_right": LARGE_WRONG - BOTH_WRONG,
+    "wrong_to_other_wrong": BOTH_WRONG * (1 - AGREE),
+    "answer_change_rate": 1 - AGREE,
 }
+Spread = Callable[[np.ndarray, np.ndarray], Design]  # of how far an outcome moves a figure, and of what is its whole
+
+
+def outcomes_of(examples: Arrays) -> np.ndarray:
+    """The outcome of each example, for what groups have in common."""
+    wrong, large_wrong = ~examples["right"], ~examples["large_right"]
+    return wrong.astype(np.int8) + 2 * large_wrong.astype(np.int8) + 4 * examples["agree"].astype(np.int8)
+
+
+def alone(moves: np.ndarray, held: np.ndarray) -> Design:
+    return ALONE
+
+
+def among(groups: Groups, outcomes: np.ndarray | None) -> Spread:
+    """What the groups do to a figure, from the outcome of each example."""
+    if groups is None or outcomes is None:
+        return alone
+    return lambda moves, held: design(moves[outcomes], groups, held[outcomes])
+
 
 # finish: counts to figures.
 
 
-def finish(summary: Arrays, options: ErrorOptions, groups: Groups, each: np.ndarray | None) -> dict[str, Any]:
+def finish(summary: Arrays, options: ErrorOptions, spread: Spread = alone) -> dict[str, Any]:
     n, shared, wrong, large_wrong, agree, same_mistake = (int(count) for count in summary["counts"])
     only, large_only = wrong - shared, large_wrong - shared
     either = shared + only + large_only
     jaccard = shared / either if either else 1.0
     expected = expected_share(wrong, large_wrong, n)
     most = min(wrong, large_wrong) / max(wrong, large_wrong) if either else 1.0
-    who = None if each is None else each & 3
     result: dict[str, Any] = {"jaccard": jaccard}
     if options.confidence_level is not None:
-        together = ALONE if who is None else design((who == 3) - jaccard * (who > 0), groups, who > 0)
+        together = spread(BOTH_WRONG - jaccard * ANY_WRONG, ANY_WRONG)
         interval = share_interval(shared, either, options.confidence_level, together)
         result["jaccard_low"], result["jaccard_high"] = interval
     result |= {
@@ -193,8 +210,7 @@ def finish(summary: Arrays, options: ErrorOptions, groups: Groups, each: np.ndar
         "error_rate_gap": (wrong - large_wrong) / n,
     }
     if options.confidence_level is not None:
-        gap = result["error_rate_gap"]
-        together = ALONE if who is None else design((who == 1) - 1.0 * (who == 2) - gap, groups)
+        together = spread(WRONG - LARGE_WRONG - result["error_rate_gap"], EVERY)
         interval = paired_share_gap_interval(only, large_only, n, options.confidence_level, together)
         result["error_rate_gap_low"], result["error_rate_gap_high"] = interval
     result |= {
@@ -210,7 +226,7 @@ def finish(summary: Arrays, options: ErrorOptions, groups: Groups, each: np.ndar
     for name, count in flips.items():  # from what the large model said to what the compressed one says
         result[name] = count / n
         if options.confidence_level is not None:
-            together = ALONE if each is None else design(np.isin(each, FLIPS[name]) - count / n, groups)
+            together = spread(FLIPS[name] - result[name], EVERY)
             interval = share_interval(count, n, options.confidence_level, together)
             result[f"{name}_low"], result[f"{name}_high"] = interval
     if "capa" in summary:

@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 from trusteq.report.words import Audit
-from trusteq.wording import number, percent
+from trusteq.wording import number, percent, shorten
 
 COLUMNS = ("pair", "task", "id", "kind", "question", "gold")
 OF_SIDES = ("said", "confidence")
+LONGEST = 600  # characters of a question or an answer on the page
 FORMULA = re.compile(r"[=+\-@\t\r]")  # what a spreadsheet would take for a formula
 NUMBER = re.compile(r"[+-]?[\d.,]+(?:e[+-]?\d+)?%?\Z", re.IGNORECASE)
 
@@ -72,8 +73,16 @@ def counts(pair: dict[str, Any]) -> str:
 
 
 def row_of(one: dict[str, Any]) -> dict[str, Any]:
-    sides = [{"kind": kind, **one[kind], "sure": sure(one[kind]["confidence"])} for kind in ("large", "compressed")]
-    return one | {"sides": sides}
+    sides = [
+        {"kind": kind, **cut(one[kind], "said", "option"), "sure": sure(one[kind]["confidence"])}
+        for kind in ("large", "compressed")
+    ]
+    return cut(one, "question", "gold", "gold_option") | {"sides": sides}
+
+
+def cut(one: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Long texts by their two ends; report.json and flips.csv have them whole."""
+    return one | {name: shorten(one[name], LONGEST) for name in names if one[name]}
 
 
 def sure(confidence: float | None) -> str:
