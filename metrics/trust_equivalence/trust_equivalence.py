@@ -61,6 +61,7 @@ Returns:
     divergence, divergence_low, divergence_high: what is missing from a full overlap, or the size of a gap; with a twin
     the excess over what large and twin diverge by.
     margin; verdict: 1 equivalent, -1 different, 0 inconclusive; examples_needed: about how many would decide.
+    With until_settled: examples, how many it took, and look, after how many looks at them.
     For each model MODEL/accuracy, MODEL/accuracy_low, MODEL/accuracy_high (0 to 1).
     failed: how many dimensions failed.
     From predictions: prediction_error_jaccard/figure and, where rows were given, calibration_gap/figure.

@@ -56,3 +56,11 @@ def row(*cells: str) -> str:
     line = f"| {' | '.join(cells)} |"
     print(line, flush=True)
     return line
+
+
+def put(lines: list[str], out: Path, name: str) -> None:
+    """Into the place of the page that is marked with this name, or at its end."""
+    starts, ends = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = out.read_text(encoding="utf-8").partition(starts)
+    after = rest.partition(ends)[2] or "\n"
+    out.write_text("\n".join([before.rstrip() + "\n", starts, *lines, ends + after]), encoding="utf-8")

@@ -36,15 +36,20 @@ def work_once(
     run: Run, references: Any, ood_texts: list[Text] | None, options: Any
 ) -> tuple[Work, dict[str, Any], dict[str, str]]:
     """What every model says; what the models are; and why a dimension is left out, for those that are."""
-    check_settings(options)
-    about = {member.name: member.about(run.store) for member in run.members}
-    check_classes(about)
-    labels = gold(gold_labels(references, len(run.texts)), classes_of(about["large"]), options.labels)
+    about, labels = checked(run, references, options)
     work = Work(labels, run.texts)
     skipped = not_possible(run, about, ood_texts, options)
     wanted = [name for name in options.asked if name not in skipped]
     do_work(run, work, ood_texts, pairs_of(run.members, options.pairs), wanted, options)
     return work, about, skipped
+
+
+def checked(run: Run, references: Any, options: Any) -> tuple[dict[str, Any], np.ndarray]:
+    """What the models are, and the classes of the texts; whatever is wrong with them or the settings is an error."""
+    check_settings(options)
+    about = {member.name: member.about(run.store) for member in run.members}
+    check_classes(about)
+    return about, gold(gold_labels(references, len(run.texts)), classes_of(about["large"]), options.labels)
 
 
 def pairs_of(members: list[Member], which: str) -> list[Pair]:
@@ -128,12 +133,18 @@ def do_work(
                     raise
                 except ValueError as error:
                     note(work, needing["ood"], {member.name: reason_of(error)})
-    order = np.random.default_rng(options.seed).permutation(len(run.texts)).tolist()
-    order = [i for i in order if not is_blank(run.texts[i])]
+    order = [i for i in order_of(len(run.texts), options) if not is_blank(run.texts[i])]
     if needing["explanations"]:
         note(work, needing["explanations"], explain(run, work, sorted(order[: options.explained]), options))
     if needing["attacks"]:
         note(work, needing["attacks"], attack(run, work, sorted(order[: options.attacked]), pairs, options))
+
+
+def order_of(count: int, options: Any) -> list[int]:
+    """Which texts are probed first; those of an audit that looks again and again are in random order already."""
+    if options.until_settled is not None:
+        return list(range(count))
+    return np.random.default_rng(options.seed).permutation(count).tolist()
 
 
 def note(work: Work, dimensions: list[str], reasons: dict[str, str]) -> None:

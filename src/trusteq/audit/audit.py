@@ -2,7 +2,7 @@
 
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Any
 
@@ -37,14 +37,30 @@ def audit_family(
     unlabelled: int = 0,
 ) -> Audit | None:
     """The whole audit as a dict of plain data; None in all processes but the first."""
-    started, clock = datetime.now(UTC), time.monotonic()
+    clock = time.monotonic()
     work, about, skipped = work_once(run, references, ood_texts, options)
     if run.processes.rank:
         return None
-    ood = grouped(ood_texts or [])
-    work.groups, work.ood_groups = together.codes, ood.codes
+    work.groups, work.ood_groups = together.codes, grouped(ood_texts or []).codes
     pairs = pairs_of(run.members, options.pairs)
     compared = compare_all(work, {member.name: member.role for member in run.members}, pairs, skipped, options)
+    return as_told(run, work, about, compared, ood_texts, options, together, data_name, unlabelled, clock)
+
+
+def as_told(
+    run: Run,
+    work: Work,
+    about: dict[str, Any],
+    compared: list[dict[str, Any]],
+    ood_texts: list[Text] | None,
+    options: Any,
+    together: Grouped,
+    data_name: str,
+    unlabelled: int,
+    clock: float,
+) -> Audit:
+    """What was found, on what, and how."""
+    ood, seconds = grouped(ood_texts or []), time.monotonic() - clock
     classes = about["large"]["names"] or [str(i) for i in range(about["large"]["classes"])]
     counts = {"examples": len(run.texts), "ood_examples": len(ood_texts or [])}
     groups = {"groups": together.groups, "duplicates": together.duplicates, "duplicates_apart": together.apart}
@@ -72,8 +88,8 @@ def audit_family(
         },
         "failures": failures_of(compared),
         "run": {
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - clock, 3),
+            "started": (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds"),
+            "seconds": round(seconds, 3),
             "processes": run.processes.count,
             "versions": versions(),
         },
@@ -93,13 +109,17 @@ def compare_all(
     found: dict[Pair, dict[str, Any]] = {}
     for pair in sorted(pairs, key=lambda pair: roles[pair[0]] != "twin"):
         found[pair] = compare(work, roles, pair, skipped, options)
-    entries = [entry for one in found.values() for entry in one["dimensions"].values() if entry["status"] == "done"]
+    conclude(list(found.values()), options)
+    return [found[pair] for pair in pairs]
+
+
+def conclude(compared: list[dict[str, Any]], options: Any) -> None:
+    entries = [entry for one in compared for entry in one["dimensions"].values() if entry["status"] == "done"]
     correct([entry for entry in entries if entry["verdict"] and not entry["open_because"]], options.confidence_level)
-    for one in found.values():
+    for one in compared:
         for name, entry in one["dimensions"].items():
             if entry["status"] == "done":
                 entry["sentence"] = sentence(name, entry, one["compressed"], one["large"])
-    return [found[pair] for pair in pairs]
 
 
 def compare(work: Work, roles: dict[str, str], pair: Pair, skipped: dict[str, str], options: Any) -> dict[str, Any]:

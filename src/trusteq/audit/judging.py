@@ -8,6 +8,7 @@ from scipy.special import stdtrit
 
 from trusteq.dimensions.record import Dimension, Entry, Figures, measured
 from trusteq.dimensions.work import Work
+from trusteq.looks import seen
 from trusteq.resampling import ends
 from trusteq.verdicts import Excess, rejected, tells
 
@@ -31,6 +32,7 @@ def entry_of(
     floor = floor_of(dimension, work, floors, drawn, options)
     entry |= {f"floor{end}": value for (end, _), value in zip(ENDS, floor, strict=True)}
     excess, shares = excess_of(dimension, work, large, floors, drawn, entry, options)
+    excess, chance = seen(excess, work.looks.get(dimension.name))
     examples = dimension.count(work, figures)
     because = why_open(dimension, entry, figures, examples, shares, details.get("groups"))
     verdict = "inconclusive" if because else excess.verdict
@@ -39,7 +41,7 @@ def entry_of(
         because = "The twins differ too much among themselves to say: more twins would decide, not more examples."
     low, high = excess.interval
     entry |= {"divergence": excess.value, "divergence_low": low, "divergence_high": high, "margin": excess.margin}
-    entry |= {"verdict": verdict if judged else None, "examples": examples, "chance": excess.chance}
+    entry |= {"verdict": verdict if judged else None, "examples": examples, "chance": chance}
     entry |= {"examples_needed": excess.needed(examples) if judged and open_yet and not because else None}
     entry |= {"open_because": because if judged else None, "beside": beside(floors, options) if floors else None}
     return entry | {"figures": figures, "details": details}

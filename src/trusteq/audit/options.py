@@ -12,6 +12,7 @@ from trusteq.models.labels import check_class_numbers
 from trusteq.options import Options
 from trusteq.wording import place_name
 
+LEAST = 128  # examples at the first look of an audit that stops when sure: what is kept together (audit/work.py)
 FLOORS = {"rounding": {"rounding": "derived:rounded"}}  # the models that are measured like twins
 DEFAULT_SAMPLES = {"lime": 100, "shap": 100}  # an audit's, which explains many texts; a metric's: explain/methods.py
 
@@ -25,6 +26,9 @@ class AuditOptions(Options):
         pairs: "large", every other model with the large one, or "all".
         margins: for a dimension, how much its divergence may be, or with a twin its excess over the twin's, such as
             0.05 (in code: a dict).
+        until_settled: stop when sure: take examples in random order, at most so many (without a number: all there are),
+            and ask no more about a dimension once it is settled for every compressed model (in code: a number, or
+            True).
         floor: what stands in for a twin where there is none: "rounding", the large model itself in bfloat16.
         confidence_level: level of the intervals, between 0 and 1.
         seed: of the choice of examples, and of everything random in the dimensions.
@@ -68,6 +72,7 @@ class AuditOptions(Options):
     dimensions: Any = None
     pairs: str = "large"
     margins: Any = None
+    until_settled: int | None = None
     floor: str | None = None
     k: Any = (5, 10)
     method: str = "lime"
@@ -103,6 +108,8 @@ class AuditOptions(Options):
         object.__setattr__(self, "neighbors", check_sizes("neighbors", self.neighbors))
         for name in ("runs", "explained", "attacked", "queries", "n_bins"):
             check_integer(name, getattr(self, name), at_least=1)
+        if self.until_settled is not None and self.until_settled is not True:
+            check_integer("until_settled", self.until_settled, at_least=LEAST)
         check_integer("among", self.among, at_least=max(self.neighbors))
         if self.tokens is not None:
             check_integer("tokens", self.tokens, at_least=1)

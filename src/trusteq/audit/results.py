@@ -25,6 +25,8 @@ def flat(audit: dict[str, Any]) -> dict[str, Any]:
             figures |= {key: entry[key] for key in ("divergence", "divergence_low", "divergence_high", "margin")}
             if entry["verdict"]:
                 figures["verdict"] = CODES[entry["verdict"]]
+            if "look" in entry:
+                figures |= {"examples": entry["examples"], "look": entry["look"]["number"]}
             if entry["examples_needed"]:
                 figures["examples_needed"] = entry["examples_needed"]
             found |= {f"{pair['name']}/{name}/{key}": value for key, value in figures.items()}

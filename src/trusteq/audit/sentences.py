@@ -32,7 +32,8 @@ def what_that_means(dimension: str, entry: Entry, compressed: str, large: str) -
     if not entry["verdict"]:
         return []
     subject = f"So {compressed} is" if entry["floor"] is not None else "That is"
-    return [f"{subject} {how_far(entry, large, ' points')}: {entry['verdict']}.", *too_close(dimension, entry)]
+    verdict = f"{subject} {how_far(entry, large, ' points')}: {entry['verdict']}."
+    return [verdict, *too_close(dimension, entry), *when_settled(dimension, entry)]
 
 
 def how_far(entry: Entry, large: str, unit: str = "") -> str:
@@ -78,3 +79,19 @@ def would_decide(count: int | None, counted: str = "") -> str:
     ('about 2,600 would decide', 'about 760 attacked examples would decide', 'over a million would be needed')
     """
     return f"about {count:,} {counted}".rstrip() + " would decide" if count else "over a million would be needed"
+
+
+def when_settled(dimension: str, entry: Entry) -> list[str]:
+    """Of an audit that stops when it is sure: at which look, and with how many examples.
+
+    >>> entry = {"verdict": "different", "examples": 50, "look": {"number": 1, "of": 4, "at_most": 100}}
+    >>> when_settled("attack_divergence", entry), when_settled("attack_divergence", {})
+    (['Settled at look 1 of 4, with 50 of at most 100 attacked examples.'], [])
+    """
+    if not (look := entry.get("look")):
+        return []
+    if entry["verdict"] == "inconclusive":
+        return [f"It is open after all {look['of']} looks."] * (look["of"] > 1)
+    most = f" of at most {look['at_most']:,}" if DIMENSIONS[dimension].needs != "ood" else ""
+    counted = DIMENSIONS[dimension].counted
+    return [f"Settled at look {look['number']} of {look['of']}, with {entry['examples']:,}{most} {counted}."]

@@ -14,6 +14,7 @@ from trusteq.audit.memo import Run
 from trusteq.audit.options import AuditOptions, list_of_texts
 from trusteq.audit.owner import owned
 from trusteq.audit.processes import Processes
+from trusteq.audit.settling import audit_until_settled, first_of
 from trusteq.audit.store import Store, has_work
 from trusteq.checks import brief, check_integer
 from trusteq.dimensions.registry import DIMENSIONS
@@ -65,15 +66,20 @@ def audit(
                 raise ValueError(f"{place} holds an audit already: {how}")
         device = {"device": processes.device} if processes.device and options.device is None else {}
         twins, opening = twins_of(twin, options.floor), options.opening | device
-        members = open_family(large, check_names(compressed), twins, some, opening, options.labels)
-        store = Store(place, processes.rank, notice=notice)
+        again = options.until_settled is not None  # and again, until the verdicts are settled
+        first = first_of(some, options) if again else some
+        members = open_family(large, check_names(compressed), twins, first, opening, options.labels)
+        store = Store({} if again and place is None else place, processes.rank, notice=notice)
         held.callback(store.close)
         run = Run(members, some, store, processes, progress or (lambda what, count: progress_bar(count, what)))
-        return audit_family(run, references, ood, options, together, data_name, unlabelled)
+        whole = audit_until_settled if again else audit_family
+        return whole(run, references, ood, options, together, data_name, unlabelled)
 
 
 def compare_predictions(rows: Rows, options: AuditOptions) -> dict[str, Any]:
     """The dimensions that predictions alone allow."""
+    if options.until_settled is not None:
+        raise ValueError("until_settled is for models that can be asked: with predictions there is nothing to save")
     arrays = rows.whole()
     rows_given = [arrays[name].ndim == 2 for name in ("predictions", "large_predictions")]
     wanted = ["prediction_error_jaccard", *(["calibration_gap"] if all(rows_given) else [])]

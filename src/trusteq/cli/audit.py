@@ -88,6 +88,7 @@ def parser() -> Parser:
         dimensions={"nargs": "+"},
         margins=MARGINS,
         labels=PAIRS | {"metavar": "NAME=NUMBER"},
+        until_settled={"nargs": "?", "const": True, "metavar": "N_MAX"},
     )
     made.add(AttackOptions, under="attacks", only=OF_ATTACKS)
     made.add(Family, only=("out", "resume"))

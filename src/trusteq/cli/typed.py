@@ -49,7 +49,7 @@ class Parser(argparse.ArgumentParser):
                     continue
                 default = fields[name].default
                 settings = shape(hints[name], default) | shapes.get(name, {})
-                alone = settings.get("nargs") in ("?", "*")
+                alone = settings.get("nargs") in ("?", "*") and "const" not in settings
                 self.flags[name] = name if alone else "--" + name.replace("_", "-")
                 if default is dataclasses.MISSING:
                     self.needed[name] = text

@@ -7,6 +7,7 @@ import numpy as np
 
 from trusteq.groups import Groups
 from trusteq.kinds.text import Text
+from trusteq.looks import Look
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Work:
     measured: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # (dimension, pair) -> figures
     drawn: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)  # (dimension, model) -> its figure, redrawn
     reaches: dict[tuple[str, ...], float] = field(default_factory=dict)  # of seeds, by dimension and large models
+    looks: dict[str, Look] = field(default_factory=dict)  # by dimension, where more are to come unless it is settled
 
     def right(self, model: str) -> np.ndarray:
         """Which examples the model has right."""

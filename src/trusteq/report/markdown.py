@@ -17,6 +17,7 @@ from trusteq.report.words import (
     interval,
     interval_name,
     left_out,
+    looks_say,
     megabytes,
     parameters,
     simulated,
@@ -34,6 +35,7 @@ def markdown(audit: Audit) -> str:
     """The whole audit, without its plots but for the summary, which lies beside it."""
     data = f"Data: {md(audit['data']['name'])}, {together(audit)} {left_out(audit)}"
     parts = ["# Trust-equivalence audit", data.rstrip(), f"Held against {md(floor_says(audit))}."]
+    parts += [f"Stopped when sure: {looks_say(audit)}."] * ("looks" in audit)
     if audit["failures"]:
         parts += ["**Not everything could be measured.**", "\n".join(failure(item) for item in audit["failures"])]
     for pair in judged(audit):

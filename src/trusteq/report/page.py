@@ -23,6 +23,7 @@ from trusteq.report.words import (
     floor_word,
     interval,
     interval_name,
+    looks_say,
     megabytes,
     parameters,
     simulated,
@@ -137,7 +138,8 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
         rows.append(("out-of-distribution examples", f"{data['ood_examples']:,}"))
     if classes:
         rows.append(("classes", ", ".join(classes) if len(classes) <= 4 else f"{len(classes):,}"))
-    return [*rows, ("floor", floor_says(audit).partition(":")[0])]
+    rows.append(("floor", floor_says(audit).partition(":")[0]))
+    return [*rows, *([("stopped when sure", looks_say(audit))] * ("looks" in audit))]
 
 
 def overview(audit: Audit) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import textwrap
 import unicodedata
 
-from trusteq.audit.sentences import how_far, too_close
+from trusteq.audit.sentences import how_far, too_close, when_settled
 from trusteq.report.words import (
     Audit,
     Pair,
@@ -13,6 +13,7 @@ from trusteq.report.words import (
     interval,
     interval_name,
     left_out,
+    looks_say,
     simulated,
     status,
     together,
@@ -49,7 +50,9 @@ def verdict_table(audit: Audit) -> str:
     3 rows without a label were left out.
     s
     """
-    told = (f"Held against {floor_says(audit)}.", together(audit), left_out(audit), simulated(audit), unread(audit))
+    sure = f"Stopped when sure: {looks_say(audit)}." if "looks" in audit else ""
+    held = f"Held against {floor_says(audit)}."
+    told = (held, sure, together(audit), left_out(audit), simulated(audit), unread(audit))
     notes = [line for text in told for line in wrapped(clean(text), "")]
     blocks = [block(pair, interval_name(audit), floor_word(audit)) for pair in audit["pairs"]]
     return "\n\n".join([*blocks, "\n".join([*notes, clean(audit["signature"])])])
@@ -70,7 +73,8 @@ def block(pair: Pair, interval_name: str, floor: str) -> str:
         cells = (entry["headline"], value_of(entry), interval(entry) or "-", number(entry["floor"], entry["kind"]))
         lines.append(row(name, *cells, found if entry["verdict"] else ""))
         if entry["verdict"]:
-            notes += wrapped(" ".join([f"{name}: {how_far(entry, large)}.", *too_close(name, entry)]), "  ")
+            parts = [f"{name}: {how_far(entry, large)}.", *too_close(name, entry), *when_settled(name, entry)]
+            notes += wrapped(" ".join(parts), "  ")
     return "\n".join([*lines, *notes])
 
 

@@ -89,6 +89,31 @@ def floor_says(audit: Audit) -> str:
     return f"{len(twins)} twins ({', '.join(twins)}): their mean, with what seeds scatter in every interval"
 
 
+def looks_say(audit: Audit) -> str:
+    """Of an audit that stops when it is sure: how many examples it took, and what that does to the intervals.
+
+    >>> looks_say({"looks": {"examples": [256, 384], "at_most": 2000, "there": 3000},
+    ...            "settings": {"until_settled": 2000}}).partition(";")[0]
+    'at 2 looks, with 384 of at most 2,000 examples in the end (of 3,000 that were given)'
+    >>> looks_say({})
+    ''
+    """
+    if not (looks := audit.get("looks")):
+        return ""
+    taken, most = looks["examples"], looks["at_most"]
+    count = f"{len(taken)} look{'s' * (len(taken) != 1)}, with {taken[-1]:,}"
+    there = f"of {looks['there']:,} that were given"
+    if most and (asked := audit["settings"]["until_settled"]) > most:
+        there = f"all that were given, not {asked:,}"
+    of = (
+        f" of at most {most:,} examples in the end ({there})"
+        if most
+        else f" examples in the end ({there}; no greatest number is set)"
+    )
+    wide = "intervals of excesses and divergences are those of each verdict's look, widened so that looking again costs"
+    return f"at {count}{of}; {wide} no false verdicts; intervals of single figures are as wide as for one look"
+
+
 FLOOR = {  # than what a compressed model may be further away, and what it is as far as
     "twin": ("the twin is, a second large model that was trained with another seed", "its twin"),
     "twins": ("its twins are on average, large models that were trained with other seeds", "its twins"),
