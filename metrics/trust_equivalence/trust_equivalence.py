@@ -50,6 +50,8 @@ Args:
     folder: where finished work is kept; an audit that was stopped goes on from there with resume=True.
     resume: go on with the work in the folder; without it a folder that holds work is an error.
     progress: a function (what, how many) that gives a progress bar with update and close.
+    slices: parts of the texts that are judged by themselves as well, from the same work: "length", "label", or a dict
+        from a name to a value for each text (None for one that is built in).
     data_name, unlabelled: for the report, what the data are called and how many rows were left out without a label.
 """
     + arguments_of(AuditOptions)
@@ -59,6 +61,7 @@ Returns:
     divergence, divergence_low, divergence_high: what is missing from a full overlap, or the size of a gap; with a twin
     the excess over what large and twin diverge by.
     margin; verdict: 1 equivalent, -1 different, 0 inconclusive; examples_needed: about how many would decide.
+    With slices, PAIR/DIMENSION/SLICING/SLICE/divergence (_low, _high), margin and verdict for each.
     For each model MODEL/accuracy, MODEL/accuracy_low, MODEL/accuracy_high (0 to 1).
     failed: how many dimensions failed.
     From predictions: prediction_error_jaccard/figure and, where rows were given, calibration_gap/figure.
@@ -119,6 +122,7 @@ class TrustEquivalence(ArrayMetric):
         progress: Callable[[str, int], Any] | None = None,
         data_name: str = "texts",
         unlabelled: int = 0,
+        slices: Any = None,
         **kwargs: Any,
     ) -> dict[str, Any] | None:
         """Audit a family of models on texts, or compare predictions that are given."""
@@ -128,7 +132,8 @@ class TrustEquivalence(ArrayMetric):
             raise ValueError("give models and texts (large, compressed, texts) or predictions, not both")
         options = read_options(self.options, kwargs)
         data = (texts, references, ood_texts)
-        found = audit(options, large, compressed, twin, *data, folder, resume, progress, data_name, unlabelled)
+        told = {"data_name": data_name, "unlabelled": unlabelled, "slices": slices}
+        found = audit(options, large, compressed, twin, *data, folder, resume, progress, **told)
         return None if found is None else flat(found) | ({"details": found} if options.details else {})
 
     def _compute(self, rows: Rows, options: AuditOptions) -> dict[str, Any]:

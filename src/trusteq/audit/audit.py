@@ -13,6 +13,7 @@ from trusteq.audit.judging import correct, entry_of
 from trusteq.audit.memo import Run
 from trusteq.audit.schema import SCHEMA_NAME
 from trusteq.audit.sentences import sentence
+from trusteq.audit.slicing import different_for, judged, slicings_of
 from trusteq.audit.store import digest
 from trusteq.audit.work import reason_of
 from trusteq.dimensions.registry import DIMENSIONS
@@ -32,14 +33,15 @@ def audit_family(
     options: Any,
     data_name: str = "texts",
     unlabelled: int = 0,
+    slices: Any = None,
 ) -> Audit | None:
     """The whole audit as a dict of plain data; None in all processes but the first."""
     started, clock = datetime.now(UTC), time.monotonic()
     work, about, skipped = work_once(run, references, ood_texts, options)
     if run.processes.rank:
         return None
-    pairs = pairs_of(run.members, options.pairs)
-    compared = compare_all(work, {member.name: member.role for member in run.members}, pairs, skipped, options)
+    pairs, roles = pairs_of(run.members, options.pairs), {member.name: member.role for member in run.members}
+    compared = compare_all(work, roles, pairs, skipped, options)
     failures = [
         {"pair": one["name"], "dimension": name, "reason": entry["reason"]}
         for one in compared
@@ -48,7 +50,19 @@ def audit_family(
     ]
     classes = about["large"]["names"] or [str(i) for i in range(about["large"]["classes"])]
     counts = {"examples": len(run.texts), "ood_examples": len(ood_texts or [])}
-    made = "|".join(f"{name}={compact(value)}" for name, value in sorted((options.settings | counts).items()))
+    slicings = slicings_of(slices, run.texts, [classes[label] for label in work.gold])
+    told = options.settings | counts | ({"slices": list(slicings)} if slicings else {})
+    made = "|".join(f"{name}={compact(value)}" for name, value in sorted(told.items()))
+    with_large = [pair for pair in pairs if roles[pair[1]] == "large"]
+    sliced = judged(
+        work,
+        slicings,
+        lambda part, left_out: compare_each(part, roles, with_large, left_out, options),
+        skipped,
+        options,
+    )
+    for pair in compared if sliced else ():
+        pair["different_for"] = different_for(sliced, pair["compressed"]) if pair["role"] == "compressed" else []
     return {
         "schema": SCHEMA_NAME,
         "version": VERSION,
@@ -63,6 +77,7 @@ def audit_family(
         },
         "models": {member.name: described(member, about[member.name], work, options) for member in run.members},
         "pairs": compared,
+        **({"slices": sliced} if sliced else {}),
         "examples": {
             "explanations": explanations(work, compared, classes),
             "attacks": attacked(work, compared, classes),
@@ -80,17 +95,24 @@ def audit_family(
 def compare_all(
     work: Work, roles: dict[str, str], pairs: list[Pair], skipped: dict[str, str], options: Any
 ) -> list[dict[str, Any]]:
-    """In the order of the pairs; the twins, whose figures are the others' floor, are compared first. The verdicts are
-    corrected for their number before they are put into words."""
-    found: dict[Pair, dict[str, Any]] = {}
-    for pair in sorted(pairs, key=lambda pair: roles[pair[0]] != "twin"):
-        found[pair] = compare(work, roles, pair, skipped, options)
-    entries = [entry for one in found.values() for entry in one["dimensions"].values() if entry["status"] == "done"]
+    """In the order of the pairs. The verdicts are corrected for their number before they are put into words."""
+    found = compare_each(work, roles, pairs, skipped, options)
+    entries = [entry for one in found for entry in one["dimensions"].values() if entry["status"] == "done"]
     correct([entry for entry in entries if entry["verdict"] and not entry["open_because"]], options.confidence_level)
-    for one in found.values():
+    for one in found:
         for name, entry in one["dimensions"].items():
             if entry["status"] == "done":
                 entry["sentence"] = sentence(name, entry, one["compressed"], one["large"])
+    return found
+
+
+def compare_each(
+    work: Work, roles: dict[str, str], pairs: list[Pair], skipped: dict[str, str], options: Any
+) -> list[dict[str, Any]]:
+    """Each pair by itself; the twins, whose figures are the others' floor, are compared first."""
+    found: dict[Pair, dict[str, Any]] = {}
+    for pair in sorted(pairs, key=lambda pair: roles[pair[0]] != "twin"):
+        found[pair] = compare(work, roles, pair, skipped, options)
     return [found[pair] for pair in pairs]
 
 

@@ -13,9 +13,11 @@ from trusteq.audit.memo import Run
 from trusteq.audit.options import AuditOptions, list_of_texts
 from trusteq.audit.owner import owned
 from trusteq.audit.processes import Processes
+from trusteq.audit.slicing import slicings_of
 from trusteq.audit.store import Store, has_work
 from trusteq.checks import brief, check_integer
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.models.labels import gold_labels
 from trusteq.progress import progress_bar
 from trusteq.rows import Rows
 
@@ -33,10 +35,12 @@ def audit(
     progress: Callable[[str, int], Any] | None = None,
     data_name: str = "texts",
     unlabelled: int = 0,
+    slices: Any = None,
 ) -> Audit | None:
     """The audit of a family of models; None in all processes but the first.
 
-    `unlabelled` is how many rows of the data had no label and so are not among the texts: the report says so.
+    `unlabelled` is how many rows of the data had no label and so are not among the texts: the report says so. `slices`
+    are judged from the same work: they change no question to a model.
     """
     if options.confidence_level is None:
         raise ValueError("an audit needs intervals to reach a verdict: give a confidence_level")
@@ -46,6 +50,8 @@ def audit(
     check_integer("unlabelled", unlabelled, at_least=0)
     some = list_of_texts("texts", texts)
     ood = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
+    if slices is not None:
+        slicings_of(slices, some, gold_labels(references, len(some)))  # what is wrong is said before hours of work
     if folder is not None and not isinstance(folder, str | os.PathLike):
         raise ValueError(f"folder must be a path, got {brief(folder)}")
     if progress is not None and not callable(progress):
@@ -65,7 +71,7 @@ def audit(
         store = Store(place, processes.rank, notice=notice)
         held.callback(store.close)
         run = Run(members, some, store, processes, progress or (lambda what, count: progress_bar(count, what)))
-        return audit_family(run, references, ood, options, data_name, unlabelled)
+        return audit_family(run, references, ood, options, data_name, unlabelled, slices)
 
 
 def compare_predictions(rows: Rows, options: AuditOptions) -> dict[str, Any]:

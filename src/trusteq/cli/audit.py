@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
 def parser() -> Parser:
     made = Parser("audit", ABOUT)
     columns: dict[str, Any] = {
-        name: {"metavar": "COLUMN"} for name in ("text", "text_pair", "label", "ood_text", "ood_text_pair")
+        name: {"metavar": "COLUMN"} for name in ("text", "text_pair", "label", "slice", "ood_text", "ood_text_pair")
     }
     pairs: dict[str, Any] = {"nargs": "+", "type": pair}
     several = {name: {"metavar": "[NAME=]MODEL"} for name in ("compressed", "twin")}

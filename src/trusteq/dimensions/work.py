@@ -1,6 +1,7 @@
 """All that the models said, of which every pair is compared."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,3 +28,30 @@ class Work:
     measured: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # (dimension, pair) -> figures
     drawn: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)  # (dimension, model) -> its figure, redrawn
     reaches: dict[tuple[str, ...], float] = field(default_factory=dict)  # of seeds, by dimension and large models
+
+    def within(self, examples: Sequence[int]) -> "Work":
+        """The same of some of the examples; the texts out of distribution are those of all.
+
+        >>> work = Work(np.zeros(3, int), ["a", "b", "c"], explained=[0, 2], explanations={"large": {0: "x", 2: "y"}})
+        >>> part = work.within([1, 2])
+        >>> part.texts, part.explained, part.explanations
+        (['b', 'c'], [1], {'large': {1: 'y'}})
+        """
+        places = {example: place for place, example in enumerate(examples)}
+
+        def of(found: dict[int, Any]) -> dict[int, Any]:
+            return {places[i]: value for i, value in found.items() if i in places}
+
+        return replace(
+            self,
+            gold=self.gold[examples],
+            texts=[self.texts[i] for i in examples],
+            probabilities={name: rows[examples] for name, rows in self.probabilities.items()},
+            embeddings={name: rows[examples] for name, rows in self.embeddings.items()},
+            explained=[places[i] for i in self.explained if i in places],
+            explanations={name: of(found) for name, found in self.explanations.items()},
+            attacked=[places[i] for i in self.attacked if i in places],
+            outcomes={name: of(found) for name, found in self.outcomes.items()},
+            transfers={ways: of(found) for ways, found in self.transfers.items()},
+            **{name: {} for name in ("floors", "measured", "drawn", "reaches")},
+        )

@@ -4,6 +4,7 @@ import textwrap
 import unicodedata
 
 from trusteq.audit.sentences import how_far, too_close
+from trusteq.report.slices import worst_lines
 from trusteq.report.words import (
     Audit,
     Pair,
@@ -50,6 +51,8 @@ def verdict_table(audit: Audit) -> str:
     notes = [line for text in (left_out(audit), simulated(audit), unread(audit)) for line in wrapped(clean(text), "")]
     notes = [*wrapped(f"Floor: {clean(floor_says(audit))}.", ""), *notes]
     blocks = [block(pair, interval_name(audit), floor_word(audit)) for pair in audit["pairs"]]
+    slices = [line for text in worst_lines(audit) for line in wrapped(clean(text), "  " * text.startswith("  "))]
+    blocks += ["\n".join(slices)] if slices else []
     return "\n\n".join([*blocks, "\n".join([*notes, clean(audit["signature"])])])
 
 
@@ -57,7 +60,7 @@ def block(pair: Pair, interval_name: str, floor: str) -> str:
     large = shorten(clean(pair["large"]), LONGEST_NAME)
     names = f"{shorten(clean(pair['compressed']), LONGEST_NAME)} against {large}"
     says = answer(pair)
-    title = f"{names}: the floor" if pair["role"] == "twin" else f"{names}: {says.word.lower()}. {says.summary}"
+    title = f"{names}: the floor" if pair["role"] == "twin" else f"{names}: {says.word.lower()}. {clean(says.summary)}"
     lines, notes = [*wrapped(title, ""), row("dimension", "figure", "value", interval_name, floor, "verdict")], []
     for name, entry in pair["dimensions"].items():
         found = status(entry)
