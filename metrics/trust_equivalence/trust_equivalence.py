@@ -15,6 +15,7 @@ from trusteq.arrays import as_rows
 from trusteq.audit.bundled import bundled_family
 from trusteq.audit.family import open_models
 from trusteq.audit.options import AuditOptions, list_of_texts
+from trusteq.audit.planning import plan
 from trusteq.audit.results import audit_of, flat
 from trusteq.audit.start import audit, compare_predictions
 from trusteq.audit.training import callback_for, compute_metrics_for
@@ -175,6 +176,10 @@ class TrustEquivalence(ArrayMetric):
     def report(self, result: dict[str, Any], folder: Any) -> list[Path]:
         """Write report.html, report.json, report.md, model_card.md, tables and plots; the paths of what was written."""
         return write_report(audit_of(result), folder)
+
+    def plan(self, result: dict[str, Any]) -> dict[str, Any]:
+        """For each verdict the chance that so many examples settle it, and how many do with 80 % power."""
+        return plan(result)
 
     def table(self, result: dict[str, Any]) -> str:
         """The verdicts as a table for a terminal."""
