@@ -33,19 +33,20 @@ MOST = 20_000  # examples that a trial draws: what needs more is not gone on wit
 
 def errors(rng: np.random.Generator, truth: float, count: int) -> Work:
     """15 % of all examples are wrong, equally hard for all models (Beta distributed), but in a part of them the
-    compressed model errs by itself."""
-    hard = rng.beta(0.34, 0.34 * 0.85 / 0.15, count)
-    other = np.where(rng.random(count) < truth, rng.beta(0.34, 0.34 * 0.85 / 0.15, count), hard)
-    rates = np.stack([hard, hard, other], axis=1)
-    first = np.where(rng.random((count, 3)) < rates, 0.2, 0.8)
-    return made(np.zeros(count, int), first)
+    compressed model errs by itself; or, where that is negative, says what the large one says, as a copy of it does."""
+    hard, other = rng.beta(0.34, 0.34 * 0.85 / 0.15, (2, count))
+    differs = rng.random(count) < abs(truth)
+    wrong = rng.random((count, 3)) < np.stack([hard, hard, np.where(differs & (truth > 0), other, hard)], axis=1)
+    wrong[:, 2] = np.where(differs & (truth < 0), wrong[:, 0], wrong[:, 2])
+    return made(np.zeros(count, int), np.where(wrong, 0.2, 0.8))
 
 
 def calibration(rng: np.random.Generator, truth: float, count: int) -> Work:
-    """All see nearly the same evidence; the compressed model is so much surer of it than it ought to be."""
+    """All see nearly the same evidence; the twin is a little surer of it than it ought to be, and the compressed model
+    is as sure as the twin, or less or more so."""
     seen = rng.standard_normal((count, 1)) + 0.3 * rng.standard_normal((count, 3))
     gold = (rng.random(count) >= expit(2 * seen.mean(axis=1))).astype(int)
-    return made(gold, expit(2 * seen * np.array([1.0, 1.0, 1 + 1.5 * truth])))
+    return made(gold, expit(2 * seen * np.array([1.0, 1.3, 1.3 * (1 + truth)])))
 
 
 def made(gold: np.ndarray, first: np.ndarray) -> Work:
@@ -55,9 +56,9 @@ def made(gold: np.ndarray, first: np.ndarray) -> Work:
     return work
 
 
-KINDS: dict[str, tuple[str, Callable[..., Work], int]] = {
-    "errors": ("prediction_error_jaccard", errors, 300),
-    "ECE": ("calibration_gap", calibration, 400),
+KINDS: dict[str, tuple[str, Callable[..., Work], int, tuple[float, float]]] = {  # the examples first, and the truths
+    "errors": ("prediction_error_jaccard", errors, 300, (-0.8, 0.8)),
+    "ECE": ("calibration_gap", calibration, 400, (-0.4, 0.8)),
 }
 
 
@@ -69,9 +70,9 @@ def entry_of(work: Work, dimension: str) -> dict[str, Any]:
 
 def trial(kind: str, index: int) -> tuple[float, float]:
     """Whether the first audit left it open and stated a number that can be tried, and whether that many settle it."""
-    dimension, draw, first = KINDS[kind]
+    dimension, draw, first, truths = KINDS[kind]
     rng = np.random.default_rng([index, len(kind)])
-    work = draw(rng, rng.uniform(0, 0.8), MOST)
+    work = draw(rng, rng.uniform(*truths), MOST)
     early = entry_of(work.within(range(first)), dimension)
     needed = early["examples_needed"]
     if early["verdict"] != "inconclusive" or needed is None or needed > MOST:
@@ -81,8 +82,8 @@ def trial(kind: str, index: int) -> tuple[float, float]:
 
 
 def width(kind: str, count: int, index: int) -> float:
-    """Half the width of an audit's interval, where nothing differs."""
-    dimension, draw, _ = KINDS[kind]
+    """Half the width of an audit's interval, where compressed and twin are alike."""
+    dimension, draw, *_ = KINDS[kind]
     entry = entry_of(draw(np.random.default_rng([index, 7]), 0.0, count), dimension)
     return float(entry["divergence_high"] - entry["divergence_low"]) / 2
 
@@ -100,14 +101,14 @@ def main() -> None:
     row("figure", "examples", "left open, with a number", "settled by that number")
     row(*["---"] * 4)
     with ProcessPoolExecutor() as pool:
-        for kind, (_, _, first) in KINDS.items():
+        for kind, (_, _, first, _) in KINDS.items():
             tried, settled = tries(pool, partial(trial, kind), options.datasets).sum(axis=0)
             error = (settled / tried * (1 - settled / tried) / tried) ** 0.5
             row(kind, f"{first:,}", f"{tried:,.0f}", f"{settled / tried:.1%} ± {error:.1%}")
-        print("\nHalf the width of the interval where nothing differs:\n")
+        print("\nHalf the width of the interval where compressed and twin are alike:\n")
         row("figure", "examples", "by formula", "on average")
         row(*["---"] * 4)
-        for kind, (dimension, _, _) in KINDS.items():
+        for kind, (dimension, *_) in KINDS.items():
             plan = guessed(guesses_for(kind))
             (found,) = [one for one in plan["rows"] if one["dimension"] == dimension]
             for n in options.sizes:

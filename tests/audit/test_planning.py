@@ -1,6 +1,7 @@
-"""Plans: the stated number of examples settles about 80 % of open verdicts, and closed formulas give the true widths."""
+"""Plans: the stated number of examples settles about 80 % of open verdicts; closed formulas give the true widths."""
 
 import json
+import re
 
 import jsonschema
 import numpy as np
@@ -31,10 +32,10 @@ def few_draws():
     patch.undo()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_stated_number_settles_about_four_of_five_open_verdicts(kind, few_draws):
-    tried, settled = np.array([trial(kind, index) for index in range(80)]).sum(axis=0)
-    assert tried >= 40
+@pytest.mark.parametrize(("kind", "audits"), [("errors", 200), ("ECE", 60)])
+def test_the_stated_number_settles_about_four_of_five_open_verdicts(kind, audits, few_draws):
+    tried, settled = np.array([trial(kind, index) for index in range(audits)]).sum(axis=0)
+    assert tried >= 30
     assert 0.7 <= settled / tried <= 0.9
 
 
@@ -70,7 +71,7 @@ def test_a_plan_from_guesses_says_how_often_equals_are_called_equivalent():
     ],
 )
 def test_guesses_that_cannot_be_are_one_sentence(guesses, said):
-    with pytest.raises(ValueError, match=f"^{said}$"):
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
         guessed(Guesses(**guesses))
 
 
