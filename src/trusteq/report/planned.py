@@ -165,7 +165,7 @@ def plan_plot(plan: Plan) -> Any:
 
 def write_plan(plan: Plan, folder: Path) -> list[Path]:
     """plan.json, plan.md and plan.svg; the paths of what was written."""
-    files = {
+    files: dict[str, str | bytes] = {
         "plan.json": json.dumps(plan, indent=1, allow_nan=False),
         "plan.md": plan_markdown(plan),
         "plan.svg": pictures(plan_plot(plan))["svg"],
