@@ -28,6 +28,10 @@ def test_from_guesses_and_from_a_report_or_its_folder(tmp_path, capsys):
     [
         (["none.json"], "there is no file none.json: give report.json of an audit"),
         (["other.json"], "other.json is no report of an audit: give report.json of one"),
+        (
+            ["old.json"],
+            "old.json is of an earlier version: go on with that audit (--resume), which asks no model again",
+        ),
         (["torn.json"], "torn.json is no report of an audit: give report.json of one"),
         (["report.json", "--shared", "0.5"], "give an audit to plan from, or guesses (--shared), not both"),
         (["--accuracy", "2"], "--accuracy must be a number above 0 and below 1, got 2.0"),
@@ -37,6 +41,9 @@ def test_from_guesses_and_from_a_report_or_its_folder(tmp_path, capsys):
 def test_a_mistake_is_one_sentence(tmp_path, monkeypatch, capsys, words, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other.json").write_text('{"settings": {}}')
+    old = audit()
+    del old["pairs"][0]["dimensions"]["calibration_gap"]["seeds"]
+    (tmp_path / "old.json").write_text(json.dumps(old))
     (tmp_path / "torn.json").write_text('{"settings"')
     assert main(words) == 2
     assert capsys.readouterr().err == f"trusteq plan: {said}\n"

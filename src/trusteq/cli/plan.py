@@ -68,9 +68,12 @@ def read(place: Path) -> dict[str, Any]:
         raise ValueError(f"there is no file {path}: give report.json of an audit")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        levels = found["settings"]["confidence_level"], found["pairs"][0]["dimensions"]
-    except (ValueError, KeyError, TypeError, IndexError):
-        levels = None
-    if levels is None:
-        raise ValueError(f"{path} is no report of an audit: give report.json of one")
+        entries = [entry for pair in found["pairs"] for entry in pair["dimensions"].values()]
+        done = [entry for entry in entries if entry["status"] == "done"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path} is no report of an audit: give report.json of one") from None
+    if any("seeds" not in entry for entry in done):
+        raise ValueError(
+            f"{path} is of an earlier version: go on with that audit (--resume), which asks no model again"
+        )
     return dict(found)
