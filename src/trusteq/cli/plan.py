@@ -9,7 +9,7 @@ from trusteq.audit.planning import Guesses, guessed, plan
 from trusteq.cli.typed import Parser, Typed, part_of, run
 
 ABOUT = """
-How many examples will it take? Asks no model.
+Can so many examples settle it? Says how many will; asks no model.
 
 From an earlier audit, for each of its verdicts the chance that so many examples settle it:
 
