@@ -62,6 +62,9 @@ def audit(
     return copy.deepcopy(made(compressed, large, twin, all_pairs, text_pairs, failed, skipped, data, word, slices))
 
 
+UNGROUPED = {"groups": None, "duplicates": 0, "duplicates_apart": 0, "ood_duplicates": 0}
+
+
 @cache
 def made(
     compressed: tuple[str, ...],
@@ -95,7 +98,7 @@ def made(
         "signature": "trust_equivalence:0.1.0|attack=typos|data=5f1c|dimensions=6|margins=default|method=lime|seed=0",
         "settings": OPTIONS.settings,
         "data": {
-            "name": data, "examples": 400, "ood_examples": 200, "unlabelled": 0, "classes": classes,
+            "name": data, "examples": 400, "ood_examples": 200, "unlabelled": 0, **UNGROUPED, "classes": classes,
             "fingerprint": "5f1c9d0a7be24c115f1c9d0a7be24c11",
         },
         "models": {

@@ -21,6 +21,8 @@ from fuzz_metrics import (
     reading,
 )
 from fuzz_outside import compare, press, upload, with_files
+from fuzz_records import CASES as LOGS
+from fuzz_records import read_log
 from hostile import mostly, spoiled
 from hostile_calls import CALLS, HARM, IMAGE_OPTIONS, MODEL_CALLS, NO_IMAGES, pictures, squad
 from hostile_files import (
@@ -103,6 +105,7 @@ ENTRIES = {
     "predictor of a network": Entry(network_calls(), ask_network, 25, 300, 0.1),
     "predictor of a language model": Entry(prompts(), ask_language_model, 20, 300, 0.1),
     "question answering": Entry(reading(), answer, 20, 300, 0.1),
+    "logs and tables": Entry(LOGS, read_log, 300, 10_000, 0.1),
     "trusteq audit": command_entry("audit", AUDIT, 8, 80, 0.05),
     "trusteq compare": Entry(st.tuples(COMPARE, archives(), UPLOADS), compare, 8, 80, 0.1),
     "trusteq finetune": command_entry("finetune", FINETUNE, 8, 80, 0.05),

@@ -34,6 +34,8 @@ Args:
         on the large model: per example a dict with status ("skipped": wrong when clean, "broken" or "withstood"),
         queries and changed_words; for the plots also text, adversarial, label, scores, adversarial_scores; and
         changeable and transfers (does the adversarial text fool the other model?) where they are known.
+    groups: optional, what belongs together (questions on one passage, a row that is repeated): a string or a whole
+        number per example; intervals then count groups.
 """
     + arguments_of(attack_divergence.AttackOptions)
     + """
@@ -113,19 +115,20 @@ class AttackDivergence(ArrayMetric):
         texts: Any = None,
         model: Any = None,
         large_model: Any = None,
+        groups: Any = None,
         **kwargs: Any,
     ) -> dict[str, Any] | None:
         """Compare outcomes that are given, or attack both models on the texts and compare."""
         asked = {"texts": texts, "model": model, "large_model": large_model}
         if all(value is None for value in asked.values()):
-            return super().compute(predictions=predictions, references=references, **kwargs)
+            return super().compute(predictions=predictions, references=references, groups=groups, **kwargs)
         options = read_options(self.options, kwargs)
         if missing := [name for name, value in asked.items() if value is None]:
             raise ValueError(f"{missing[0]} is missing: attacking takes texts, references, model and large_model")
         if predictions is not None:
             raise ValueError("give outcomes (predictions, large_predictions) or models to attack, not both")
         self.partial = None
-        return attack_divergence.compare_models(texts, references, model, large_model, options, self._keep)
+        return attack_divergence.compare_models(texts, references, model, large_model, options, self._keep, groups)
 
     def attack(
         self,

@@ -57,6 +57,8 @@ Args:
     engine: what answers for classifiers of texts: "torch", "openvino", "onnxruntime", or "auto": OpenVINO on a
         processor, where it is installed and there are questions enough; the figures are the same.
     trust_remote_code *: allow a checkpoint to run code of its own.
+    groups *: optional, what belongs together (questions on one passage, a row that is repeated): a string or a whole
+        number per example; intervals then count groups.
     confidence_level *: level of the intervals, between 0 and 1; None for no intervals.
     seed *: of the perturbations; run r uses seed + r. For images: of the draws behind the chance level.
     details *: add the key `details` with every example's words or patches and weights, which `plot` draws.
@@ -142,12 +144,13 @@ class AttributionAlignment(ArrayMetric):
         model: Any = None,
         large_model: Any = None,
         images: Any = None,
+        groups: Any = None,
         **kwargs: Any,
     ) -> dict[str, Any] | None:
         """Compare explanations that are given, or explain both models on the texts or images and compare."""
         asked = {"texts": texts if images is None else images, "model": model, "large_model": large_model}
         if all(value is None for value in asked.values()):
-            return super().compute(predictions=predictions, references=references, **kwargs)
+            return super().compute(predictions=predictions, references=references, groups=groups, **kwargs)
         if images is not None and (texts is not None or predictions is not None or "large_predictions" in kwargs):
             raise ValueError("give images, or texts, or explanations (predictions, large_predictions), one of them")
         options = read_options(self.options if images is None else ImageOptions, kwargs)
@@ -158,8 +161,10 @@ class AttributionAlignment(ArrayMetric):
             raise ValueError("give explanations (predictions, large_predictions) or models to explain, not both")
         self.partial = None
         if images is not None:
-            return attribution_alignment.compare_on_images(images, references, model, large_model, options, self._keep)
-        return attribution_alignment.compare_models(texts, references, model, large_model, options, self._keep)
+            return attribution_alignment.compare_on_images(
+                images, references, model, large_model, options, self._keep, groups
+            )
+        return attribution_alignment.compare_models(texts, references, model, large_model, options, self._keep, groups)
 
     def explain(
         self,
@@ -182,10 +187,12 @@ class AttributionAlignment(ArrayMetric):
         options = read_options(self.options, kwargs)
         return explain_each(as_texts("texts", texts), references, models, indices, options)
 
-    def compare(self, texts: Any, explanations: Any, large_explanations: Any, **kwargs: Any) -> dict[str, Any]:
+    def compare(
+        self, texts: Any, explanations: Any, large_explanations: Any, groups: Any = None, **kwargs: Any
+    ) -> dict[str, Any]:
         """The figures of two models from what `explain` gave for each text, all runs of it."""
         options = read_options(self.options, kwargs)
-        return attribution_alignment.compare_explanations(texts, explanations, large_explanations, options)
+        return attribution_alignment.compare_explanations(texts, explanations, large_explanations, options, groups)
 
     def plot(self, result: dict[str, Any], example: int | None = None) -> Any:
         """The Jaccard's spread over examples, or the words or patches of one example; a matplotlib Figure."""

@@ -29,6 +29,8 @@ Args:
     n_bins: number of bins of ece, mce and classwise_ece, at most 1000.
     binning: "quantile" (each model's bins hold equally many examples, as in paper B) or "uniform" (equal widths).
     from_logits: rows are logits, not probabilities.
+    groups: optional, what belongs together (questions on one passage, a row that is repeated): a string or a whole
+        number per example; intervals then count groups.
     confidence_level: level of the intervals, between 0 and 1; None for no intervals.
     seed: of the random draws behind the intervals.
     details: add the key `details` with the bins and histograms that `plot` draws.

@@ -30,6 +30,8 @@ Args:
         only; "given": the predictions are scores already.
     keep: each model's threshold keeps this share of the in-distribution rows; what scores above it is flagged.
     from_logits: rows are logits, not probabilities.
+    groups: optional, what belongs together (questions on one passage, a row that is repeated): a string or a whole
+        number per example; intervals then count groups.
     confidence_level: level of the intervals, between 0 and 1; None for no intervals.
     seed: has no effect here (nothing is random); accepted so that all metrics can be called alike.
     details: add the key `details` with the thresholds, histograms and curves that `plot` draws.

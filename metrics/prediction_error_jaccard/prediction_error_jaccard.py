@@ -28,6 +28,8 @@ Args:
     task: "classification", "exact_match" (strings that must be equal to the letter) or "squad_v2".
     from_logits: rows are logits, not probabilities.
     no_answer_threshold: squad_v2 only; above this `no_answer_probability` the prediction counts as "no answer".
+    groups: optional, what belongs together (questions on one passage, a row that is repeated): a string or a whole
+        number per example; intervals then count groups.
     confidence_level: level of the intervals, between 0 and 1; None for no intervals.
     seed: has no effect here (nothing is random); accepted so that all metrics can be called alike.
     details: add the key `details` with the 2 x 2 table that `plot` draws.
@@ -42,6 +44,9 @@ Returns:
     negative_flip_rate (0 to 1): share of examples that the large model gets right and the compressed one wrong.
     label_agreement (0 to 1): share of examples with equal predictions, right or wrong.
     mcnemar_p (0 to 1): exact p-value for equal error rates.
+    right_to_wrong, wrong_to_right, wrong_to_other_wrong (0 to 1): shares of all examples, from what the large model
+        says to what the compressed one says; flip_rate (0 to 1): the first two together; answer_change_rate (0 to 1):
+        share of examples with another prediction. Each has an interval, `_low` and `_high`.
     capa (up to 1; 0 is chance): chance-adjusted probabilistic agreement, only where both models gave rows.
 Examples:
 

@@ -51,6 +51,8 @@ Args:
     folder: where finished work is kept; an audit that was stopped goes on from there with resume=True.
     resume: go on with the work in the folder; without it a folder that holds work is an error.
     progress: a function (what, how many) that gives a progress bar with update and close.
+    groups: what belongs together (the questions on one passage, say): a string or a whole number for each text or
+        prediction. Intervals and verdicts then count groups; a text that is repeated counts once without being asked.
     slices: parts of the texts that are judged by themselves as well, from the same work: "length", "label", or a dict
         from a name to a value for each text (None for one that is built in).
     data_name, unlabelled: for the report, what the data are called and how many rows were left out without a label.
@@ -123,17 +125,18 @@ class TrustEquivalence(ArrayMetric):
         progress: Callable[[str, int], Any] | None = None,
         data_name: str = "texts",
         unlabelled: int = 0,
+        groups: Any = None,
         slices: Any = None,
         **kwargs: Any,
     ) -> dict[str, Any] | None:
         """Audit a family of models on texts, or compare predictions that are given."""
         if large is None and compressed is None and texts is None:
-            return super().compute(predictions=predictions, references=references, **kwargs)
+            return super().compute(predictions=predictions, references=references, groups=groups, **kwargs)
         if predictions is not None:
             raise ValueError("give models and texts (large, compressed, texts) or predictions, not both")
         options = read_options(self.options, kwargs)
         data = (texts, references, ood_texts)
-        told = {"data_name": data_name, "unlabelled": unlabelled, "slices": slices}
+        told = {"data_name": data_name, "unlabelled": unlabelled, "groups": groups, "slices": slices}
         found = audit(options, large, compressed, twin, *data, folder, resume, progress, **told)
         return None if found is None else flat(found) | ({"details": found} if options.details else {})
 
@@ -159,19 +162,28 @@ class TrustEquivalence(ArrayMetric):
         options = read_options(self.options, kwargs)
         return open_models(large, compressed, twin, labels=options.labels, **options.opening)
 
-    def for_trainer(self, large_predictions: Any, from_logits: bool = True, **kwargs: Any) -> Callable[[Any], Any]:
+    def for_trainer(
+        self, large_predictions: Any, from_logits: bool = True, groups: Any = None, **kwargs: Any
+    ) -> Callable[[Any], Any]:
         """For `Trainer(compute_metrics=...)`: the array dimensions, from the large model's logits on the same rows."""
         read_options(self.options, kwargs)
-        return compute_metrics_for(self.compute, large_predictions, {"from_logits": from_logits, **kwargs})
+        return compute_metrics_for(self.compute, large_predictions, groups, {"from_logits": from_logits, **kwargs})
 
     def callback(
-        self, large: Any, texts: Any, references: Any, every: int = 500, ood_texts: Any = None, **kwargs: Any
+        self,
+        large: Any,
+        texts: Any,
+        references: Any,
+        every: int = 500,
+        ood_texts: Any = None,
+        groups: Any = None,
+        **kwargs: Any,
     ) -> Any:
         """For `Trainer(callbacks=[...])`: all dimensions on a sample of texts, every so many training steps."""
         check_integer("every", every, at_least=1)
         options = read_options(self.options, kwargs)
         ood = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
-        return callback_for(large, list_of_texts("texts", texts), references, ood, every, options)
+        return callback_for(large, list_of_texts("texts", texts), references, ood, groups, every, options)
 
     def report(self, result: dict[str, Any], folder: Any) -> list[Path]:
         """Write report.html, report.json, report.md, model_card.md, tables and plots; the paths of what was written."""

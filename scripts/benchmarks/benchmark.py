@@ -22,6 +22,7 @@ import benchmark_errors
 import benchmark_explainers
 import benchmark_neighbors
 import benchmark_ood
+import benchmark_records
 import benchmark_stock
 from benchmark_rows import Settings, Subject, machine, read_section, write_section
 
@@ -33,6 +34,7 @@ SUBJECTS: dict[str, Subject] = {
     "attribution_alignment": benchmark_explainers.rows,
     "attack_divergence": benchmark_attacks.rows,
     "engines": benchmark_engines.rows,
+    "records": benchmark_records.rows,
     "trust_equivalence": benchmark_audit.rows,
     "stock_evaluate": benchmark_stock.rows,
 }

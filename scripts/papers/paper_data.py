@@ -9,6 +9,7 @@ scale takes them from the Hub, the small one from a folder that holds
 import json
 import os
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -188,3 +189,11 @@ def squad_and_newsqa() -> dict[str, Rows]:
 FULL: dict[str, Callable[..., dict[str, Rows]]] = {
     "nli": snli, "pi": qqp, "qa": squad_and_newsqa, "sentiment": imdb,
 }  # fmt: skip
+
+
+def write_section(page: Path, heading: str, text: str) -> None:
+    """These lines under a heading of their own, in place of what stood there before; otherwise at the end."""
+    whole = page.read_text(encoding="utf-8") if page.exists() else "# The papers' tables"
+    top, *sections = (part.strip() for part in re.split(r"^(?=## )", whole, flags=re.MULTILINE))
+    named = {section.partition("\n")[0]: section for section in sections} | {f"## {heading}": f"## {heading}\n\n{text}"}
+    write(page, "\n\n".join([top, *named.values()]) + "\n")

@@ -16,7 +16,6 @@ import argparse
 import contextlib
 import json
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -31,6 +30,7 @@ import numpy as np
 import paper_data
 import paper_tables
 import protocols
+from paper_data import write_section
 from paper_tables import Figures, Pair
 from protocols import Member, Protocol, Task
 
@@ -138,14 +138,6 @@ def show(tables: list[paper_tables.Table], options: argparse.Namespace) -> None:
         given += f" --limit {options.limit}" if options.limit else ""
     command = f"python scripts/papers/reproduce.py {given} --page {options.page.name}"
     write_section(options.page, heading, f"Printed by `{command}`:\n\n{text}")
-
-
-def write_section(page: Path, heading: str, text: str) -> None:
-    """These lines under a heading of their own, in place of what stood there before; otherwise at the end."""
-    whole = page.read_text(encoding="utf-8") if page.exists() else "# The papers' tables"
-    top, *sections = (part.strip() for part in re.split(r"^(?=## )", whole, flags=re.MULTILINE))
-    named = {section.partition("\n")[0]: section for section in sections} | {f"## {heading}": f"## {heading}\n\n{text}"}
-    paper_data.write(page, "\n\n".join([top, *named.values()]) + "\n")
 
 
 # What a run begins with.

@@ -5,6 +5,7 @@ python scripts/simulations/cover.py --datasets 200 --only errors      # a quick 
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -32,8 +33,7 @@ known and counts how often the 95 % interval holds the truth. The scenarios `fif
 `equal_and_nearly_the_same` are the known limits of `ood_divergence` (see its card).
 
 For points in clouds and clusters (`representation_overlap`), the truth is the mean of the figure over all data sets of
-that size. Every point is drawn anew each time, while the interval of `neighbor_jaccard_at_10` takes the other points,
-among which the neighbours lie, as given: here it is too narrow.
+that size. Every point is drawn anew each time.
 
 """
 
@@ -101,7 +101,9 @@ def main() -> None:
                         figures = f"{center:.4f}", f"{held:.1%}", f"{width:.4f}"
                         lines.append(row(scenario, f"{n:,}", name, *figures, beside))
     if options.out:
-        options.out.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+        old = options.out.read_text(encoding="utf-8") if options.out.is_file() else ""
+        kept = re.findall(r"^## .*", old, flags=re.MULTILINE | re.DOTALL)  # the parts that other scripts write
+        options.out.write_text("\n\n".join([HEAD + "\n".join(lines), *kept]).strip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """What the simulations share: their command line, trials on all cores, and tables that are printed row by row."""
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,15 @@ def intervals(
         for n in sizes:
             held, width, other = tries(pool, partial(trial, n), count).mean(axis=0)
             row(name, f"{n:,}", f"{held:.1%}", f"{width:.3f}", f"{other:.1%}")
+
+
+def section(path: Path, title: str, text: str) -> None:
+    """Writes a part of a page, under its heading, in place of what stood there."""
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    new = f"## {title}\n\n{text}\n\n"
+    pattern = rf"^## {re.escape(title)}\n.*?(?=^## |\Z)"
+    found, count = re.subn(pattern, lambda _: new, old, flags=re.MULTILINE | re.DOTALL)
+    path.write_text((found if count else f"{old.rstrip()}\n\n{new}").strip() + "\n", encoding="utf-8")
 
 
 def row(*cells: str) -> str:

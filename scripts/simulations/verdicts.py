@@ -7,7 +7,13 @@ FOLDER holds sst2/train.tsv (sentence TAB label) and agnews/test.tsv (text TAB t
 its twins and a compressed model at random from those that were trained, and its examples from the held-out phrases.
 """
 
+import argparse
 import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +25,14 @@ from seeds import RECIPES, read, said, trained, work_of
 
 from trusteq.audit.audit import compare_all
 from trusteq.audit.options import AuditOptions
+from trusteq.dimensions.registry import DIMENSIONS
 
-POOL, PROBED, OOD = 30_000, 4_000, 1_000
-SEEDS, OTHERS = 40, 12
-PLACE = "<!-- verdicts -->"
+POOL, PROBED, EXPLAINED, OOD = 30_000, 4_000, 400, 1_000
+SEED, SEEDS, OTHERS = "another seed", 40, 12
+SIZES, TWINS = [400, 2000, 10_000], [1, 2, 3, 5]
+ON_THE_MARGIN, LEAST = ("half of the data", "three times as sure"), 0.01
+STARTS, ENDS = "<!-- verdicts: begin -->", "<!-- verdicts: end -->"
+Trial = dict[str, tuple[str, float, float]]
 STATE: dict[str, Any] = {}
 
 
@@ -36,35 +46,142 @@ def train(job: tuple[str, int]) -> dict[str, Any]:
     return said(trained(RECIPES[recipe], seed, STATE["data"]), STATE["data"], PROBED)
 
 
-def draw(rng: np.random.Generator, models: dict[str, dict[str, Any]], n: int, probed: int) -> Any:
+def draw(rng: np.random.Generator, models: dict[str, dict[str, Any]], n: int) -> Any:
     """The work of an audit: so many phrases, the first of which are explained and attacked."""
-    probed = min(probed, n)
+    probed = min(EXPLAINED, n)
     first = rng.choice(PROBED, probed, replace=False)
     rest = rng.permutation(np.setdiff1d(np.arange(POOL), first))[: n - probed]
     ood = rng.choice(len(next(iter(models.values()))["ood"]), min(OOD, n), replace=False)
     return work_of(models, STATE["data"], np.concatenate([first, rest]), ood, probed)
 
 
-def trial(recipe: str, n: int, twins: int, probed: int, margins: Any, index: int) -> dict[str, tuple[str, Any]]:
-    """The verdicts of one audit."""
-    rng = np.random.default_rng([index, n, twins, len(recipe)])
-    seeds = rng.permutation(SEEDS)
+def trial(recipe: str, n: int, twins: int, margins: Any, index: int) -> Trial:
+    """One audit: of each dimension the verdict, the excess and the margin."""
+    rng = np.random.default_rng([index, n, twins, list(RECIPES).index(recipe)])
+    seeds = rng.permutation(SEEDS).tolist()
     names = [f"twin {i}" for i in range(twins)]
-    models = {
-        name: STATE["said"]["another seed", int(seed)] for name, seed in zip(("large", *names), seeds, strict=False)
-    }
-    which = int(seeds[-1]) if recipe == "another seed" else int(rng.integers(OTHERS))
-    models["compressed"] = STATE["said"][recipe, which]
-    work = draw(rng, models, n, probed)
+    models = {name: STATE["said"][SEED, seeds[i]] for i, name in enumerate(("large", *names))}
+    models["compressed"] = STATE["said"][recipe, seeds[-1] if recipe == SEED else int(rng.integers(OTHERS))]
+    work = draw(rng, models, n)
+    work.measured |= {("attack_divergence", name, "large"): falls(work, name) for name in models if name != "large"}
     roles = {"large": "large", **dict.fromkeys(names, "twin"), "compressed": "compressed"}
-    options = AuditOptions(method="occlusion", margins=margins, seed=index)
     pairs = [(name, "large") for name in (*names, "compressed")]
+    options = AuditOptions(method="occlusion", margins=margins, seed=index)
     entries = compare_all(work, roles, pairs, {}, options)[-1]["dimensions"]
     failed = {name: entry["reason"] for name, entry in entries.items() if entry["status"] != "done"}
     assert not failed, failed
     return {name: (entry["verdict"], entry["divergence"], entry["margin"]) for name, entry in entries.items()}
 
 
-def whole(verdicts: dict[str, tuple[str, Any]]) -> str:
-    found = [verdict for verdict, *_ in verdicts.values()]
-    return "No" if "different" in found else "Yes" if set(found) == {"equivalent"} else "open"
+def falls(work: Any, name: str) -> dict[str, Any]:
+    """Of attacks only what a verdict needs: thousands of outcomes are not read anew for every pair."""
+    lost = {}
+    for prefix, one in (("", name), ("large_", "large")):
+        statuses = [outcome["status"] for outcome in work.outcomes[one].values()]
+        lost[f"{prefix}accuracy_fall"] = statuses.count("broken") / max(1, len(statuses) - statuses.count("skipped"))
+    gap = lost["accuracy_fall"] - lost["large_accuracy_fall"]
+    return lost | {"accuracy_fall_gap": gap, "accuracy_fall_gap_low": -1, "accuracy_fall_gap_high": 1, "details": {}}
+
+
+def whole(found: Trial) -> str:
+    verdicts = {verdict for verdict, *_ in found.values()}
+    return "No" if "different" in verdicts else "Yes" if verdicts == {"equivalent"} else "open"
+
+
+def trials(pool: Any, recipe: str, n: int, twins: int, count: int, margins: Any = None) -> list[Trial]:
+    return list(pool.map(partial(trial, recipe, n, twins, margins), range(count), chunksize=2))
+
+
+def row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def percent(hits: int, count: int) -> str:
+    """A share with its Monte-Carlo error.
+
+    >>> percent(5, 100)
+    '5 ± 2 %'
+    """
+    share = hits / count
+    return f"{100 * share:.0f} ± {100 * (share * (1 - share) / count) ** 0.5:.0f} %"
+
+
+def shares(found: list[Trial], name: str, verdict: str) -> str:
+    return percent(sum(one[name][0] == verdict for one in found), len(found))
+
+
+def answers(found: list[Trial], which: str) -> str:
+    return percent(sum(whole(one) == which for one in found), len(found))
+
+
+def tables(pool: Any, sizes: list[int], twins: list[int], count: int) -> Iterator[str]:
+    short = {name: dimension.question.rstrip("?").lower() for name, dimension in DIMENSIONS.items()}
+    yield (
+        f"{count} audits a row. In the columns of dimensions: equivalent / different, in percent. "
+        f"{EXPLAINED} phrases are explained and attacked at most; {OOD:,} news are out of distribution.\n"
+    )
+    yield "**Third seeds of the large model.** A No is false; a Yes is right.\n"
+    yield row("twins", "examples", "Yes", "open", "No", *short.values())
+    yield row(*["---"] * (5 + len(short)))
+    for m in twins:
+        for n in sizes:
+            found = trials(pool, SEED, n, m, count)
+            cells = [both(found, name) for name in short]
+            yield row(str(m), f"{n:,}", *(answers(found, which) for which in ("Yes", "open", "No")), *cells)
+    yield "\n**Recipes that differ**, beside three twins, 2,000 examples. After the verdicts: the mean excess.\n"
+    yield row("recipe", "Yes", "open", "No", *short.values())
+    yield row(*["---"] * (4 + len(short)))
+    excess: dict[str, dict[str, float]] = {}
+    for recipe in (recipe for recipe in RECIPES if recipe != SEED):
+        found = trials(pool, recipe, 2000, 3, count)
+        excess[recipe] = {name: float(np.mean([one[name][1] for one in found])) for name in short}
+        cells = [f"{both(found, name)} ({excess[recipe][name]:+.3f})" for name in short]
+        yield row(recipe, *(answers(found, which) for which in ("Yes", "open", "No")), *cells)
+    yield "\n**On the margin**: the margin is the mean excess of that recipe, so that `equivalent` is false.\n"
+    yield row("twins", "examples", "recipe", *short.values())
+    yield row(*["---"] * (3 + len(short)))
+    for m in (m for m in twins if m != 2):
+        for n in sizes[:2]:
+            for recipe in ON_THE_MARGIN:
+                margins = {name: size for name, size in excess[recipe].items() if size > LEAST}
+                found = trials(pool, recipe, n, m, count, margins)
+                cells = [shares(found, name, "equivalent") if name in margins else "-" for name in short]
+                yield row(str(m), f"{n:,}", recipe, *cells)
+
+
+def both(found: list[Trial], name: str) -> str:
+    counts = [sum(one[name][0] == verdict for one in found) for verdict in ("equivalent", "different")]
+    return " / ".join(f"{100 * hits / len(found):.0f}" for hits in counts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of sst2/ and agnews/")
+    parser.add_argument("--trials", type=int, default=40, help="audits a row (40)")
+    parser.add_argument("--quick", action="store_true", help="few audits, few rows, and nothing is written")
+    parser.add_argument("--out", type=Path, default=Path("coverage.md"), help="the table goes between its marks there")
+    options = parser.parse_args()
+    began = time.monotonic()
+    with ProcessPoolExecutor(initializer=begin, initargs=(options.data,)) as pool:
+        jobs = [(recipe, seed) for recipe in RECIPES for seed in range(SEEDS if recipe == SEED else OTHERS)]
+        said = dict(zip(jobs, pool.map(train, jobs), strict=True))
+    STATE["said"], STATE["data"] = said, read(options.data, POOL)
+    sizes, twins, count = ([400, 2000], [1, 3], 8) if options.quick else (SIZES, TWINS, options.trials)
+    lines = []
+    with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:  # which hands on what was said without a copy
+        for line in tables(pool, sizes, twins, count):
+            print(line, flush=True)
+            lines.append(line)
+            if not options.quick:
+                write(lines, options.out)
+    print(f"\n{(time.monotonic() - began) / 60:.0f} minutes")
+
+
+def write(lines: list[str], out: Path) -> None:
+    before, _, rest = out.read_text("utf-8").partition(STARTS)
+    after = rest.partition(ENDS)[2]
+    out.write_text("\n".join([before + STARTS, *lines, ENDS + after]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

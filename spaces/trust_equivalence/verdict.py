@@ -18,14 +18,15 @@ from work import AUDITS, remembered, waited
 from workshop import WORKSHOP
 
 from trusteq.audit import start
+from trusteq.audit.bundled import ASKED
 from trusteq.audit.options import AuditOptions
 from trusteq.audit.results import flat
 from trusteq.faces import widget
 from trusteq.report.plots import plot_pair
 from trusteq.report.write import write_report
 
-EFFORT = {"quick": 20, "thorough": 80}  # texts that are explained and attacked
-QUESTIONS = 300  # that an attack may put to a model about one text
+EFFORT = {"quick": 50, "thorough": 100}  # texts that are explained and attacked
+QUESTIONS = ASKED["max_queries"]  # that an attack may put to a model about one text
 REPORTS = 16  # that are remembered
 STAGES = {
     "clean answers": "Reading every text with every model",
@@ -49,7 +50,7 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> None:
         list(EFFORT),
         value="quick",
         label="How thorough?",
-        info="Quick explains and attacks 20 texts, thorough 80: it takes four times as long and decides more.",
+        info="Quick explains and attacks 50 texts, thorough 100: it takes twice as long and decides more.",
     )
     with gr.Accordion("Texts of your own instead of the 400 film reviews", open=False):
         table = gr.Textbox(

@@ -188,6 +188,8 @@ def from_arrow(name: str, column: pa.Array) -> np.ndarray:
 
 def match_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """A later batch in the types of the first one, or an error that names the argument."""
+    if odd := set(table.schema.names) ^ set(schema.names):
+        raise ValueError(f"{odd.pop()} are missing for some batches of rows: give them with all, or with none")
     for name in schema.names:
         have, want = table.schema.field(name).type, schema.field(name).type
         if have != want:

@@ -17,13 +17,13 @@ SLICE = 2048
 
 
 def distance_errors(
-    sums: np.ndarray, rows: np.ndarray, combine: Any, noise: np.ndarray
+    sums: np.ndarray, rows: np.ndarray, combine: Any, noise: np.ndarray, units: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws of (estimate - truth) of a combination of |mean residuals|: if the truth is small, and if it is large.
 
     `sums` are residuals per block (first) and bin; `combine` is np.add or np.maximum.
     """
-    deviations, mean = block_deviations(sums, rows), sums.sum(axis=0) / rows.sum()
+    deviations, mean = block_deviations(sums, rows, units), sums.sum(axis=0) / rows.sum()
     doubt = DOUBT * np.sqrt((deviations**2).sum(axis=0))
     sign = np.where(mean < 0, -1.0, 1.0)
     truths = sign * np.maximum(np.abs(mean) - doubt, 0), sign * (np.abs(mean) + doubt)

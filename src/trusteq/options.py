@@ -53,24 +53,26 @@ def arguments_of(kind: type) -> str:
     return inspect.cleandoc(kind.__doc__ or "").partition("Args:\n")[2]
 
 
-def signature(metric: str, options: Options) -> str:
+def signature(metric: str, options: Options, groups: int | None = None) -> str:
     """One line that says how the figures were made.
 
     >>> signature("calibration_gap", Options())
     'calibration_gap:0.1.0|confidence_level=0.95|seed=0'
     """
     fields = {k: v for k, v in dataclasses.asdict(options).items() if k != "details"}
+    fields |= {} if groups is None else {"groups": groups}
     return "|".join([f"{metric}:{VERSION}", *(f"{k}={v}" for k, v in sorted(fields.items()))])
 
 
-def with_signature(name: str, result: dict[str, Any], options: Options) -> dict[str, Any]:
-    """Plain numbers, and in the details the line that makes the figures reproducible."""
+def with_signature(name: str, result: dict[str, Any], options: Options, groups: int | None = None) -> dict[str, Any]:
+    """Plain numbers, and in the details the line that makes the figures reproducible, and how many groups there are."""
     plain = {
         key: value if isinstance(value, int) else float(value) for key, value in result.items() if key != "details"
     }
     if not options.details:
         return plain
-    return plain | {"details": {"signature": signature(name, options), **result["details"]}}
+    counted = {} if groups is None else {"groups": groups}
+    return plain | {"details": {"signature": signature(name, options, groups), **counted, **result["details"]}}
 
 
 def details_of(result: Any, metric: str) -> dict[str, Any]:

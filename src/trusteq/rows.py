@@ -1,4 +1,6 @@
-"""Rows in pieces: wherever they lie, they are read in the same pieces, and summaries of the pieces are added up."""
+"""Rows in pieces: wherever they lie, they are read in the same pieces, and summaries of the pieces are added up.
+
+Which group a row is in is kept apart from what the models said of it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from trusteq.arrays import Arrays
+from trusteq.groups import Groups, codes_of
 
 
 class Rows:
@@ -22,10 +25,21 @@ class Rows:
     def count(self) -> int:
         return sum(map(length, self._read()))
 
+    @cached_property
+    def groups(self) -> Groups:
+        given = [arrays["groups"] for arrays in self._read() if "groups" in arrays]
+        if given and sum(map(len, given)) < self.count:
+            raise ValueError("groups are missing for some batches of rows: give them with all, or with none")
+        return codes_of(np.concatenate(given)) if given else None
+
+    def _pieces(self) -> Iterator[Arrays]:
+        for arrays in self._read():
+            yield {name: values for name, values in arrays.items() if name != "groups"}
+
     def chunks(self) -> Iterator[tuple[int, Arrays]]:
         """`(index of the first row, arrays)` in pieces of a size that depends on the rows' width alone."""
         start, held = 0, []
-        for arrays in self._read():
+        for arrays in self._pieces():
             held.append(arrays)
             size = chunk_size(arrays)
             if sum(map(length, held)) < size:
@@ -40,7 +54,7 @@ class Rows:
 
     def whole(self) -> Arrays:
         """All rows at once, for figures that need them together."""
-        return join(list(self._read()))
+        return join(list(self._pieces()))
 
     def map(self, function: Callable[[int, Arrays], Any]) -> Iterator[Any]:
         """`function` of every chunk, in order, a few at a time on as many threads as there are cores."""

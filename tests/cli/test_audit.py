@@ -334,6 +334,8 @@ BAD = {
         "small and noted are the same model: give each model once",
     ),
     "one name twice": (f"{MODELS} {{place}}/small {DATA}", "--compressed has two models called small"),
+    "no such group": (f"{MODELS} {DATA} --group passage", "has no column 'passage'; its columns are text, label"),
+    "a group of no data": ("--group passage", "--group is a column of --dataset, which is missing"),
     "no limit": (f"{MODELS} {DATA} --limit 0", "--limit must be 1 or more, got 0"),
     "a margin": (f"{MODELS} {DATA} --margins calibration_gap=-1", "--margins calibration_gap must"),
     "half a label": (f"{MODELS} {DATA} --labels negative=0.5", "--labels must give every class name a whole"),
@@ -366,6 +368,34 @@ def test_class_numbers_may_be_whole_floats(place, tmp_path):
     for kind in ("csv", "parquet"):
         given = given_by(*models(place), "--dataset", tmp_path / f"floats.{kind}")
         assert (given["texts"], given["references"], given["unlabelled"]) == (TEXTS, GOLD.tolist(), 2)
+
+
+def test_a_column_of_groups_is_read_with_the_texts(place, tmp_path):
+    table = pd.DataFrame(
+        {"text": [*TEXTS, "a film"], "label": [*map(float, GOLD), None], "passage": [*[7] * len(TEXTS), None]}
+    )
+    table.to_csv(tmp_path / "grouped.csv", index=False)
+    given = given_by(*models(place), "--dataset", tmp_path / "grouped.csv", "--group", "passage")
+    assert set(given["groups"]) <= {7, "7", "7.0"}
+    assert len(given["groups"]) == len(given["texts"]) == len(TEXTS)
+    some = given_by(*models(place), "--dataset", tmp_path / "grouped.csv", "--group", "passage", "--limit", "3")
+    assert len(some["groups"]) == len(some["texts"]) == 3
+
+
+def test_rows_without_a_group_are_said(place, tmp_path, capsys):
+    table = pd.DataFrame({"text": TEXTS, "label": GOLD, "passage": [None, *["a"] * (len(TEXTS) - 1)]})
+    table.to_csv(tmp_path / "holes.csv", index=False)
+    words = [
+        *models(place),
+        "--dataset",
+        str(tmp_path / "holes.csv"),
+        "--group",
+        "passage",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert command.main([str(word) for word in words]) == 2
+    assert_one_sentence(capsys, f"the column 'passage' holds no group in 1 of {len(TEXTS)} labelled rows")
 
 
 def test_bad_arguments_are_said_by_the_command_itself(place, tmp_path):

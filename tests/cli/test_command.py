@@ -15,6 +15,7 @@ from trusteq.compress.options import CompressOptions, FinetuneOptions
 from trusteq.dimensions.attack_divergence import AttackOptions
 from trusteq.options import argument_help, arguments_of
 from trusteq.records.chosen import ChosenTexts
+from trusteq.records.readers.reader import ReadOptions
 
 SLOW = ("torch", "transformers", "evaluate", "datasets", "pandas", "matplotlib", "scipy.stats", "sklearn", "gradio")
 COMMAND = [sys.executable, "-m", "trusteq.cli.main"]
@@ -71,6 +72,7 @@ KINDS = {
     ChosenTexts: ("audit", set()),
     audit.Family: ("audit", set()),
     compare.CompareOptions: ("compare", set()),
+    ReadOptions: ("compare", {"model"}),  # every place holds a model of its own
     FinetuneOptions: ("finetune", set()),
 }
 
@@ -83,7 +85,7 @@ def test_every_field_is_explained_and_has_a_flag_that_shows_its_default(kind):
     assert {field.name for field in dataclasses.fields(kind)} == set(explained)
     for field in (field for field in dataclasses.fields(kind) if field.name not in untyped):
         action = entries[field.name]
-        assert action.option_strings == ["--" + field.name.replace("_", "-")]
+        assert action.option_strings == ([] if field.name == "places" else ["--" + field.name.replace("_", "-")])
         plain = re.sub(r" \(in code[^)]*\)", "", explained[field.name]).rstrip(".").replace("%", "%%")
         assert action.help.startswith(plain)
         if field.default is dataclasses.MISSING:
@@ -138,7 +140,11 @@ TYPED = {
     "audit --n-bins 0": "trusteq audit: --n-bins must be a whole number of at least 1, got 0",
     "audit --compressed x": "trusteq audit: --large is missing: the model that the others are compared with",
     "compare --lage x": "trusteq compare: there is no option --lage; did you mean --large?",
-    "compare --large x": "trusteq compare: give both --large and --compressed, or neither for the example",
+    "compare --large x": "trusteq compare: give the large model's answers and those of a compressed one: two places",
+    "compare a b --fail-on same": "trusteq compare: --fail-on must be 'different' or 'inconclusive', got 'same'",
+    "compare a b --margin calibration=1": "trusteq compare: --margins must be 'prediction_error_jaccard' or ",
+    "compare a b --format lm": "trusteq compare: --format must be ",
+    "compare a runs/b other/b": "trusteq compare: --compressed has two models called b: give them names, NAME=PLACE",
     "compress prun x": "trusteq compress: there is no way to compress prun; did you mean prune?",
     "compress prune --out x": "trusteq compress: model is missing: the trained checkpoint: a folder or a Hub id",
     "compress prune x": "trusteq compress: --out is missing: folder for the compressed model",

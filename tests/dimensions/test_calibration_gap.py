@@ -1,5 +1,6 @@
 """calibration_gap: worked cases, properties, agreement with independent libraries, and bad input."""
 
+import re
 import tracemalloc
 
 import evaluate
@@ -15,6 +16,8 @@ from scipy.special import softmax
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, log_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
+
+from trusteq.dimensions.calibration_gap import DIMENSION, CalibrationOptions, from_confidence
 
 FIGURES = ("accuracy", "confidence", "overconfidence", "ece", "mce", "brier", "nll", "classwise_ece", "smooth_ece")
 
@@ -421,3 +424,35 @@ def test_plot_shows_every_bin_of_both_models(gap, level):
 def test_plot_needs_details(gap):
     with pytest.raises(ValueError, match="details=True"):
         gap.plot(gap.compute(**GOOD))
+
+
+# From the confidence in the answer given alone.
+
+
+@pytest.mark.parametrize("binning", ["quantile", "uniform"])
+@pytest.mark.parametrize("groups", [None, np.arange(600) // 20])
+def test_confidence_alone_gives_the_figures_that_it_can_give(binning, groups):
+    rng = np.random.default_rng(3)
+    rows, larges = (rng.dirichlet(np.ones(4) * 0.7, 600) for _ in range(2))
+    gold = rng.integers(0, 4, 600)
+    whole = DIMENSION.of(
+        predictions=rows, references=gold, large_predictions=larges, groups=groups, binning=binning, details=True
+    )
+    said = {"confidence": rows.max(axis=1), "large_confidence": larges.max(axis=1)}
+    said |= {"right": rows.argmax(axis=1) == gold, "large_right": larges.argmax(axis=1) == gold}
+    alone = from_confidence(said, CalibrationOptions(binning=binning, details=True), groups)
+    missing = {name for name in whole if re.search("brier|nll|classwise|loyalty", name)}
+    assert set(whole) - set(alone) == missing
+    for name in set(alone) - {"details"}:
+        assert alone[name] == pytest.approx(whole[name], abs=1e-12), name
+    assert alone["details"]["signature"] == whole["details"]["signature"]
+    for side in ("compressed", "large"):
+        assert alone["details"][side]["rows"] == whole["details"][side]["rows"]
+
+
+def test_one_answer_with_a_confidence_says_nothing_about_spread():
+    said = {name: np.array([0.75]) for name in ("confidence", "large_confidence")}
+    said |= {"right": np.array([True]), "large_right": np.array([False])}
+    found = from_confidence(said, CalibrationOptions())
+    assert (found["ece"], found["large_ece"], found["ece_gap"]) == (0.25, 0.75, -0.5)
+    assert (found["ece_gap_low"], found["ece_gap_high"]) == (-1.0, 1.0)

@@ -15,6 +15,9 @@ from scipy.stats import binomtest, hypergeom
 from sklearn.metrics import cohen_kappa_score, jaccard_score
 from torchmetrics.functional.text import squad
 
+from trusteq.records.read import read
+from trusteq.records.record import record
+
 PUBLISHED = {  # from arXiv 2407.13174's published lists, to three decimals
     ("bert_large", "bert_base"): 0.528,
     ("bert_large", "distil_bert"): 0.410,
@@ -64,6 +67,48 @@ def test_label_agreement_counts_equal_wrong_answers(errors):
     result = errors.compute(predictions=[2, 2, 0], references=[1, 1, 0], large_predictions=[2, 0, 0])
     assert result["label_agreement"] == pytest.approx(2 / 3)
     assert result["jaccard"] == 1
+
+
+FLIPS = ("flip_rate", "right_to_wrong", "wrong_to_right", "wrong_to_other_wrong", "answer_change_rate")
+
+
+def test_flips_are_told_apart_by_what_they_turn_into(errors):
+    """Of ten: 3 right to wrong, 1 wrong to right, 2 to another wrong answer, 1 wrong as before, 3 right in both."""
+    gold = ["A"] * 10
+    large = ["A", "A", "A", "B", "B", "B", "B", "A", "A", "A"]
+    small = ["B", "C", "B", "A", "C", "C", "B", "A", "A", "A"]
+    result = errors.compute(predictions=small, references=gold, large_predictions=large)
+    assert [result[name] for name in FLIPS] == [0.4, 0.3, 0.1, 0.2, 0.6]
+    assert result["flip_rate"] == result["right_to_wrong"] + result["wrong_to_right"]
+    assert result["right_to_wrong"] == result["negative_flip_rate"]
+    for name in FLIPS:
+        wilson = binomtest(round(10 * result[name]), 10).proportion_ci(method="wilson")
+        assert [result[f"{name}_low"], result[f"{name}_high"]] == pytest.approx(list(wilson), abs=1e-12)
+    bare = errors.compute(predictions=small, references=gold, large_predictions=large, confidence_level=None)
+    assert [bare[name] for name in FLIPS] == [result[name] for name in FLIPS]
+    assert not [name for name in bare if name.endswith(("_low", "_high"))]
+
+
+def test_repeated_rows_of_one_group_make_the_flips_no_surer(errors):
+    rng = np.random.default_rng(0)
+    gold, small, large = (rng.integers(0, 3, 100) for _ in range(3))
+    once = errors.compute(predictions=small, references=gold, large_predictions=large)
+    thrice = errors.compute(
+        predictions=np.repeat(small, 3),
+        references=np.repeat(gold, 3),
+        large_predictions=np.repeat(large, 3),
+        groups=np.repeat(np.arange(100), 3),
+    )
+    for name in FLIPS:
+        assert thrice[name] == pytest.approx(once[name])
+        reach = [one[f"{name}_high"] - one[f"{name}_low"] for one in (once, thrice)]
+        assert reach[1] == pytest.approx(reach[0], rel=0.05)
+
+
+def test_a_model_beside_itself_flips_nothing(errors):
+    result = errors.compute(predictions=[0, 1, 2], references=[0, 2, 1], large_predictions=[0, 1, 2])
+    assert [result[name] for name in FLIPS] == [0.0] * 5
+    assert result["flip_rate_high"] > 0.5  # three examples are not much
 
 
 def test_wilson_interval_of_the_jaccard(errors):
@@ -352,3 +397,36 @@ def test_plot_of_two_models_without_errors_draws_no_bars(errors):
     top, bottom = errors.plot(result).axes
     assert [bar.get_width() for bar in top.patches] == [0, 0, 0]
     assert bottom.lines[0].get_xdata().tolist() == [1]
+
+
+# Records in place of arrays.
+
+
+def test_records_are_joined_by_id_and_judged_as_they_were(errors):
+    """Of three shared questions: both right, though in other words; large right alone; both wrong, differently."""
+    said = {"gold": list("5431"), "said": ["x", "y", "3", "one"], "right": [False, False, False, True]}
+    small = record({}, {"id": list("dcba"), **said})
+    said = {"gold": list("134"), "said": ["1", "3", "z"], "right": [True, True, False]}
+    large = record({}, {"id": list("abc"), **said})
+    result = errors.compute(predictions=[small], large_predictions=large)
+    assert (result["shared_errors"], result["compressed_only_errors"], result["large_only_errors"]) == (1, 1, 0)
+    assert result["wrong_to_other_wrong"] == pytest.approx(1 / 3)
+
+
+def test_real_records_give_what_their_labels_give(errors, data):
+    place = str(data("quantized_llms") / "Qwen__Qwen2.5-3B-Instruct__{}__csqa.json")
+    small, large = (read(place.format(precision)) for precision in ("int8", "fp16"))
+    given = {"predictions": small[0].table["said"], "references": small[0].table["gold"]}
+    expected = errors.compute(**given, large_predictions=large[0].table["said"])
+    assert errors.compute(predictions=small, large_predictions=large) == expected
+    errors.add_batch(predictions=small, large_predictions=large)
+    assert errors.compute() == expected
+
+
+def test_records_that_do_not_fit_are_one_sentence(errors):
+    one = record({"place": "a.csv"}, {"id": ["a"], "right": [True]})
+    other = record({"place": "b.csv"}, {"id": ["b"], "right": [True]})
+    with pytest.raises(ValueError, match=r"^a\.csv and b\.csv have no example in common"):
+        errors.compute(predictions=other, large_predictions=one)
+    with pytest.raises(ValueError, match=r"^references are taken from the records"):
+        errors.compute(predictions=one, references=one, large_predictions=one)

@@ -553,6 +553,19 @@ def test_rows_without_a_label_are_counted_in_every_form(tmp_path, count, said):
         assert all(said in text for text in texts)
 
 
+def test_groups_and_repeated_texts_are_counted_in_every_form(tmp_path):
+    found = audit(compressed=("distilled",), twin=None)
+    assert all(
+        "400 in" not in text and "repeated" not in text for text in forms(written_to(tmp_path / "no", found), found)
+    )
+    found["data"] |= {"groups": 20, "duplicates": 14, "duplicates_apart": 1, "ood_duplicates": 3}
+    page, markdown, terminal = forms(written_to(tmp_path / "yes", found), found)
+    assert re.search(r"400 in 20 groups; 14 repeated texts count once", page)
+    for text in (markdown, " ".join(terminal.split())):
+        assert "400 examples in 20 groups; 14 repeated texts count once; 1 repeated text counts again" in text
+        assert "3 repeated out-of-distribution texts count once" in text
+
+
 def test_slices_are_told_in_every_form_the_worst_first(tmp_path):
     found = audit(compressed=("tiny", "distilled"), slices=("length", "source"))
     plain = audit(compressed=("tiny", "distilled"))

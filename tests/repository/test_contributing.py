@@ -114,6 +114,37 @@ def test_the_new_method_and_attack_work_alone_and_in_the_audit(said):
     assert {"tiny/attribution_alignment/jaccard_at_1", "tiny/attack_divergence/accuracy_fall_gap"} <= {*said["figures"]}
 
 
+READ = """
+import json
+from pathlib import Path
+from trusteq.records.joined import join
+from trusteq.records.read import read
+
+answers = {"Capital of France?": ["Paris", "Paris"], "2 + 2?": ["4", "5"]}
+for player, said in (("large", answers), ("small", {"2 + 2?": ["4", "4"]})):
+    Path(f"{player}.json").write_text(json.dumps({"quiz": "facts", "player": player, "answers": said}))
+[large], [small] = read("large.json"), read("small.json")
+joined = join(large, small)
+Path("small.json").write_text(json.dumps({"quiz": "facts", "player": "small", "answers": {"2 + 2?": "4"}}))
+try:
+    read("small.json")
+except ValueError as error:
+    said = str(error)
+rights = [table["right"].to_pylist() for table in (joined.large, joined.compressed)]
+print(json.dumps({"head": large.head, "rights": rights, "left": joined.noticed, "said": said}))
+"""
+
+
+def test_the_new_reader_is_found_and_its_records_are_joined(followed):
+    done = run(followed, "-c", READ)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["head"]["format"], found["head"]["task"], found["head"]["model"]) == ("quiz", "facts", "large")
+    assert found["rights"] == [[False], [True]]
+    assert found["left"][0].startswith("1 example is in large.json only and is left out")
+    assert found["said"] == "small.json: '2 + 2?' needs the right answer and the given one, got '4'"
+
+
 def test_the_audit_has_seven_dimensions_and_judges_the_new_one(said):
     assert len(said["dimensions"]) == 7
     entry = said["dimensions"]["surety_gap"]

@@ -66,7 +66,8 @@ def test_the_readme_is_read_in_one_sitting():
 def test_every_folder_and_file_that_a_page_names_is_there(page):
     text = page.read_text(encoding="utf-8")
     named = set(re.findall(r"(?<![\w/])(?:src|metrics|spaces|scripts|tests)/[\w./-]*\w", text))
-    named -= {path for path in named if "NAME" in path or "surety_gap" in path}  # what CONTRIBUTING's reader writes
+    written = ("NAME", "surety_gap", "readers/quiz.py")  # by whoever follows CONTRIBUTING
+    named -= {path for path in named if any(part in path for part in written)}
     assert named or page != ROOT / "README.md"
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 

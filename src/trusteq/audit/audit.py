@@ -9,6 +9,7 @@ from typing import Any
 from trusteq.audit.asking import Pair, pairs_of, work_once
 from trusteq.audit.examples import attacked, explanations
 from trusteq.audit.family import Member
+from trusteq.audit.grouped import Grouped, grouped
 from trusteq.audit.judging import correct, entry_of
 from trusteq.audit.memo import Run
 from trusteq.audit.schema import SCHEMA_NAME
@@ -18,6 +19,7 @@ from trusteq.audit.store import digest
 from trusteq.audit.work import reason_of
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.dimensions.work import Work
+from trusteq.groups import design
 from trusteq.intervals import share_interval
 from trusteq.kinds.text import Text
 from trusteq.options import VERSION
@@ -31,6 +33,7 @@ def audit_family(
     references: Any,
     ood_texts: list[Text] | None,
     options: Any,
+    together: Grouped,
     data_name: str = "texts",
     unlabelled: int = 0,
     slices: Any = None,
@@ -40,18 +43,17 @@ def audit_family(
     work, about, skipped = work_once(run, references, ood_texts, options)
     if run.processes.rank:
         return None
+    ood = grouped(ood_texts or [])
+    work.groups, work.ood_groups = together.codes, ood.codes
     pairs, roles = pairs_of(run.members, options.pairs), {member.name: member.role for member in run.members}
     compared = compare_all(work, roles, pairs, skipped, options)
-    failures = [
-        {"pair": one["name"], "dimension": name, "reason": entry["reason"]}
-        for one in compared
-        for name, entry in one["dimensions"].items()
-        if entry["status"] == "failed"
-    ]
     classes = about["large"]["names"] or [str(i) for i in range(about["large"]["classes"])]
     counts = {"examples": len(run.texts), "ood_examples": len(ood_texts or [])}
+    groups = {"groups": together.groups, "duplicates": together.duplicates, "duplicates_apart": together.apart}
+    groups |= {"ood_duplicates": ood.duplicates}
     slicings = slicings_of(slices, run.texts, [classes[label] for label in work.gold])
-    told = options.settings | counts | ({"slices": list(slicings)} if slicings else {})
+    told = options.settings | counts | {name: count for name, count in groups.items() if count}
+    told |= {"slices": list(slicings)} if slicings else {}
     made = "|".join(f"{name}={compact(value)}" for name, value in sorted(told.items()))
     with_large = [pair for pair in pairs if roles[pair[1]] == "large"]
     sliced = judged(
@@ -71,9 +73,10 @@ def audit_family(
         "data": {
             "name": without_places(data_name),
             **counts,
+            **groups,
             "unlabelled": unlabelled,
             "classes": classes,
-            "fingerprint": digest(run.texts, work.gold.tolist(), ood_texts),
+            "fingerprint": fingerprint(run.texts, work, ood_texts, together),
         },
         "models": {member.name: described(member, about[member.name], work, options) for member in run.members},
         "pairs": compared,
@@ -82,7 +85,7 @@ def audit_family(
             "explanations": explanations(work, compared, classes),
             "attacks": attacked(work, compared, classes),
         },
-        "failures": failures,
+        "failures": failures_of(compared),
         "run": {
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - clock, 3),
@@ -90,6 +93,11 @@ def audit_family(
             "versions": versions(),
         },
     }
+
+
+def fingerprint(texts: Any, work: Work, ood_texts: Any, together: Grouped) -> str:
+    of_groups = [] if together.groups is None or together.codes is None else [together.codes.tolist()]
+    return digest(texts, work.gold.tolist(), ood_texts, *of_groups)
 
 
 def compare_all(
@@ -141,9 +149,20 @@ def compare(work: Work, roles: dict[str, str], pair: Pair, skipped: dict[str, st
     return {"name": label, "compressed": compressed, "large": large, "role": role, "dimensions": entries}
 
 
+def failures_of(compared: list[dict[str, Any]]) -> list[dict[str, str]]:
+    return [
+        {"pair": one["name"], "dimension": name, "reason": entry["reason"]}
+        for one in compared
+        for name, entry in one["dimensions"].items()
+        if entry["status"] == "failed"
+    ]
+
+
 def described(member: Member, about: dict[str, Any], work: Work, options: Any) -> dict[str, Any]:
-    right = int((work.probabilities[member.name].argmax(axis=1) == work.gold).sum())
-    low, high = share_interval(right, len(work.gold), options.confidence_level)
+    is_right = work.probabilities[member.name].argmax(axis=1) == work.gold
+    right = int(is_right.sum())
+    together = design(is_right - right / len(work.gold), work.groups)
+    low, high = share_interval(right, len(work.gold), options.confidence_level, together)
     found: dict[str, Any] = {"role": member.role, "source": member.shown, "simulated": member.derived}
     found |= {name: about[name] for name in ("parameters", "megabytes", "unread")}
     found["accuracy"] = right / len(work.gold)

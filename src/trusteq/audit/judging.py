@@ -32,7 +32,7 @@ def entry_of(
     entry |= {f"floor{end}": value for (end, _), value in zip(ENDS, floor, strict=True)}
     excess, shares = excess_of(dimension, work, large, floors, drawn, entry, options)
     examples = dimension.count(work, figures)
-    because = why_open(dimension, entry, figures, examples, shares)
+    because = why_open(dimension, entry, figures, examples, shares, details.get("groups"))
     verdict = "inconclusive" if because else excess.verdict
     open_yet = verdict == "inconclusive" and not because
     if open_yet and excess.needs_twins:
@@ -106,8 +106,7 @@ def excess_of(
 def seeds_reach(
     dimension: Dimension, work: Work, large: str, floors: Sequence[str], own: np.ndarray, options: Any
 ) -> float:
-    """How far the distance of one more large model may lie from the mean of the twins', by seeds alone; 0 where there is
-    but one twin.
+    """How far the distance of one more large model may lie from the mean, by seeds alone; 0 where there is one twin.
 
     Each large model in turn stands where `large` does: what the distances of the others from it vary by, on average,
     without what the examples scatter.
@@ -126,19 +125,27 @@ def seeds_reach(
         seen = around[..., 0].var(axis=1, ddof=1).mean()
         by_examples = (around[..., 1:] - around[..., :1]).var(axis=1, ddof=1).mean()
         freedom = count * (count + 1) // 2 - 1  # of so many distances
-        work.reaches[key] = float(max(0.0, seen - by_examples) ** 0.5 * stdtrit(freedom, (1 + options.confidence_level) / 2))
+        quantile = float(stdtrit(freedom, (1 + options.confidence_level) / 2))
+        work.reaches[key] = float(max(0.0, seen - by_examples) ** 0.5) * quantile
     return work.reaches[key]
 
 
-def why_open(dimension: Dimension, entry: Entry, figures: Figures, examples: int, shares: bool) -> str | None:
+def why_open(
+    dimension: Dimension, entry: Entry, figures: Figures, examples: int, shares: bool, groups: int | None
+) -> str | None:
     """Why nothing can be concluded, whatever the interval says, and what to change."""
+    if hidden := dimension.hidden(figures):
+        return hidden
     if not tells(entry["expected"]):
         return "Chance alone would give as much, so these examples tell nothing."
     if examples < dimension.fewest:
         return f"{examples:,} {dimension.counted} are too few for a verdict, which takes at least {dimension.fewest}."
+    if groups is not None and groups < dimension.fewest_groups:
+        few = f"What belongs together counts once, which leaves {groups:,} of {examples:,} {dimension.counted}"
+        return f"{few}: too few for a verdict, which takes at least {dimension.fewest_groups}."
     if not shares:
         return "Large and twin may well share no more than chance gives, so the twin says nothing of how near is near."
-    return dimension.hidden(figures)
+    return None
 
 
 def correct(entries: Sequence[Entry], level: float) -> None:

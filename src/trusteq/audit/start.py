@@ -9,6 +9,7 @@ from typing import Any
 
 from trusteq.audit.audit import Audit, audit_family
 from trusteq.audit.family import check_names, open_family, twins_of
+from trusteq.audit.grouped import grouped
 from trusteq.audit.memo import Run
 from trusteq.audit.options import AuditOptions, list_of_texts
 from trusteq.audit.owner import owned
@@ -35,12 +36,14 @@ def audit(
     progress: Callable[[str, int], Any] | None = None,
     data_name: str = "texts",
     unlabelled: int = 0,
+    groups: Any = None,
     slices: Any = None,
 ) -> Audit | None:
     """The audit of a family of models; None in all processes but the first.
 
-    `unlabelled` is how many rows of the data had no label and so are not among the texts: the report says so. `slices`
-    are judged from the same work: they change no question to a model.
+    `unlabelled` is how many rows of the data had no label and so are not among the texts: the report says so. `groups`
+    say which texts belong together, `slices` which are judged by themselves as well; they change no question to a
+    model, so another run may go on with other ones.
     """
     if options.confidence_level is None:
         raise ValueError("an audit needs intervals to reach a verdict: give a confidence_level")
@@ -50,6 +53,7 @@ def audit(
     check_integer("unlabelled", unlabelled, at_least=0)
     some = list_of_texts("texts", texts)
     ood = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
+    together = grouped(some, groups)
     if slices is not None:
         slicings_of(slices, some, gold_labels(references, len(some)))  # what is wrong is said before hours of work
     if folder is not None and not isinstance(folder, str | os.PathLike):
@@ -71,7 +75,7 @@ def audit(
         store = Store(place, processes.rank, notice=notice)
         held.callback(store.close)
         run = Run(members, some, store, processes, progress or (lambda what, count: progress_bar(count, what)))
-        return audit_family(run, references, ood, options, data_name, unlabelled, slices)
+        return audit_family(run, references, ood, options, together, data_name, unlabelled, slices)
 
 
 def compare_predictions(rows: Rows, options: AuditOptions) -> dict[str, Any]:
@@ -85,7 +89,7 @@ def compare_predictions(rows: Rows, options: AuditOptions) -> dict[str, Any]:
         common = {"confidence_level": options.confidence_level, "seed": options.seed, "details": options.details}
         if any(rows_given):
             common["from_logits"] = options.from_logits
-        figures = dimension.of(**arrays, **dimension.settings(options), **common)
+        figures = dimension.of(**arrays, groups=rows.groups, **dimension.settings(options), **common)
         details[dimension.name] = figures.pop("details", None)
         result |= {f"{dimension.name}/{figure}": value for figure, value in figures.items()}
     if not result:

@@ -6,6 +6,7 @@ from typing import Any
 from trusteq.audit.asking import check_settings, work_once
 from trusteq.audit.audit import audit_family
 from trusteq.audit.family import Member
+from trusteq.audit.grouped import grouped
 from trusteq.audit.memo import Run
 from trusteq.audit.processes import Processes
 from trusteq.audit.store import Memory, Store
@@ -13,7 +14,7 @@ from trusteq.progress import progress_bar
 
 
 def compute_metrics_for(
-    compute: Callable[..., Any], large_predictions: Any, options: dict[str, Any]
+    compute: Callable[..., Any], large_predictions: Any, groups: Any, options: dict[str, Any]
 ) -> Callable[[Any], Any]:
     """For `Trainer(compute_metrics=...)`: the array dimensions of every evaluation."""
 
@@ -22,13 +23,16 @@ def compute_metrics_for(
             predictions=evaluation.predictions,
             references=evaluation.label_ids,
             large_predictions=large_predictions,
+            groups=groups,
             **options,
         )
 
     return compute_metrics
 
 
-def callback_for(large: Any, texts: list[Any], references: Any, ood_texts: Any, every: int, options: Any) -> Any:
+def callback_for(
+    large: Any, texts: list[Any], references: Any, ood_texts: Any, groups: Any, every: int, options: Any
+) -> Any:
     """For `Trainer(callbacks=[...])`: the dimensions that ask the model itself, on a sample, every so many steps.
 
     What the large model says is worked out once. The figures go into `state.log_history`; a callback that was told its
@@ -37,6 +41,7 @@ def callback_for(large: Any, texts: list[Any], references: Any, ood_texts: Any, 
     from transformers import TrainerCallback
 
     check_settings(options)
+    together = grouped(texts, groups)
 
     def silent(what: str, count: int) -> Any:
         """No progress bar beside the Trainer's."""
@@ -77,7 +82,7 @@ def callback_for(large: Any, texts: list[Any], references: Any, ood_texts: Any, 
                 work_once(Run([self.large], texts, Store(self.kept), processes, silent), references, ood_texts, options)
             store = Store({context: dict(pieces) for context, pieces in self.kept.items()})
             run = Run([self.large, compressed], texts, store, processes, silent)
-            audit = audit_family(run, references, ood_texts, options)
+            audit = audit_family(run, references, ood_texts, options, together)
             return headlines(audit) if audit is not None else None
 
     return AuditCallback()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trusteq.audit.bundled import bundled_family
+from trusteq.audit.bundled import ASKED, bundled_family
 from trusteq.audit.options import AuditOptions
 from trusteq.cli.typed import Parser, Typed, pair, part_of, run, visible
 from trusteq.dimensions.attack_divergence import AttackOptions
@@ -32,6 +32,8 @@ compared; 2, with one sentence, if something is wrong with what was given; 130 i
 
 REPORTS = ("report.json", "report.schema.json", "report.md", "report.html")
 OF_REPORTS = (".json", ".svg", ".png", ".tex")  # in the folders of plots and tables
+PAIRS: dict[str, Any] = {"nargs": "+", "type": pair}
+MARGINS = PAIRS | {"metavar": "DIMENSION=MARGIN", "action": "extend"}
 OF_ATTACKS = ("attack_field", "word_vectors", "similarity", "masked_model", "rate")
 
 
@@ -74,10 +76,10 @@ def main(argv: list[str] | None = None) -> int:
 def parser() -> Parser:
     made = Parser("audit", ABOUT)
     columns: dict[str, Any] = {
-        name: {"metavar": "COLUMN"} for name in ("text", "text_pair", "label", "slice", "ood_text", "ood_text_pair")
+        name: {"metavar": "COLUMN"}
+        for name in ("text", "text_pair", "label", "group", "slice", "ood_text", "ood_text_pair")
     }
-    pairs: dict[str, Any] = {"nargs": "+", "type": pair}
-    several = {name: {"metavar": "[NAME=]MODEL"} for name in ("compressed", "twin")}
+    several: dict[str, Any] = {name: {"metavar": "[NAME=]MODEL"} for name in ("compressed", "twin")}
     made.add(Family, only=("large", "compressed", "twin"), large={"metavar": "MODEL"}, **several)
     made.add(ChosenTexts, **columns, dataset={"metavar": "DATA"}, ood_dataset={"metavar": "DATA"})
     made.add(
@@ -85,8 +87,8 @@ def parser() -> Parser:
         under="what is compared",
         without=("details", "from_logits", "attack_options"),
         dimensions={"nargs": "+"},
-        margins=pairs | {"metavar": "DIMENSION=MARGIN"},
-        labels=pairs | {"metavar": "NAME=NUMBER"},
+        margins=MARGINS,
+        labels=PAIRS | {"metavar": "NAME=NUMBER"},
     )
     made.add(AttackOptions, under="attacks", only=OF_ATTACKS)
     made.add(Family, only=("out", "resume"))
@@ -124,7 +126,8 @@ def audit(typed: Typed) -> int:
 def options_of(typed: Typed) -> AuditOptions:
     chosen = typed | {name: dict(typed[name]) for name in ("margins", "labels") if name in typed}
     of_attack = {name: typed[name] for name in OF_ATTACKS if name in typed}
-    return part_of(AuditOptions, chosen | {"attack_options": of_attack or None})
+    own = ASKED if "large" not in typed else {}
+    return part_of(AuditOptions, own | chosen | {"attack_options": of_attack or None})
 
 
 def read_inputs(family: Family, chosen: ChosenTexts, options: AuditOptions) -> dict[str, Any]:
@@ -147,7 +150,7 @@ def read_inputs(family: Family, chosen: ChosenTexts, options: AuditOptions) -> d
     return sampled(given, chosen.limit, options.seed)
 
 
-def named(models: Sequence[str], what: str = "--compressed") -> dict[str, str]:
+def named(models: Sequence[str], what: str = "--compressed", place: str = "MODEL") -> dict[str, str]:
     """NAME=MODEL, or the model's last part as its name; a path may hold an equals sign, too.
 
     >>> named(["runs/distil", "small=owner/tiny-bert", "./runs/lr=3e-5"])
@@ -155,12 +158,12 @@ def named(models: Sequence[str], what: str = "--compressed") -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for model in models:
-        name, equals, place = model.partition("=")
+        name, equals, source = model.partition("=")
         is_name = equals and not any(separator in name for separator in ("/", "\\"))
-        name, place = (name, place) if is_name else (Path(model.removeprefix("derived:")).name, model)
+        name, source = (name, source) if is_name else (Path(model.removeprefix("derived:")).name, model)
         if name in found:
-            raise ValueError(f"{what} has two models called {name}: give them names, NAME=MODEL")
-        found[name] = place
+            raise ValueError(f"{what} has two models called {name}: give them names, NAME={place}")
+        found[name] = source
     return found
 
 

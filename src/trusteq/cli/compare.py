@@ -1,35 +1,59 @@
-"""`trusteq compare`: what a compressed model said beside what its large counterpart said, in four ways, with plots."""
+"""`trusteq compare`: what compressed models said beside what the large one said, from files: verdicts and a report."""
 
 import json
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trusteq.cli.typed import Parser, Typed, part_of, run
+from trusteq.audit.options import AuditOptions
+from trusteq.audit.recorded import SETTINGS, Family, audit_answers
+from trusteq.audit.said import said_of_arrays, task_of_arrays
+from trusteq.checks import check_choice
+from trusteq.cli.audit import MARGINS, check_room, named, why_nothing
+from trusteq.cli.typed import Parser, Typed, part_of, run, visible
 from trusteq.dimensions.registry import DIMENSIONS
-from trusteq.records.arrays import arrange, check_pair, read
-from trusteq.wording import number
+from trusteq.records import arrays
+from trusteq.records.read import read
+from trusteq.records.readers.reader import ReadOptions
+from trusteq.records.readers.registry import READERS
+from trusteq.records.record import Record
+from trusteq.records.runs import tasks_of
+from trusteq.report.flips import csv_of
+from trusteq.report.plots import plot_pair
+from trusteq.report.tasks import task_table
+from trusteq.report.terminal import verdict_table
+from trusteq.report.write import KINDS, plot_stems, write_report, write_whole
+from trusteq.wording import number, place_name
 
 ABOUT = """
-Compares what a compressed model says with what its large counterpart says, in four ways, and draws the plots.
+Compares what compressed models said with what the large one said, from files alone: no model is asked.
 
-Without options it makes an example (two small networks on handwritten digits) and compares those. Files of your own:
+    trusteq compare runs/llama-3b runs/llama-3b-int4             folders of an evaluation harness's logs
+    trusteq compare fp16.eval int8=a.eval int4=b.eval            several compressed models, by name
+    trusteq compare base.parquet small.parquet --gold label      tables of answers or probabilities
+    trusteq compare a.npz b.npz --floor c.npz                    arrays; a second run of the large model as floor
+    trusteq compare                                              an example: two small networks that read digits
 
-    trusteq compare --large large.npz --compressed compressed.npz --out results
+Every task that is in all of them is compared by its examples' ids, then all tasks together. What is in one only is
+counted and left out. The formats are {formats}; which one it is, the files say.
 
-Each file is a NumPy .npz archive, with the same examples in the same order in both:
+A .npz archive may hold these arrays, with the same examples in the same order in every file:
 
     labels                 the gold label of each example, as class numbers (one file may leave them out)
-    probabilities          one row per example, one column per class; or `logits`, in both files alike
+    probabilities          one row per example, one column per class; or `logits`, in all files alike
     embeddings             optional: one row per example, of any width
     ood_probabilities      optional: outputs on inputs from elsewhere; or `ood_logits`
 
-A metric whose inputs are not there is left out. Figures come from the metrics alone; nothing is measured here. The
-folder's earlier plots and results.json are removed first. Exit status: 0; 1 if a metric failed and was left out; 2,
-with one sentence, if the files cannot be compared.
+The report is that of `trusteq audit`, with the tasks and flips.csv, the examples with another answer. Exit status: 0;
+1 if a dimension failed, if nothing could be compared, or if --fail-on says so; 2, with one sentence, if something is
+wrong with what was given.
 """
 
 CALLED = ("prediction_error_jaccard", "calibration_gap", "representation_overlap", "ood_divergence")
+FAILING = {"different": ("different",), "inconclusive": ("different", "inconclusive")}
+OF_TABLES = ("id", "gold", "said", "confidence", "right", "group", "question")
 
 
 @dataclass(frozen=True)
@@ -37,14 +61,31 @@ class CompareOptions:
     """What is compared.
 
     Args:
-        large: the large model's .npz file.
-        compressed: the compressed model's .npz file.
-        out: folder for plots and results.json (default: results, for the example results/example).
+        places: the large model's answers, then those of one compressed model or more.
+        large: the large model's answers, if they are not the first of these.
+        compressed: those of the compressed models, if they are not among these.
+        floor: further runs of the large model, or of ones trained alike with other seeds: what differs among them is
+            the floor.
+        format: what kind of files they are (default: what the files say).
+        allow_different_prompts: compare answers to prompts that differ between the runs.
+        ood_task: the task that is out of distribution; it is no part of the others.
+        fail_on: exit with status 1 if a verdict is "different", or with "inconclusive" if any is not "equivalent".
+        out: folder of the report (default: results/compare, for the example results/example).
     """
 
-    large: Path | None = None
-    compressed: Path | None = None
+    places: tuple[str, ...] = ()
+    large: str | None = None
+    compressed: tuple[str, ...] = ()
+    floor: tuple[str, ...] = ()
+    format: str | None = None
+    allow_different_prompts: bool = False
+    ood_task: str | None = None
+    fail_on: str | None = None
     out: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.fail_on is not None:
+            check_choice("fail_on", self.fail_on, tuple(FAILING))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,49 +93,61 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def parser() -> Parser:
-    made = Parser("compare", ABOUT)
-    file = {"metavar": "FILE"}
-    made.add(CompareOptions, large=file, compressed=file)
+    made = Parser("compare", ABOUT.format(formats=", ".join(READERS)))
+    several: dict[str, Any] = {name: {"metavar": "[NAME=]PLACE"} for name in ("places", "compressed", "floor")}
+    several["places"] |= {"nargs": "*"}
+    made.add(CompareOptions, large={"metavar": "PLACE"}, **several)
+    column: dict[str, Any] = {name: {"metavar": "COLUMN"} for name in OF_TABLES}
+    made.add(ReadOptions, without=("model",), **column)  # every place holds a model of its own
+    made.add(AuditOptions, under="verdicts", only=SETTINGS, dimensions={"nargs": "+"}, margins=MARGINS)
     return made
 
 
 def begin(typed: Typed) -> int:
-    options = part_of(CompareOptions, typed)
-    is_example = options.large is None and options.compressed is None
-    out = options.out or Path("results/example" if is_example else "results")
-    if not is_example and (options.large is None or options.compressed is None):
-        raise ValueError("give both --large and --compressed, or neither for the example")
+    options, verdicts = part_of(CompareOptions, typed), {name: typed[name] for name in SETTINGS if name in typed}
+    asked = part_of(AuditOptions, verdicts | dict_of(typed, "margins"))
+    is_example = not options.places and options.large is None and not options.compressed
+    out = options.out or Path("results/example" if is_example else "results/compare")
+    if is_example:
+        large, compressed = example(out)
+        sources, roles = {"large": str(large), "compressed": str(compressed)}, {"large": "large"}
+    else:
+        sources, roles = places_of(options)
+    are_arrays = options.format is None and arrays.are_archives(list(sources.values()))
+    family = of_arrays(sources) if are_arrays else of_records(sources, options, part_of(ReadOptions, typed))
+    family.roles |= {name: roles.get(old, "compressed") for name, old in zip(family.sources, sources, strict=True)}
+    check_room(out, resume=True)
+    found, changed = audit_answers(family, asked)
     clear(out)
-    large_path, compressed_path = example(out) if is_example else (options.large, options.compressed)
-    large, compressed = read(large_path), read(compressed_path)
-    check_pair(large_path, large, compressed_path, compressed)
-    return compare(arrange(large, compressed), out)
+    written = write_report(found, out, plot_pair, KINDS if are_arrays else ("svg",))  # drawing is most of the time
+    write_whole(out / "flips.csv", csv_of(changed))
+    if are_arrays:
+        print_figures(found, out)
+    print(task_table(found), end="\n\n" if found["tasks"] else "")
+    print(verdict_table(found))
+    for one in found["data"]["noticed"]:
+        print(visible(one))
+    print(f"the report: {written[0]}")
+    return status_of(found, options.fail_on)
 
 
-def compare(calls: dict[str, dict[str, Any] | str], out: Path) -> int:
-    """Every metric in turn; the figures of those that succeed go to results.json. Returns the exit status."""
-    out.mkdir(parents=True, exist_ok=True)
-    results, status = {}, 0
-    for name, call in calls.items():
-        print(f"\n{DIMENSIONS[name].question}  ({name})")
-        if isinstance(call, str):
-            print(f"  left out: {call}")
-            continue
-        try:
-            results[name] = measured(name, call, out)
-        except (ValueError, MemoryError) as error:
-            print(f"  left out: {error}")
-            status = 1
-    path = out / "results.json"
-    path.write_text(json.dumps(results, indent=2) + "\n")
-    print(f"\nAll figures: {path}; plots beside it.")
-    return status
+def dict_of(typed: Typed, name: str) -> Typed:
+    return {name: dict(typed[name])} if name in typed else {}
 
 
-def clear(out: Path) -> None:
-    """Remove what an earlier run wrote, so that no old figure stands beside a new one."""
-    for name in ("results.json", *(f"{name}.png" for name in CALLED)):
-        (out / name).unlink(missing_ok=True)
+def places_of(options: CompareOptions) -> tuple[dict[str, str], dict[str, str]]:
+    """Every model's answers, by its name: large, its twins if there is a floor, and the compressed ones; and the roles
+    of those that are not compressed."""
+    places = [*([options.large] if options.large else []), *options.places, *options.compressed]
+    if len(places) < 2 or (options.compressed and not options.large and not options.places):
+        raise ValueError("give the large model's answers and those of a compressed one: two places or more")
+    twins = named(options.floor, "--floor", "PLACE")
+    if len(twins) == 1 and "=" not in options.floor[0]:
+        twins = {"twin": options.floor[0]}
+    compressed = named(places[1:], place="PLACE")
+    if both := [name for name in compressed if name in twins or name == "large"]:
+        raise ValueError(f"two of the models are called {both[0]}: give them names, NAME=PLACE")
+    return {"large": places[0], **twins, **compressed}, {"large": "large", **dict.fromkeys(twins, "twin")}
 
 
 def example(out: Path) -> tuple[Path, Path]:
@@ -106,15 +159,88 @@ def example(out: Path) -> tuple[Path, Path]:
     return large, compressed
 
 
-# One metric: its figures to the screen and its plot to the folder.
+# What was given becomes a family.
 
 
-def measured(name: str, call: dict[str, Any], out: Path) -> dict[str, Any]:
-    result = DIMENSIONS[name].of(**call, details=True)
-    DIMENSIONS[name].plot(result).savefig(out / f"{name}.png", dpi=150)
-    del result["details"]
-    print(table(result))
-    return result
+def of_arrays(sources: dict[str, str]) -> Family:
+    held = {name: arrays.read(Path(place)) for name, place in sources.items()}
+    for name in held:
+        if name != "large":
+            arrays.check_pair(Path(sources["large"]), held["large"], Path(sources[name]), held[name])
+    shown = {name: place_name(place) for name, place in sources.items()}
+    said = said_of_arrays(held)
+    return Family(shown, {}, f"{shown['large']} and the arrays beside it", task_of_arrays(said), arrays=said)
+
+
+def of_records(sources: dict[str, str], options: CompareOptions, asked: ReadOptions) -> Family:
+    held = {name: read(place, options.format, asked) for name, place in sources.items()}
+    for name in [name for name in held if any(sign in name for sign in "*?[")]:
+        held = renamed(held, name, held[name][0].head["model"] or "compressed")
+    tasks, noticed = tasks_of(held, options.allow_different_prompts)
+    strange = [task for task in tasks if task.name == options.ood_task]
+    if options.ood_task is not None and not strange:
+        raise ValueError(f"ood_task must be one of {', '.join(task.name for task in tasks)}, got {options.ood_task}")
+    tasks = [task for task in tasks if task not in strange]
+    if not tasks:
+        raise ValueError(f"{options.ood_task} is the only task; there is none that is not out of distribution")
+    names = [task.name for task in tasks if not task.again]
+    called = ", ".join(names) if len(names) <= 4 else f"{len(names)} tasks"
+    models = {name: records[0].head["model"] for name, records in held.items()}
+    shown = {name: models[name] or place_name(place) for name, place in zip(held, sources.values(), strict=True)}
+    return Family(shown, {}, called, tasks, strange[0] if strange else None, noticed=noticed)
+
+
+def renamed(held: dict[str, list[Record]], old: str, new: str) -> dict[str, list[Record]]:
+    """A pattern is no name: the log's own name for the model is."""
+    if new in held:
+        raise ValueError(f"two compressed models are called {new}: give them names, NAME=PLACE")
+    return {new if name == old else name: records for name, records in held.items()}
+
+
+# What was found.
+
+
+def status_of(found: dict[str, Any], fail_on: str | None) -> int:
+    for failure in found["failures"]:
+        print(visible(f"{failure['dimension']} of {failure['pair']} failed: {failure['reason']}"), file=sys.stderr)
+    if reasons := why_nothing(found):
+        print(f"trusteq compare: nothing could be compared: {visible(reasons)}", file=sys.stderr)
+    fatal = [
+        f"{pair['name']} is {entry['verdict']} in {name}"
+        for pair in found["pairs"]
+        for name, entry in pair["dimensions"].items()
+        if entry["status"] == "done" and entry["verdict"] in FAILING.get(fail_on or "", ())
+    ]
+    if fatal:
+        print(f"trusteq compare: {visible('; '.join(fatal))} (--fail-on {fail_on})", file=sys.stderr)
+    return 1 if found["failures"] or reasons or fatal else 0
+
+
+def clear(out: Path) -> None:
+    """Remove what an earlier run wrote, so that no old figure stands beside a new one."""
+    for name in ("results.json", "flips.csv", *(f"{name}.png" for name in CALLED)):
+        (out / name).unlink(missing_ok=True)
+
+
+def print_figures(found: dict[str, Any], out: Path) -> None:
+    """Of arrays every figure, to the screen and to results.json, and the plots beside it."""
+    results: dict[str, Any] = {}
+    stems = plot_stems(found)
+    for place, pair in enumerate(found["pairs"]):
+        several = len(found["pairs"]) > 1
+        for name in (name for name in CALLED if name in pair["dimensions"]):
+            entry = pair["dimensions"][name]
+            print(f"\n{DIMENSIONS[name].question}  ({', '.join([name, pair['name']] if several else [name])})")
+            if entry["status"] != "done":
+                print(f"  left out: {entry['reason']}")
+                continue
+            print(table(entry["figures"]))
+            results.setdefault(pair["name"], {})[name] = entry["figures"]
+            if not several:
+                shutil.copyfile(out / "plots" / f"{stems[place, name]}.png", out / f"{name}.png")
+    shown = results if len(found["pairs"]) > 1 else next(iter(results.values()), {})
+    write_whole(out / "results.json", json.dumps(shown, indent=2) + "\n")
+    print(f"\nAll figures: {out / 'results.json'}; plots beside it.\n")
 
 
 def table(result: dict[str, float]) -> str:

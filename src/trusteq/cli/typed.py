@@ -49,7 +49,8 @@ class Parser(argparse.ArgumentParser):
                     continue
                 default = fields[name].default
                 settings = shape(hints[name], default) | shapes.get(name, {})
-                self.flags[name] = name if settings.get("nargs") == "?" else "--" + name.replace("_", "-")
+                alone = settings.get("nargs") in ("?", "*")
+                self.flags[name] = name if alone else "--" + name.replace("_", "-")
                 if default is dataclasses.MISSING:
                     self.needed[name] = text
                 if heading not in self.parts:
@@ -58,7 +59,7 @@ class Parser(argparse.ArgumentParser):
 
     def read(self, words: Sequence[str]) -> Typed:
         """What was typed, by the names of the fields."""
-        found, rest = self.parse_known_args(words)
+        found, rest = self.parse_known_args([re.sub(r"^--margin(?=$|=)", "--margins", word) for word in words])
         for word in rest:
             if word.startswith("--"):
                 there = f"{self.prog} --help lists them"
@@ -196,11 +197,13 @@ def in_flags(message: str, flags: dict[str, str]) -> str:
     >>> flags = {"resume": "--resume", "n_bins": "--n-bins", "k": "--k", "margins": "--margins"}
     >>> in_flags("n_bins must be 1 or more: give resume=True", flags), in_flags("`k` is 0, margins={name: 1}", flags)
     ('--n-bins must be 1 or more: give --resume', '--k is 0, --margins NAME=NUMBER')
+    >>> in_flags("a.npz: `k` differ", flags)
+    'a.npz: `k` differ'
     >>> in_flags("margins['calibration_gap'] must be above 0", flags)
     '--margins calibration_gap must be above 0'
     """
     for name, flag in flags.items():
-        message = re.sub(rf"`{name}`", flag, message)
+        message = re.sub(rf"(?<!: )(?<!as )`{name}`", flag, message)  # what a file holds is no flag
         message = re.sub(rf"\b{name}=True\b", flag, message)
         message = re.sub(rf"\b{name}=[\"']([^\"']*)[\"']", rf"{flag} \1", message)
         message = re.sub(rf"\b{name}={{[^{{}}]*}}", f"{flag} NAME=NUMBER", message)

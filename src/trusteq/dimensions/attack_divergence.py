@@ -19,7 +19,8 @@ from trusteq.attack.word_vectors import WordVectors, open_vectors
 from trusteq.checks import check_choice, check_integer, check_number, failure
 from trusteq.dimensions.plots.attacks import plot
 from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
-from trusteq.intervals import normal_quantile, share_interval
+from trusteq.groups import Groups, count_of, design, groups_for, some_of
+from trusteq.intervals import share_interval
 from trusteq.kinds.text import as_texts
 from trusteq.models.open import ClassifierOptions
 from trusteq.models.predictor import Predictor
@@ -124,7 +125,7 @@ class WrittenOptions(AttackOptions):
 def compute(rows: Rows, options: AttackOptions) -> Figures:
     """The figures of attacks that were made elsewhere."""
     arrays = rows.whole()
-    collected = Collected(options)
+    collected = Collected(options, groups=rows.groups)
     for index, pair in enumerate(zip(arrays["predictions"], arrays["large_predictions"], strict=True)):
         compressed, large = (read_outcome(f"example {index}:", outcome) for outcome in pair)
         check_pair(index, compressed, large)
@@ -144,14 +145,16 @@ def compare_models(
     large_model: Any,
     options: AttackOptions,
     keep: Callable[[Any], Any] = lambda partial: partial,
+    groups: Any = None,
 ) -> Figures:
     """Both models are attacked on every text; `keep` gets the figures so far where that breaks off."""
     texts = as_texts("texts", texts)
+    codes = groups_for(groups, "texts", texts)
     predictors = open_models({"large_model": large_model, "model": model}, options)
     vectors = None
     if options.attack == "textbugger":
         vectors = open_vectors(options.word_vectors, predictors["large_model"])
-    collected = Collected(options, predictors, vectors)
+    collected = Collected(options, predictors, vectors, codes)
     try:
         ready = dataclasses.replace(options, word_vectors=vectors)
         with closing(attack_each(texts, references, predictors, None, ready)) as outcomes:
@@ -163,14 +166,18 @@ def compare_models(
         if isinstance(interrupted, Interrupted):
             interrupted.partial = partial
         raise
-    return with_signature(DIMENSION.name, collected.result() or {}, options.written())
+    return with_signature(DIMENSION.name, collected.result() or {}, options.written(), count_of(codes))
 
 
 class Collected:
     """What the figures need of the examples so far: a few numbers each; their texts only for details."""
 
     def __init__(
-        self, options: AttackOptions, predictors: dict[str, Predictor] | None = None, vectors: WordVectors | None = None
+        self,
+        options: AttackOptions,
+        predictors: dict[str, Predictor] | None = None,
+        vectors: WordVectors | None = None,
+        groups: Groups = None,
     ):
         self.options, self.predictors = options, predictors or {}
         self.before = {name: predictor.truncated for name, predictor in self.predictors.items()}
@@ -178,7 +185,7 @@ class Collected:
         self.waiting: dict[int, dict[str, Outcome]] = {}
         self.rows: list[tuple[int, Row, Row]] = []
         self.entries: list[dict[str, Any]] = []
-        self.vectors = vectors
+        self.vectors, self.groups = vectors, groups
 
     def take(self, index: int, name: str, outcome: Outcome) -> None:
         """An outcome of either model; once those of both are there, the pair waits to be shown to the other model."""
@@ -223,7 +230,8 @@ class Collected:
         if not self.rows:
             return None
         compressed, large = columns([row for _, row, _ in self.rows]), columns([row for *_, row in self.rows])
-        figures = finish(compressed, large, self.options.confidence_level)
+        groups = some_of(self.groups, [index for index, *_ in self.rows])
+        figures = finish(compressed, large, self.options.confidence_level, groups)
         for name, key in (("model", "truncated_texts"), ("large_model", "large_truncated_texts")):
             if name in self.predictors:
                 figures[key] = self.predictors[name].truncated - self.before[name]
@@ -254,7 +262,7 @@ def columns(rows: Sequence[Row]) -> Table:
     return found | {name: found[name].astype(bool) for name in ("right", "broken", "changeable")}
 
 
-def finish(compressed: Table, large: Table, level: float | None) -> dict[str, Any]:
+def finish(compressed: Table, large: Table, level: float | None, groups: Groups = None) -> dict[str, Any]:
     """The figures of both models' columns.
 
     >>> broken = (True, True, 5, 1, True, 0)  # right when clean, broken, 5 questions, 1 word, changeable, no transfer
@@ -280,9 +288,12 @@ def finish(compressed: Table, large: Table, level: float | None) -> dict[str, An
     result["broken_jaccard"] = share(shared, either, nothing=1.0)
     result["expected_broken_jaccard"] = expected_share(int(first.sum()), int(second.sum()), int(both.sum()))
     if level is not None:
-        low, high = fall_gap_interval(compressed, large, level)
+        low, high = fall_gap_interval(compressed, large, level, groups)
         result["accuracy_fall_gap_low"], result["accuracy_fall_gap_high"] = low, high
-        result["broken_jaccard_low"], result["broken_jaccard_high"] = share_interval(shared, either, level)
+        broke = first | second
+        moves = (first & second) - result["broken_jaccard"] * broke
+        low, high = share_interval(shared, either, level, design(moves, some_of(groups, both), broke))
+        result["broken_jaccard_low"], result["broken_jaccard_high"] = low, high
     for name, one, other in (("transfer_to_large", compressed, large), ("transfer_from_large", large, compressed)):
         transfers = one["transfers"][one["broken"] & other["right"]]
         if (transfers >= 0).all():
@@ -302,7 +313,7 @@ def mean_or_zero(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else 0.0
 
 
-def fall_gap_interval(compressed: Table, large: Table, level: float) -> tuple[float, float]:
+def fall_gap_interval(compressed: Table, large: Table, level: float, groups: Groups = None) -> tuple[float, float]:
     """Interval of the difference of two relative falls on the same examples.
 
     A fall is a ratio, the broken of the right, so its error comes by the delta method; examples that both models had
@@ -313,12 +324,18 @@ def fall_gap_interval(compressed: Table, large: Table, level: float) -> tuple[fl
     broken, large_broken = int(compressed["broken"].sum()), int(large["broken"].sum())
     both = compressed["right"] & large["right"]
     first, second = compressed["broken"][both], large["broken"][both]
-    n, large_n = right + 2, large_right + 2
-    fall, large_fall = (broken + 1) / n, (large_broken + 1) / large_n
-    together = int((first & second).sum()) + fall * large_fall * (int(both.sum()) + 2)
-    together -= large_fall * (int(first.sum()) + 1) + fall * (int(second.sum()) + 1)
+    moves = sum(
+        sign * (model["broken"] - share(int(model["broken"].sum()), of) * model["right"]) / max(of, 1)
+        for sign, model, of in ((1, compressed, right), (-1, large, large_right))
+    )
+    effect = design(np.asarray(moves), groups)
+    count = effect.alone
+    n, large_n = count(right) + 2, count(large_right) + 2
+    fall, large_fall = (count(broken) + 1) / n, (count(large_broken) + 1) / large_n
+    together = count(int((first & second).sum())) + fall * large_fall * (count(int(both.sum())) + 2)
+    together -= large_fall * (count(int(first.sum())) + 1) + fall * (count(int(second.sum())) + 1)
     variance = fall * (1 - fall) / n + large_fall * (1 - large_fall) / large_n - 2 * together / (n * large_n)
-    reach = normal_quantile(level) * max(variance, 0.0) ** 0.5
+    reach = effect.quantile(level) * max(variance, 0.0) ** 0.5
     gap, center = share(broken, right) - share(large_broken, large_right), fall - large_fall
     return max(-1.0, min(center - reach, gap)), min(1.0, max(center + reach, gap))
 
@@ -333,7 +350,8 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
     for source, target in ((compressed, large), (large, compressed)):
         moved = work.transfers[source, target]
         sides.append([work.outcomes[source][i] | {"transfers": moved.get(i)} for i in work.attacked])
-    return DIMENSION.of(predictions=sides[0], large_predictions=sides[1], **common(options, level))
+    groups = some_of(work.groups, work.attacked)
+    return DIMENSION.of(predictions=sides[0], large_predictions=sides[1], groups=groups, **common(options, level))
 
 
 def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:

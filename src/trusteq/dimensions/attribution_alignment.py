@@ -19,6 +19,7 @@ from trusteq.explain.alignment import compare, describe, finish, read_attributio
 from trusteq.explain.explaining import Explained, explain_both
 from trusteq.explain.image_alignment import ImageFigures, ImageOptions, explain_images
 from trusteq.explain.methods import METHODS, distinct_words
+from trusteq.groups import Groups, count_of, groups_for, some_of
 from trusteq.kinds.text import as_texts
 from trusteq.models.open import ClassifierOptions
 from trusteq.models.probing import Interrupted
@@ -61,8 +62,11 @@ class AlignmentOptions(ClassifierOptions):
 class Collected:
     """What the figures need of the examples so far: a few numbers each; their words only for details."""
 
-    def __init__(self, options: AlignmentOptions):
-        self.options = options
+    def __init__(self, options: AlignmentOptions, groups: Groups = None):
+        if groups is not None and options.target_width is not None:
+            raise ValueError("target_width takes examples that stand alone: leave it out, or the groups")
+        self.options, self.of_all = options, groups
+        self.indices: list[int] = []
         self.rows: list[dict[str, np.ndarray]] = []
         self.entries: list[dict[str, Any]] = []
         self.counts: dict[str, int] = {}
@@ -74,6 +78,7 @@ class Collected:
             return False
         row = compare(explained.compressed, explained.large, self.options.k, explained.words)
         self.rows.append(row)
+        self.indices.append(explained.index)
         if self.options.details:
             entry = {"index": explained.index, "text": explained.text}
             self.entries.append(entry | describe(explained.compressed, explained.large, row))
@@ -87,9 +92,18 @@ class Collected:
         headline = f"jaccard_at_{self.options.k[0]}"
         return sure(np.array([row[headline].mean() for row in self.rows]), level, width, most)
 
+    @property
+    def groups(self) -> Groups:
+        """Of the examples that were taken in."""
+        return some_of(self.of_all, self.indices)
+
+    def signed(self, most: int) -> dict[str, Any]:
+        return with_signature(DIMENSION.name, self.result(most), self.options, count_of(self.groups))
+
     def result(self, most: int) -> dict[str, Any]:
         options = self.options
-        figures = finish(self.rows, options.k, options.confidence_level, options.target_width, most) | self.counts
+        level, width = options.confidence_level, options.target_width
+        figures = finish(self.rows, options.k, level, width, most, self.groups) | self.counts
         if not options.details:
             return figures
         runs = len(self.rows[0]["top_word_agreement"])
@@ -99,7 +113,7 @@ class Collected:
 def compute(rows: Rows, options: AlignmentOptions) -> Figures:
     """The figures of explanations that were made elsewhere."""
     arrays = rows.whole()
-    collected = Collected(options)
+    collected = Collected(options, rows.groups)
     pairs = zip(arrays["predictions"], arrays["large_predictions"], strict=True)
     for i, (compressed, large) in enumerate(pairs):
         collected.add(Explained(i, None, [list(compressed.items())], [list(large.items())], words=0))
@@ -118,10 +132,11 @@ def compare_models(
     large_model: Any,
     options: AlignmentOptions,
     keep: Callable[[Any], Any] = lambda partial: partial,
+    groups: Any = None,
 ) -> Figures:
     """Both models are explained on every text; `keep` gets the figures so far where that breaks off."""
     texts = as_texts("texts", texts)
-    collected = Collected(options)
+    collected = Collected(options, groups_for(groups, "texts", texts))
     try:
         with closing(explain_both(texts, references, model, large_model, options)) as examples:
             for explained in examples:
@@ -132,18 +147,20 @@ def compare_models(
         raise
     if not collected.rows:
         raise ValueError(f"texts have no word that {options.method} could explain")
-    return with_signature(DIMENSION.name, collected.result(len(texts)), options)
+    return collected.signed(len(texts))
 
 
-def compare_explanations(texts: Any, explanations: Any, large_explanations: Any, options: AlignmentOptions) -> Figures:
+def compare_explanations(
+    texts: Any, explanations: Any, large_explanations: Any, options: AlignmentOptions, groups: Any = None
+) -> Figures:
     """The figures of two models from what `explain` gave for each text, all runs of it."""
     some = as_texts("texts", texts)
-    collected = Collected(options)
+    collected = Collected(options, groups_for(groups, "texts", some))
     for i, (text, compressed, large) in enumerate(zip(some, explanations, large_explanations, strict=True)):
         collected.add(Explained(i, text, compressed, large, distinct_words(options.method, text)))
     if not collected.rows:
         raise ValueError(f"texts have no word that {options.method} could explain")
-    return with_signature(DIMENSION.name, collected.result(len(collected.rows)), options)
+    return collected.signed(len(collected.rows))
 
 
 def compare_on_images(
@@ -153,9 +170,10 @@ def compare_on_images(
     large_model: Any,
     options: ImageOptions,
     keep: Callable[[Any], Any] = lambda partial: partial,
+    groups: Any = None,
 ) -> Figures:
     """Both models are explained on every image."""
-    figures = ImageFigures(options)
+    figures = ImageFigures(options, groups_for(groups, "images", images))
     try:
         with closing(explain_images(images, references, model, large_model, options)) as examples:
             for explained in examples:
@@ -163,7 +181,7 @@ def compare_on_images(
     except Interrupted as interrupted:
         interrupted.partial = keep(figures.result() if figures.rows else None)
         raise
-    return with_signature(DIMENSION.name, figures.result(), options)
+    return with_signature(DIMENSION.name, figures.result(), options, count_of(figures.groups))
 
 
 # In an audit: its options, the figures of a pair from work that is done, what its sums are made of, and what was found.
@@ -186,7 +204,7 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
     texts = [work.texts[i] for i in work.explained]
     asked = {"method": options.method, "k": options.k, "runs": options.runs}
     own = AlignmentOptions(**asked, **common(options, level))
-    figures = compare_explanations(texts, some, large_some, own)
+    figures = compare_explanations(texts, some, large_some, own, some_of(work.groups, work.explained))
     for shown in figures["details"]["per_example"]:
         shown["index"] = work.explained[shown["index"]]
     return figures

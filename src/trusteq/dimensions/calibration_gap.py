@@ -7,7 +7,7 @@ model's labels and probabilities are to the large one's."""
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.fft import dct, idct
@@ -17,15 +17,18 @@ from trusteq.checks import check_choice, check_integer
 from trusteq.dimensions.plots.reliability import bin_details, plot
 from trusteq.dimensions.record import Dimension, Entry, Figures, common, gaps_from
 from trusteq.distances import distance_errors, distance_gap_interval
+from trusteq.groups import ALONE, Design, Groups, count_of, design, some_of, units_of
 from trusteq.intervals import (
     BLOCKS,
+    LEAST_UNITS,
     block_mean_interval,
     block_noise,
+    block_of_groups,
     blocks_of,
     paired_share_gap_interval,
     share_interval,
 )
-from trusteq.options import Options
+from trusteq.options import Options, with_signature
 from trusteq.resampling import Weights
 from trusteq.rows import Rows
 from trusteq.wording import points
@@ -37,7 +40,8 @@ MEANS = ("accuracy", "confidence", "brier", "nll")
 GRID, COARSE = 1024, 128
 DRAWS = 1000
 HISTOGRAM = 20
-CELLS = 512  # that confidences are put into before bins are cut anew, in their order
+PARTS = 16  # that draws are made in, each small enough for a processor's cache
+CELLS = 256  # that confidences are put into before bins are cut anew, in their order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +59,39 @@ class CalibrationOptions(Options):
 
 def compute(rows: Rows, options: CalibrationOptions) -> Figures:
     edges = {name: bin_edges(name, rows, options) for name in ("predictions", "large_predictions")}
-    summary = rows.total(
-        lambda start, arrays: summarize(validate(arrays, options, start), edges, options, start, rows.count)
-    )
-    return finish(summary, edges, options)
+    groups, together = rows.groups, Together()
+    blocks = 1 if options.confidence_level is None else BLOCKS
+    each = None if groups is None or blocks == 1 else np.empty((rows.count, 3), np.int8)
+    of_group = None if groups is None else block_of_groups(groups, options.seed)
+
+    def summed(start: int, arrays: Arrays) -> Arrays:
+        examples = validate(arrays, options, start)
+        count = len(examples["references"])
+        if blocks == 1:
+            block = np.zeros(count, np.intp)
+        elif of_group is None:
+            block = blocks_of(options.seed, start, count, rows.count)
+        else:
+            block = of_group[start : start + count]
+        summary, answers = summarize(examples, edges, block, blocks)
+        if each is not None:
+            each[start : start + count] = answers
+        return summary
+
+    summary = rows.total(summed)
+    if groups is not None and each is not None:
+        right, large_right, agree = each.T.astype(np.float64)
+        gap = right - large_right
+        together = Together(units_of(groups), design(gap - gap.mean(), groups), design(agree - agree.mean(), groups))
+    return finish(summary, edges, options, together)
+
+
+class Together(NamedTuple):
+    """How many groups there are, and what they do to the two figures that are counts of examples."""
+
+    units: float | None = None
+    accuracy: Design = ALONE
+    label_loyalty: Design = ALONE
 
 
 # validate: what came in becomes two arrays of probabilities (classes first) and the gold class.
@@ -89,6 +122,13 @@ def bin_edges(name: str, rows: Rows, options: CalibrationOptions) -> np.ndarray:
     return quantile_edges(values, options.n_bins)
 
 
+def edges_of(values: np.ndarray, options: CalibrationOptions) -> np.ndarray:
+    """For a row of values, which is sorted where it lies."""
+    if options.binning == "uniform":
+        return equal_shares(options.n_bins)
+    return quantile_edges(np.sort(values)[None], options.n_bins)[0]
+
+
 def equal_shares(n_bins: int) -> np.ndarray:
     return np.arange(n_bins + 1) / n_bins  # np.linspace misses 0.6 and 0.7 by a rounding
 
@@ -105,17 +145,15 @@ def quantile_edges(ordered: np.ndarray, n_bins: int) -> np.ndarray:
 
 
 def summarize(
-    examples: Arrays, edges: dict[str, np.ndarray], options: CalibrationOptions, start: int, n: int
-) -> Arrays:
-    """Sums over rows, kept apart for 256 random blocks of rows when intervals are asked for (one block otherwise)."""
+    examples: Arrays, edges: dict[str, np.ndarray], block: np.ndarray, blocks: int
+) -> tuple[Arrays, np.ndarray]:
+    """Sums over rows, kept apart for random blocks of rows; and whether each row is right, right in large, agreed."""
     gold, p, q = examples["references"], examples["predictions"], examples["large_predictions"]
-    blocks = 1 if options.confidence_level is None else BLOCKS
-    block = np.zeros(len(gold), np.intp) if blocks == 1 else blocks_of(options.seed, start, len(gold), n)
     label, compressed = summarize_model(p, gold, edges["predictions"], block, blocks)
     large_label, large = summarize_model(q, gold, edges["large_predictions"], block, blocks)
     right, large_right = label == gold, large_label == gold
     loyalty = 1 - np.sqrt(jensen_shannon(p, q))
-    return {
+    sums = {
         "rows": np.bincount(block, minlength=blocks),
         "agree": np.array([np.count_nonzero(label == large_label)]),
         "only_right": np.array([np.count_nonzero(right & ~large_right), np.count_nonzero(large_right & ~right)]),
@@ -123,6 +161,7 @@ def summarize(
         **compressed,
         **{f"large_{name}": values for name, values in large.items()},
     }
+    return sums, np.stack([right, large_right, label == large_label], axis=1)
 
 
 def summarize_model(
@@ -130,33 +169,40 @@ def summarize_model(
 ) -> tuple[np.ndarray, Arrays]:
     """The predicted class, and the sums of one model: means, residuals (right - confidence) by bin, class and grid."""
     label, confidence = top_class(columns)
-    right = label == gold
-    residual = right - confidence
+    sums = summarize_confidence(confidence, label == gold, edges[0], block, blocks)
     gold_probability = columns[gold, np.arange(len(gold))]
     brier = np.einsum("ij,ij->j", columns, columns) - 2 * gold_probability + 1
     nll = -np.log(np.maximum(gold_probability, SMALLEST))
+    more = [np.bincount(block, values, blocks)[:, None] for values in (brier, nll)]
     n_bins = edges.shape[1] - 1
-    bins = bin_of(confidence, edges[0])
-
-    def by_bin(values: np.ndarray, bins: np.ndarray, fold: int = 1) -> np.ndarray:
-        return np.bincount(block // fold * n_bins + bins, values, blocks // fold * n_bins).reshape(-1, n_bins)
-
     class_edges = np.broadcast_to(edges[-len(columns) :], (len(columns), n_bins + 1))
     fold = blocks // class_blocks(len(columns), n_bins, blocks)
     classwise = [
-        by_bin((gold == k) - columns[k], bin_of(columns[k], class_edges[k]), fold) for k in range(len(columns))
+        by_bin((gold == k) - columns[k], bin_of(columns[k], class_edges[k]), n_bins, block // fold, blocks // fold)
+        for k in range(len(columns))
     ]
-    sums = {
-        "means": np.stack([np.bincount(block, values, blocks) for values in (right, confidence, brier, nll)], axis=1),
-        "bins": by_bin(residual, bins),
-        "classwise": np.concatenate(classwise, axis=1),
+    means = np.concatenate([sums["means"], *more], axis=1)
+    return label, sums | {"means": means, "classwise": np.concatenate(classwise, axis=1)}
+
+
+def summarize_confidence(
+    confidence: np.ndarray, right: np.ndarray, edges: np.ndarray, block: np.ndarray, blocks: int
+) -> Arrays:
+    """The sums that take no more than how sure a model is of its answer, and whether that is right."""
+    residual, n_bins, bins = right - confidence, len(edges) - 1, bin_of(confidence, edges)
+    return {
+        "means": np.stack([np.bincount(block, values, blocks) for values in (right, confidence)], axis=1),
+        "bins": by_bin(residual, bins, n_bins, block, blocks),
         "smooth": spread_on_grid(confidence, residual, block, blocks),
         "bin_rows": np.bincount(bins, minlength=n_bins),
         "bin_right": np.bincount(bins, right, n_bins),
         "bin_confidence": np.bincount(bins, confidence, n_bins),
         "histogram": np.bincount(bin_of(confidence, np.linspace(0, 1, HISTOGRAM + 1)), minlength=HISTOGRAM),
     }
-    return label, sums
+
+
+def by_bin(values: np.ndarray, bins: np.ndarray, n_bins: int, block: np.ndarray, blocks: int) -> np.ndarray:
+    return np.bincount(block * n_bins + bins, values, blocks * n_bins).reshape(-1, n_bins)
 
 
 def class_blocks(classes: int, n_bins: int, blocks: int) -> int:
@@ -206,27 +252,25 @@ def x_log_x(x: np.ndarray) -> np.ndarray:
 # finish: sums to figures and their intervals.
 
 
-def finish(summary: Arrays, edges: dict[str, np.ndarray], options: CalibrationOptions) -> dict[str, Any]:
+def finish(
+    summary: Arrays, edges: dict[str, np.ndarray], options: CalibrationOptions, together: Together
+) -> dict[str, Any]:
     n = int(summary["rows"].sum())
-    compressed_sums, large_sums = ({name: summary[prefix + name] for name in MODEL_SUMS} for prefix in ("", "large_"))
+    compressed_sums, large_sums = (
+        {name: summary[prefix + name] for name in MODEL_SUMS if prefix + name in summary} for prefix in ("", "large_")
+    )
     compressed, large = figures(compressed_sums, n), figures(large_sums, n)
-    gaps = {name: compressed[name] - large[name] for name in FIGURES}
-    agree = int(summary["agree"][0])
-    loyalty = float(summary["loyalty"].sum()) / n
+    gaps = {name: compressed[name] - large[name] for name in FIGURES if name in compressed}
     level = options.confidence_level
-    intervals = gap_intervals(compressed_sums, large_sums, gaps, summary, options) if level is not None else {}
+    intervals = {}
+    if level is not None:
+        intervals = gap_intervals(compressed_sums, large_sums, gaps, summary, options, together)
     result: dict[str, Any] = {}
-    for name in FIGURES:
+    for name in gaps:
         result |= {name: compressed[name], f"large_{name}": large[name], f"{name}_gap": gaps[name]}
         if name in intervals:
             result[f"{name}_gap_low"], result[f"{name}_gap_high"] = intervals[name]
-    result["label_loyalty"] = agree / n
-    if level is not None:
-        result["label_loyalty_low"], result["label_loyalty_high"] = share_interval(agree, n, level)
-    result["probability_loyalty"] = loyalty
-    if level is not None:
-        low, high = block_mean_interval(summary["loyalty"], summary["rows"], level)
-        result["probability_loyalty_low"], result["probability_loyalty_high"] = max(low, 0.0), min(high, 1.0)
+    result |= loyalty_of(summary, n, level, together)
     if options.details:
         names = ("predictions", "large_predictions")
         result["details"] = {
@@ -237,21 +281,42 @@ def finish(summary: Arrays, edges: dict[str, np.ndarray], options: CalibrationOp
     return result
 
 
+def loyalty_of(summary: Arrays, n: int, level: float | None, together: Together) -> Figures:
+    """Of labels and of probabilities, where they are known."""
+    result: Figures = {}
+    if "agree" in summary:
+        agree = int(summary["agree"][0])
+        result["label_loyalty"] = agree / n
+        if level is not None:
+            interval = share_interval(agree, n, level, together.label_loyalty)
+            result["label_loyalty_low"], result["label_loyalty_high"] = interval
+    if "loyalty" in summary:
+        result["probability_loyalty"] = float(summary["loyalty"].sum()) / n
+        if level is not None:
+            low, high = block_mean_interval(summary["loyalty"], summary["rows"], level, together.units)
+            result["probability_loyalty_low"], result["probability_loyalty_high"] = max(low, 0.0), min(high, 1.0)
+    return result
+
+
 MODEL_SUMS = ("means", "bins", "classwise", "smooth", "bin_rows", "bin_right", "bin_confidence", "histogram")
 
 
 def figures(model: Arrays, n: int) -> dict[str, float]:
-    """The nine figures of one model from its sums."""
-    means = dict(zip(MEANS, (model["means"].sum(axis=0) / n).tolist(), strict=True))
+    """The nine figures of one model from its sums; fewer where only its confidence in its answers is known."""
+    found = dict(zip(MEANS, (model["means"].sum(axis=0) / n).tolist(), strict=False))
     distance = np.abs(model["bins"].sum(axis=0))
-    classes = model["classwise"].shape[1] // len(distance)
-    return means | {
-        "overconfidence": means["confidence"] - means["accuracy"],
+    found |= {
+        "overconfidence": found["confidence"] - found["accuracy"],
         "ece": float(distance.sum()) / n,
         "mce": float((distance / np.maximum(model["bin_rows"], 1)).max()),
-        "classwise_ece": float(np.abs(model["classwise"].sum(axis=0)).sum()) / n / classes,
-        "smooth_ece": float(np.abs(smooth(model["smooth"].sum(axis=0), smooth_width(model, n))).sum()) / n,
     }
+    if "classwise" in model:
+        classes = model["classwise"].shape[1] // len(distance)
+        found["classwise_ece"] = float(np.abs(model["classwise"].sum(axis=0)).sum()) / n / classes
+    if "smooth" in model:
+        smoothed = smooth(model["smooth"].sum(axis=0), smooth_width(model, n))
+        found["smooth_ece"] = float(np.abs(smoothed).sum()) / n
+    return found
 
 
 def smooth(grid: np.ndarray, width: float) -> np.ndarray:
@@ -276,30 +341,38 @@ def smooth_width(model: Arrays, n: int) -> float:
 
 
 def gap_intervals(
-    compressed: Arrays, large: Arrays, gaps: dict[str, float], summary: Arrays, options: CalibrationOptions
+    compressed: Arrays,
+    large: Arrays,
+    gaps: dict[str, float],
+    summary: Arrays,
+    options: CalibrationOptions,
+    together: Together,
 ) -> dict[str, tuple[float, float]]:
     """An interval for the gap of every figure: paired, since a block holds the same examples for both models."""
-    level, rows = options.confidence_level, summary["rows"]
+    level, rows, units = options.confidence_level, summary["rows"], together.units
     n = int(rows.sum())
     assert level is not None
-    difference = dict(zip(MEANS, (compressed["means"] - large["means"]).T, strict=True))
+    difference = dict(zip(MEANS, (compressed["means"] - large["means"]).T, strict=False))
     difference["overconfidence"] = difference["confidence"] - difference["accuracy"]
-    intervals = {name: block_mean_interval(values, rows, level) for name, values in difference.items()}
-    classes = compressed["classwise"].shape[1] // compressed["bins"].shape[1]
+    intervals = {name: block_mean_interval(values, rows, level, units) for name, values in difference.items()}
     for name, distances, combine in (
         ("ece", lambda model: model["bins"], np.add),
         ("mce", lambda model: model["bins"] * (n / np.maximum(model["bin_rows"], 1)), np.maximum),
-        ("classwise_ece", lambda model: model["classwise"] / classes, np.add),
+        ("classwise_ece", lambda model: model["classwise"] / (model["classwise"].shape[1] // options.n_bins), np.add),
         ("smooth_ece", lambda model: coarse(smooth(model["smooth"], smooth_width(model, n))), np.add),
     ):
+        if name not in gaps:
+            continue
         sums, large_sums = distances(compressed), distances(large)
+        if len(sums) == 1:  # without blocks nothing shows the spread
+            continue
         held = rows.reshape(len(sums), -1).sum(axis=1)  # the classwise sums may have fewer blocks
-        noise = block_noise(DRAWS, len(held), options.seed)
-        errors, large_errors = (distance_errors(model, held, combine, noise) for model in (sums, large_sums))
+        noise = block_noise(DRAWS, len(held), options.seed, units and max(units, LEAST_UNITS))
+        errors, large_errors = (distance_errors(model, held, combine, noise, units) for model in (sums, large_sums))
         intervals[name] = distance_gap_interval(gaps[name], errors, large_errors, level)
     only, large_only = map(int, summary["only_right"])
-    intervals["accuracy"] = paired_share_gap_interval(only, large_only, n, level)
-    if n == 1:  # one example says nothing about spread
+    intervals["accuracy"] = paired_share_gap_interval(only, large_only, n, level, together.accuracy)
+    if (n if units is None else units) < LEAST_UNITS:  # one example, or one group, says nothing about spread
         intervals = dict.fromkeys(intervals, (-np.inf, np.inf))
     ends = {}
     for name, (low, high) in intervals.items():  # within the figure's range, and around the gap to the last bit
@@ -307,11 +380,57 @@ def gap_intervals(
     return ends
 
 
+def from_confidence(said: Arrays, options: CalibrationOptions, groups: Groups = None) -> Figures:
+    """Where no more is known than `confidence` in the answer given, and whether it is `right`: the Brier score, the log
+    loss, the classwise error and loyalty take the probabilities of all classes."""
+    right, large_right = said["right"], said["large_right"]
+    n, together = len(right), Together()
+    blocks = 1 if options.confidence_level is None else BLOCKS
+    block = np.zeros(n, np.intp) if blocks == 1 else blocks_of(options.seed, 0, n, n)
+    if groups is not None and blocks > 1:
+        block = block_of_groups(groups, options.seed)
+        gap = right.astype(np.float64) - large_right
+        together = Together(units_of(groups), design(gap - gap.mean(), groups))
+    only = [np.count_nonzero(right & ~large_right), np.count_nonzero(large_right & ~right)]
+    summary, edges = {"rows": np.bincount(block, minlength=blocks), "only_right": np.array(only)}, {}
+    for name, prefix in (("predictions", ""), ("large_predictions", "large_")):
+        confidence = said[f"{prefix}confidence"]
+        edges[name] = edges_of(confidence, options)[None]
+        sums = summarize_confidence(confidence, said[f"{prefix}right"], edges[name][0], block, blocks)
+        summary |= {prefix + key: values for key, values in sums.items()}
+    return with_signature(DIMENSION.name, finish(summary, edges, options, together), options, count_of(groups))
+
+
+def told_by(work: Any, model: str) -> tuple[np.ndarray, np.ndarray]:
+    """How sure a model is of each of its answers, and whether that is right."""
+    if work.confidence:
+        held = told_rows(work)
+        return work.confidence[model][held], work.right(model)[held]
+    label, confidence = top_class(work.probabilities[model].T)
+    return confidence, label == work.gold
+
+
+def told_rows(work: Any) -> np.ndarray:
+    """The examples of which every model's confidence is known."""
+    if not work.confidence:
+        return np.arange(len(work.gold))
+    return np.flatnonzero(np.isfinite(np.stack(list(work.confidence.values()))).all(axis=0))
+
+
 def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
+    if work.confidence:
+        said = {
+            f"{prefix}{key}": values
+            for prefix, model in (("", compressed), ("large_", large))
+            for key, values in zip(("confidence", "right"), told_by(work, model), strict=True)
+        }
+        own = CalibrationOptions(**settings(options), **common(options, level))
+        return from_confidence(said, own, some_of(work.groups, told_rows(work)))
     return DIMENSION.of(
         predictions=work.probabilities[compressed],
         references=work.gold,
         large_predictions=work.probabilities[large],
+        groups=work.groups,
         **settings(options),
         **common(options, level),
     )
@@ -319,45 +438,48 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
 
 def redrawn(work: Any, others: Sequence[str], large: str, options: Any) -> np.ndarray:
     """The size of every model's ECE gap, with bins cut anew in each draw."""
-    weights = Weights(len(work.gold), options.seed)
+    held = told_rows(work)
+    weights = Weights(len(held), options.seed, groups=some_of(work.groups, held))
 
     def of(name: str) -> np.ndarray:
-        return redrawn_ece(weights, work.probabilities[name], work.gold, options)
+        return redrawn_ece(weights, *told_by(work, name), options)
 
-    return gaps_from(work, DIMENSION.name, of, others, large)
+    return weights.spread(gaps_from(work, DIMENSION.name, of, others, large))
 
 
-def redrawn_ece(weights: Weights, probabilities: np.ndarray, gold: np.ndarray, options: Any) -> np.ndarray:
+def redrawn_ece(weights: Weights, confidence: np.ndarray, right: np.ndarray, options: Any) -> np.ndarray:
     """One model's calibration error in every draw.
 
     Many examples are counted in cells of their confidence, in order, of which each draw makes its bins; what the cells
     blur moves all draws alike, and is taken off.
     """
-    label, confidence = top_class(probabilities.T)
-    right, ordered = label == gold, np.sort(confidence)
-    uniform = options.binning == "uniform"
-    edges = equal_shares(options.n_bins) if uniform else quantile_edges(ordered[None], options.n_bins)[0]
-    bins = bin_of(confidence, edges)
-    ece = float(np.abs(np.bincount(bins, right - confidence)).sum()) / len(gold)
-    if uniform:
+    edges = edges_of(confidence, options)
+    bins, ordered = bin_of(confidence, edges), np.sort(confidence)
+    ece = float(np.abs(np.bincount(bins, right - confidence)).sum()) / len(right)
+    if options.binning == "uniform":
         cells, cell = options.n_bins, bins
     else:
-        cells = min(CELLS, len(gold))
-        cell = np.searchsorted(ordered, confidence) * cells // len(gold)
+        cells = min(CELLS, len(right))
+        cell = np.searchsorted(ordered, confidence) * cells // len(right)
     place, table = weights.block * cells + cell, (weights.blocks, cells)
     held = np.bincount(place, minlength=weights.blocks * cells).reshape(table)
     residual = np.bincount(place, right - confidence, weights.blocks * cells).reshape(table)
-    held, residual = weights.weight @ held, weights.weight @ residual
-    if not uniform:
-        upto, residual_upto = held.cumsum(axis=1), residual.cumsum(axis=1)
-        middle = (upto - held / 2) / upto[:, -1:]
-        cuts = [(middle < k / options.n_bins).sum(axis=1) for k in range(1, options.n_bins)]
-        below = np.concatenate([np.zeros((len(upto), 1)), residual_upto], axis=1)
-        ends = [np.zeros(len(upto), np.intp), *cuts, np.full(len(upto), cells)]
-        residual = np.diff(np.stack([below[np.arange(len(upto)), end] for end in ends], axis=1), axis=1)
-        held = upto[:, -1:]
-    drawn = np.abs(residual).sum(axis=1) / held.sum(axis=1)
+    parts = np.array_split(weights.weight, PARTS)
+    drawn = np.concatenate([in_bins(part @ held, part @ residual, options) for part in parts])
     return drawn - drawn[0] + ece
+
+
+def in_bins(held: np.ndarray, residual: np.ndarray, options: Any) -> np.ndarray:
+    """In every draw the residuals' sums in its bins, all sizes together, as a share of what the draw holds."""
+    if options.binning == "uniform":
+        return np.abs(residual).sum(axis=1) / held.sum(axis=1)
+    upto, residual_upto = held.cumsum(axis=1), residual.cumsum(axis=1)
+    middle = (upto - held / 2) / upto[:, -1:]
+    cuts = [(middle < k / options.n_bins).sum(axis=1) for k in range(1, options.n_bins)]
+    below = np.concatenate([np.zeros((len(upto), 1)), residual_upto], axis=1)
+    ends = [np.zeros(len(upto), np.intp), *cuts, np.full(len(upto), held.shape[1])]
+    of_bins = np.diff(np.stack([below[np.arange(len(upto)), end] for end in ends], axis=1), axis=1)
+    return np.abs(of_bins).sum(axis=1) / upto[:, -1]
 
 
 def settings(options: Any) -> dict[str, Any]:
@@ -389,6 +511,7 @@ DIMENSION = Dimension(
         "brier_gap": "gap of the Brier score",
     },
     told=told,
+    count=lambda work, figures: len(told_rows(work)),
     settings=settings,
     fewest=400,  # of fewer, the noise in the bins passes for dishonesty
     margin=0.03,

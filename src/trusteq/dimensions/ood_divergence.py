@@ -16,13 +16,15 @@ from trusteq.arrays import Arrays, check_columns, check_finite, check_labels
 from trusteq.checks import check_choice, check_number
 from trusteq.dimensions.plots.colors import COMPRESSED, LARGE
 from trusteq.dimensions.record import Dimension, Entry, Figures, common, gaps_from
-from trusteq.intervals import share_interval
+from trusteq.groups import ALONE, Design, Groups, units_of
+from trusteq.intervals import LEAST_UNITS, share_interval
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_share, kappa
 from trusteq.resampling import Weights
 from trusteq.rows import Rows
 from trusteq.wording import percent, points
 
+PERFECT = 0.999  # an AUROC beyond which there is nothing to compare
 INSIDE, CHANCE = "#B8B8B8", "#777777"
 
 
@@ -46,7 +48,7 @@ class OodOptions(Options):
 def compute(rows: Rows, options: OodOptions) -> Figures:
     pieces = list(rows.map(lambda start, arrays: validate(arrays, options, start)))
     examples = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    return finish(summarize(examples, options), options)
+    return finish(summarize(examples, options, rows.groups), options)
 
 
 # validate: a piece of what came in becomes one score per example and model, and "out of distribution" or not.
@@ -120,7 +122,9 @@ class Cut(NamedTuple):
 class Ranking:
     """One model's rows in order of their scores, counted per distinct score; equal scores are one step."""
 
-    def __init__(self, scores: np.ndarray, outside: np.ndarray):
+    def __init__(self, scores: np.ndarray, outside: np.ndarray, groups: Groups = None):
+        inside = None if groups is None else groups[~outside]
+        self.together = 1.0 if inside is None else len(inside) / units_of(inside)  # rows of a group
         self.order = np.argsort(scores)
         ordered, self.outside = scores[self.order], outside[self.order]
         last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(scores) - 1)
@@ -140,10 +144,10 @@ class Ranking:
 
     def auroc(self, with_moves: bool) -> Estimate:
         """Pairs in the right order, ties half; the moves are the placements of DeLong, DeLong and Clarke-Pearson."""
-        in_below = self.in_upto - self.in_here / 2
-        value = float(self.out_here @ in_below) / (self.n_out * self.n_in)
+        value = auroc_of(self.out_here, self.in_here)
         if not with_moves:
             return Estimate(value, None)
+        in_below = self.in_upto - self.in_here / 2
         out_above = self.n_out - self.out_upto + self.out_here / 2
         return Estimate(value, self.per_row(in_below / self.n_in, out_above / self.n_out))
 
@@ -173,10 +177,20 @@ class Ranking:
 
     def cut(self, keep: float) -> Cut:
         rank = max(1, math.ceil(keep * self.n_in - 1e-9))  # 0.07 * 100 is 7.000000000000001
-        reach = max(1, round(1.5 * math.sqrt(self.n_in * keep * (1 - keep))))
+        units = self.n_in / self.together
+        reach = round(self.together * max(1, round(1.5 * math.sqrt(units * keep * (1 - keep)))))
         low, high = max(1, rank - reach), min(self.n_in, rank + reach)
         at, below, above = self.values[np.searchsorted(self.in_upto, [rank, low, high])].tolist()
         return Cut(at, below, above, (high - low) / self.n_in)
+
+
+def auroc_of(higher: np.ndarray, lower: np.ndarray) -> float:
+    """From how many of each kind there are at every score, from the lowest: pairs in the right order, ties half.
+
+    >>> auroc_of(np.array([0, 1, 1]), np.array([1, 1, 0]))
+    0.875
+    """
+    return float(higher @ (np.cumsum(lower) - lower / 2)) / (int(higher.sum()) * int(lower.sum()))
 
 
 class Model(NamedTuple):
@@ -193,11 +207,12 @@ class Summary(NamedTuple):
     compressed: Model
     large: Model
     outside: np.ndarray
+    groups: Groups
     flagged: tuple[int, int, int]
     jaccard_error: float
 
 
-def summarize(examples: Arrays, options: OodOptions) -> Summary:
+def summarize(examples: Arrays, options: OodOptions, groups: Groups) -> Summary:
     """Both models' figures, each on a thread of its own, and how many rows both, the one and the other flag."""
     outside = examples["outside"]
     if outside.all() or not outside.any():
@@ -206,17 +221,17 @@ def summarize(examples: Arrays, options: OodOptions) -> Summary:
         raise ValueError(f"references hold only {have}; {need} are needed too")
     scores = [examples["score"], examples["large_score"]]
     with ThreadPoolExecutor(2) as pool:
-        compressed, large = pool.map(lambda values: rank_model(values, outside, options), scores)
+        compressed, large = pool.map(lambda values: rank_model(values, outside, groups, options), scores)
     flags = [values > model.cut.threshold for values, model in zip(scores, (compressed, large), strict=True)]
     both, one, other = (int(np.count_nonzero(flag)) for flag in (flags[0] & flags[1], *flags))
     error = 0.0
     if options.confidence_level is not None and one + other:
-        error = jaccard_error(scores, flags, [compressed.cut, large.cut], outside)
-    return Summary(compressed, large, outside, (both, one, other), error)
+        error = jaccard_error(scores, flags, [compressed.cut, large.cut], outside, groups)
+    return Summary(compressed, large, outside, groups, (both, one, other), error)
 
 
-def rank_model(scores: np.ndarray, outside: np.ndarray, options: OodOptions) -> Model:
-    ranking, with_moves = Ranking(scores, outside), options.confidence_level is not None
+def rank_model(scores: np.ndarray, outside: np.ndarray, groups: Groups, options: OodOptions) -> Model:
+    ranking, with_moves = Ranking(scores, outside, groups), options.confidence_level is not None
     figures = {
         "auroc": ranking.auroc(with_moves),
         "aupr": ranking.aupr(with_moves),
@@ -226,7 +241,9 @@ def rank_model(scores: np.ndarray, outside: np.ndarray, options: OodOptions) -> 
     return Model(figures, cut, curves(ranking, cut) if options.details else {})
 
 
-def jaccard_error(scores: list[np.ndarray], flags: list[np.ndarray], cuts: list[Cut], outside: np.ndarray) -> float:
+def jaccard_error(
+    scores: list[np.ndarray], flags: list[np.ndarray], cuts: list[Cut], outside: np.ndarray, groups: Groups
+) -> float:
     """Standard error of the flagged rows' Jaccard, with the noise of both thresholds.
 
     A row moves the Jaccard by being flagged. An in-distribution row also moves a threshold, and with it the rows that
@@ -243,22 +260,31 @@ def jaccard_error(scores: list[np.ndarray], flags: list[np.ndarray], cuts: list[
         alone = np.count_nonzero(near) - shared
         slope = (jaccard * alone - shared) / (union * cut.span) if cut.span else 0.0
         moves += slope * (flag & ~outside)
-    return math.sqrt(sum(error for error, _ in errors(moves, outside, unusual=False)))
+    return math.sqrt(sum(error for error, _ in errors(moves, outside, groups, unusual=False)))
 
 
-def errors(moves: np.ndarray, outside: np.ndarray, unusual: bool = True) -> list[tuple[float, int]]:
-    """For each kind of row the squared standard error of its mean move, and how many rows there are.
+def errors(moves: np.ndarray, outside: np.ndarray, groups: Groups, unusual: bool = True) -> list[tuple[float, float]]:
+    """For each kind of row the squared standard error of its mean move, and how many rows (or groups) there are.
 
     `unusual`: the rows of a kind count as if the one that moves most had been met once more. A few rows decide the gap
-    of two models that hardly err, and a sample that happens to miss them would otherwise look too sure.
+    of two models that hardly err, and a sample that happens to miss them would otherwise look too sure. Groups move by
+    the sum of their rows' moves; one that has rows of both kinds moves both together, which is added to the first.
     """
-    out = []
+    out: list[tuple[float, float]] = []
+    sums = []
     for kind in (outside, ~outside):
         square = moves[kind]
         square -= square.mean()
-        np.square(square, out=square)
-        n = len(square)
-        out.append(((float(square.sum()) + unusual * float(square.max())) / (n * max(1, n - 1)), n))
+        n, units, alone = len(square), float(len(square)), 0.0
+        if groups is not None:
+            units, alone = units_of(groups[kind]), float(square @ square)
+            square = np.bincount(groups[kind], square, groups.max() + 1)
+            sums.append(square / n)
+        square = np.square(square)
+        total = max(float(square.sum()), alone) + unusual * float(square.max())
+        out.append((total / (n * max(1, n - n / units)), units))
+    if groups is not None:
+        out[0] = out[0][0] + max(0.0, 2 * float(sums[0] @ sums[1])), out[0][1]
     return out
 
 
@@ -272,14 +298,15 @@ def finish(summary: Summary, options: OodOptions) -> dict[str, Any]:
         large = summary.large.figures[name]
         result |= {name: compressed.value, f"large_{name}": large.value, f"{name}_gap": compressed.value - large.value}
         if options.confidence_level is not None:
-            interval = gap_interval(compressed, large, summary.outside, options.confidence_level)
+            interval = gap_interval(compressed, large, summary.outside, summary.groups, options.confidence_level)
             result[f"{name}_gap_low"], result[f"{name}_gap_high"] = interval
     both, one, other = summary.flagged
     either = one + other - both
     jaccard = both / either if either else 1.0
     result |= {"flagged_rate": one / n, "large_flagged_rate": other / n, "flagged_jaccard": jaccard}
     if options.confidence_level is not None:
-        low, high = jaccard_interval(jaccard, either, summary.jaccard_error, options.confidence_level)
+        together = ALONE if summary.groups is None else of_fewer(summary.groups, summary.outside)
+        low, high = jaccard_interval(jaccard, either, summary.jaccard_error, options.confidence_level, together)
         result["flagged_jaccard_low"], result["flagged_jaccard_high"] = low, high
     result["expected_flagged_jaccard"] = expected_share(one, other, n)
     result["flagged_kappa"] = kappa(n, both, one, other)
@@ -289,16 +316,18 @@ def finish(summary: Summary, options: OodOptions) -> dict[str, Any]:
     return result
 
 
-def gap_interval(compressed: Estimate, large: Estimate, outside: np.ndarray, level: float) -> tuple[float, float]:
+def gap_interval(
+    compressed: Estimate, large: Estimate, outside: np.ndarray, groups: Groups, level: float
+) -> tuple[float, float]:
     """Paired: from the difference of how far each row moves the two figures (Welch's t over the two kinds of rows).
 
-    Where no row tells the models apart, one out-of-distribution row that does so in full is taken as met. A single row
-    of a kind shows no spread: (-1, 1).
+    Where no row tells the models apart, one out-of-distribution row (or group) that does so in full is taken as met. A
+    single one of a kind shows no spread: (-1, 1).
     """
     assert compressed.moves is not None
     assert large.moves is not None
-    parts = errors(compressed.moves - large.moves, outside)
-    if min(n for _, n in parts) < 2:
+    parts = errors(compressed.moves - large.moves, outside, groups)
+    if min(n for _, n in parts) < LEAST_UNITS:
         return -1.0, 1.0
     variance = sum(part for part, _ in parts)
     if variance < 1e-24:  # what rounding leaves of zero
@@ -309,10 +338,18 @@ def gap_interval(compressed: Estimate, large: Estimate, outside: np.ndarray, lev
     return max(-1.0, center - spread), min(1.0, center + spread)
 
 
-def jaccard_interval(jaccard: float, either: int, error: float, level: float) -> tuple[float, float]:
+def of_fewer(groups: np.ndarray, outside: np.ndarray) -> Design:
+    """As many rows count as one as there are in a group; the spread is known of as few groups as the fewer kind has."""
+    units = [units_of(groups), units_of(groups[outside]), units_of(groups[~outside])]
+    return Design(len(groups) / units[0], min(units) - 1)
+
+
+def jaccard_interval(
+    jaccard: float, either: float, error: float, level: float, together: Design
+) -> tuple[float, float]:
     """Wilson's interval, with as many trials as give this standard error; equal or disjoint sets: all flagged rows."""
-    trials = jaccard * (1 - jaccard) / error**2 if error and 0 < jaccard < 1 else either
-    return share_interval(jaccard * trials, trials, level)
+    trials = jaccard * (1 - jaccard) / error**2 if error and 0 < jaccard < 1 else together.alone(either)
+    return share_interval(jaccard * trials, trials, level, together._replace(effect=1.0))
 
 
 # plot: the same figures for the eye.
@@ -413,25 +450,47 @@ def plot_roc(axis: Any, result: dict[str, Any]) -> None:
 def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
     inside, outside = len(work.gold), len(work.ood[compressed])
     return DIMENSION.of(
-        predictions=np.concatenate([work.probabilities[compressed], work.ood[compressed]]),
+        predictions=np.concatenate(both_kinds(work, compressed)),
         references=np.repeat([0, 1], [inside, outside]),
-        large_predictions=np.concatenate([work.probabilities[large], work.ood[large]]),
-        **settings(options),
+        large_predictions=np.concatenate(both_kinds(work, large)),
+        groups=both_groups(work, inside, outside),
+        **settings_for(work, options),
         **common(options, level),
     )
 
 
+def both_kinds(work: Any, model: str) -> tuple[np.ndarray, np.ndarray]:
+    """What is known of ordinary inputs and of those out of distribution: probabilities, or how unsure the model was."""
+    if work.confidence:
+        return 1 - work.confidence[model], 1 - work.ood[model]
+    return work.probabilities[model], work.ood[model]
+
+
+def settings_for(work: Any, options: Any) -> dict[str, Any]:
+    return settings(options) | ({"score": "given"} if work.confidence else {})
+
+
+def both_groups(work: Any, inside: int, outside: int) -> Groups:
+    """Of the ordinary texts and of those out of distribution, which belong to no group of the others."""
+    if work.groups is None and work.ood_groups is None:
+        return None
+    groups = np.arange(inside) if work.groups is None else work.groups
+    ood_groups = np.arange(outside) if work.ood_groups is None else work.ood_groups
+    return np.concatenate([groups, ood_groups + groups.max() + 1])
+
+
 def redrawn(work: Any, others: Sequence[str], large: str, options: Any) -> np.ndarray:
     """The size of every model's AUROC gap; ordinary rows and those out of distribution are drawn each by themselves."""
-    inside = Weights(len(work.gold), options.seed)
-    outside = Weights(len(work.ood[large]), options.seed + 1)
-    asked = OodOptions(**settings(options))
+    inside = Weights(len(work.gold), options.seed, groups=work.groups)
+    outside = Weights(len(work.ood[large]), options.seed + 1, groups=work.ood_groups)
+    asked = OodOptions(**settings_for(work, options))
 
     def of(name: str) -> np.ndarray:
-        scores, out_scores = (score_rows(name, rows[name], asked, 0) for rows in (work.probabilities, work.ood))
+        scores, out_scores = (score_rows(name, rows, asked, 0) for rows in both_kinds(work, name))
         return redrawn_auroc(scores, out_scores, inside, outside)
 
-    return gaps_from(work, DIMENSION.name, of, others, large)
+    fewer = min((inside, outside), key=lambda weights: weights.units or np.inf)
+    return fewer.spread(gaps_from(work, DIMENSION.name, of, others, large))
 
 
 def redrawn_auroc(scores: np.ndarray, out_scores: np.ndarray, inside: Weights, outside: Weights) -> np.ndarray:
@@ -451,6 +510,13 @@ def settings(options: Any) -> dict[str, Any]:
 
 def count(work: Any, figures: Figures) -> int:
     return len(work.gold) + len(next(iter(work.ood.values())))
+
+
+def hidden(figures: Figures) -> str | None:
+    """Two models that tell all apart are alike in this whatever they are."""
+    if min(figures["auroc"], figures["large_auroc"]) > PERFECT:
+        return "Both models tell all of these apart, which hides any difference: take inputs that are nearer to theirs."
+    return None
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
@@ -479,6 +545,7 @@ DIMENSION = Dimension(
         "flagged_jaccard": "overlap of what is flagged",
     },
     told=told,
+    hidden=hidden,
     needs="ood",
     counted="examples in and out of distribution",
     count=count,

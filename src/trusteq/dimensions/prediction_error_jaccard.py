@@ -4,6 +4,7 @@ Two models of equal accuracy can be wrong about different things. This metric co
 they overlap, what chance alone would give, and the most that their sizes allow."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from trusteq.arrays import Arrays, check_classes, check_columns, check_labels, t
 from trusteq.checks import brief, check_choice, check_number
 from trusteq.dimensions.plots.colors import BOTH, COMPRESSED, LARGE
 from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
+from trusteq.groups import ALONE, Design, Groups, design
 from trusteq.intervals import paired_share_gap_interval, share_interval
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_share, kappa, relative_to
@@ -37,8 +39,17 @@ class ErrorOptions(Options):
 
 def compute(rows: Rows, options: ErrorOptions) -> Figures:
     if options.task == "squad_v2":
-        return finish(summarize(validate_squad(rows.whole(), options)), options)
-    return finish(rows.total(lambda start, arrays: summarize(validate(arrays, options, start))), options)
+        examples = validate_squad(rows.whole(), options)
+        return finish(summarize(examples), options, among(rows.groups, outcomes_of(examples)))
+    each = None if rows.groups is None else np.empty(rows.count, np.int8)
+
+    def counted(start: int, arrays: Arrays) -> Arrays:
+        examples = validate(arrays, options, start)
+        if each is not None:
+            each[start : start + len(examples["right"])] = outcomes_of(examples)
+        return summarize(examples)
+
+    return finish(rows.total(counted), options, among(rows.groups, each))
 
 
 # validate: what came in becomes, per example, "right" for each model and "the same prediction", plus capa's terms.
@@ -131,9 +142,10 @@ def squad_gold(reference: dict[str, Any]) -> list[str]:
 
 
 def summarize(examples: Arrays) -> Arrays:
-    """How many, who was wrong, how often they agree, and capa's sums."""
-    wrong, large_wrong = ~examples["right"], ~examples["large_right"]
-    counts = [len(wrong), *map(np.count_nonzero, (wrong & large_wrong, wrong, large_wrong, examples["agree"]))]
+    """How many, who was wrong, how often they agree, also when both are wrong, and capa's sums."""
+    wrong, large_wrong, agree = ~examples["right"], ~examples["large_right"], examples["agree"]
+    both = wrong & large_wrong
+    counts = [len(wrong), *map(np.count_nonzero, (both, wrong, large_wrong, agree, both & agree))]
     summary = {"counts": np.array(counts)}
     if "overlap" in examples:
         summary["capa"] = np.array([examples[name].sum() for name in ("overlap", "gold", "large_gold")])
@@ -141,11 +153,43 @@ def summarize(examples: Arrays) -> Arrays:
     return summary
 
 
+# An example has one of eight outcomes, a number of three bits: the compressed model is wrong, the large one is, their
+# answers are the same. Of every outcome, whether it is what a figure counts:
+WRONG, LARGE_WRONG, AGREE = ((np.arange(8) >> bit & 1).astype(np.float64) for bit in (0, 1, 2))
+BOTH_WRONG, EVERY = WRONG * LARGE_WRONG, np.ones(8)
+ANY_WRONG = WRONG + LARGE_WRONG - BOTH_WRONG
+FLIPS = {
+    "flip_rate": ANY_WRONG - BOTH_WRONG,
+    "right_to_wrong": WRONG - BOTH_WRONG,
+    "wrong_to_right": LARGE_WRONG - BOTH_WRONG,
+    "wrong_to_other_wrong": BOTH_WRONG * (1 - AGREE),
+    "answer_change_rate": 1 - AGREE,
+}
+Spread = Callable[[np.ndarray, np.ndarray], Design]  # of how far an outcome moves a figure, and of what is its whole
+
+
+def outcomes_of(examples: Arrays) -> np.ndarray:
+    """The outcome of each example, for what groups have in common."""
+    wrong, large_wrong = ~examples["right"], ~examples["large_right"]
+    return wrong.astype(np.int8) + 2 * large_wrong.astype(np.int8) + 4 * examples["agree"].astype(np.int8)
+
+
+def alone(moves: np.ndarray, held: np.ndarray) -> Design:
+    return ALONE
+
+
+def among(groups: Groups, outcomes: np.ndarray | None) -> Spread:
+    """What the groups do to a figure, from the outcome of each example."""
+    if groups is None or outcomes is None:
+        return alone
+    return lambda moves, held: design(moves[outcomes], groups, held[outcomes])
+
+
 # finish: counts to figures.
 
 
-def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
-    n, shared, wrong, large_wrong, agree = (int(count) for count in summary["counts"])
+def finish(summary: Arrays, options: ErrorOptions, spread: Spread = alone) -> dict[str, Any]:
+    n, shared, wrong, large_wrong, agree, same_mistake = (int(count) for count in summary["counts"])
     only, large_only = wrong - shared, large_wrong - shared
     either = shared + only + large_only
     jaccard = shared / either if either else 1.0
@@ -153,7 +197,9 @@ def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
     most = min(wrong, large_wrong) / max(wrong, large_wrong) if either else 1.0
     result: dict[str, Any] = {"jaccard": jaccard}
     if options.confidence_level is not None:
-        result["jaccard_low"], result["jaccard_high"] = share_interval(shared, either, options.confidence_level)
+        together = spread(BOTH_WRONG - jaccard * ANY_WRONG, ANY_WRONG)
+        interval = share_interval(shared, either, options.confidence_level, together)
+        result["jaccard_low"], result["jaccard_high"] = interval
     result |= {
         "expected_jaccard": expected,
         "max_jaccard": most,
@@ -164,7 +210,8 @@ def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
         "error_rate_gap": (wrong - large_wrong) / n,
     }
     if options.confidence_level is not None:
-        interval = paired_share_gap_interval(only, large_only, n, options.confidence_level)
+        together = spread(WRONG - LARGE_WRONG - result["error_rate_gap"], EVERY)
+        interval = paired_share_gap_interval(only, large_only, n, options.confidence_level, together)
         result["error_rate_gap_low"], result["error_rate_gap_high"] = interval
     result |= {
         "shared_errors": shared,
@@ -174,6 +221,14 @@ def finish(summary: Arrays, options: ErrorOptions) -> dict[str, Any]:
         "label_agreement": agree / n,
         "mcnemar_p": mcnemar(only, large_only),
     }
+    flips = {"flip_rate": only + large_only, "right_to_wrong": only, "wrong_to_right": large_only}
+    flips |= {"wrong_to_other_wrong": shared - same_mistake, "answer_change_rate": n - agree}
+    for name, count in flips.items():  # from what the large model said to what the compressed one says
+        result[name] = count / n
+        if options.confidence_level is not None:
+            together = spread(FLIPS[name] - result[name], EVERY)
+            interval = share_interval(count, n, options.confidence_level, together)
+            result[f"{name}_low"], result[f"{name}_high"] = interval
     if "capa" in summary:
         overlap, gold, large_gold = (summary["capa"] / n).tolist()
         result["capa"] = capa(overlap, gold, large_gold, classes=summary["classes"][0] / n)
@@ -240,17 +295,26 @@ def plot(result: dict[str, Any]) -> Any:
 
 
 def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
+    answers = work.labels or work.probabilities
     return DIMENSION.of(
-        predictions=work.probabilities[compressed],
-        references=work.gold,
-        large_predictions=work.probabilities[large],
+        predictions=answers[compressed],
+        references=np.zeros_like(work.gold) if work.labels else work.gold,
+        large_predictions=answers[large],
+        groups=work.groups,
         **common(options, level),
     )
 
 
 def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
-    wrong, large_wrong = (work.probabilities[name].argmax(axis=1) != work.gold for name in (compressed, large))
+    wrong, large_wrong = (~work.right(name) for name in (compressed, large))
     return as_columns(range(len(wrong)), wrong & large_wrong, wrong | large_wrong)
+
+
+def hidden(figures: Figures) -> str | None:
+    """Two models without a mistake overlap fully, whatever they are."""
+    if not (figures["error_rate"] or figures["large_error_rate"]):
+        return "Neither model makes a mistake, which hides any difference: take more examples, or harder ones."
+    return None
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
@@ -279,6 +343,7 @@ DIMENSION = Dimension(
     most="max_jaccard",
     words={"jaccard": "overlap of the errors"},
     told=told,
+    hidden=hidden,
     margin=0.2,
     alone=0.5,
     measure=measure,

@@ -14,6 +14,7 @@ from trusteq.checks import check_integer, check_sizes
 from trusteq.cka import cka
 from trusteq.dimensions.plots.colors import BOTH
 from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, measured, redrawn_from
+from trusteq.groups import ALONE, Groups, design, some_of
 from trusteq.intervals import jackknife_interval, padded_mean_interval
 from trusteq.neighbors import moves, neighbors, neighbors_among, row_jaccard
 from trusteq.options import Options, details_of
@@ -39,7 +40,7 @@ class OverlapOptions(Options):
 
 
 def compute(rows: Rows, options: OverlapOptions) -> Figures:
-    return finish(summarize(validate(rows.whole(), options), options), options)
+    return finish(summarize(validate(rows.whole(), options), options), options, rows.groups)
 
 
 # validate: what came in becomes two tables of floats, and the points that will be asked for their neighbours.
@@ -93,19 +94,23 @@ def summarize(tables: Arrays, options: OverlapOptions) -> Arrays:
 # finish: the points' Jaccards to means with their chance level, and everything to figures.
 
 
-def finish(summary: Arrays, options: OverlapOptions) -> dict[str, Any]:
+def finish(summary: Arrays, options: OverlapOptions, groups: Groups) -> dict[str, Any]:
+    of_queries = some_of(groups, summary["queries"])
     (n, others), level = summary["points"].tolist(), options.confidence_level
     result: dict[str, Any] = {}
     for k, values, moved in zip(options.k, summary["jaccard"], summary["moves"], strict=True):
         key, mean, expected = f"neighbor_jaccard_at_{k}", float(values.mean()), expected_jaccard(k, k, others)
         result[key] = mean
         if level is not None:
-            result[f"{key}_low"], result[f"{key}_high"] = padded_mean_interval(moved, level)
+            interval = padded_mean_interval(moved, level, design(moved - moved.mean(), of_queries))
+            result[f"{key}_low"], result[f"{key}_high"] = interval
         result[f"expected_{key}"] = expected
         result[f"chance_corrected_{key}"] = (mean - expected) / (1 - expected) if k < others else 1.0
     result["cka"] = float(summary["cka"][0])
     if level is not None:
-        result["cka_low"], result["cka_high"] = jackknife_interval(result["cka"], summary["cka_without_one"], level)
+        without = summary["cka_without_one"]
+        together = design(without - without.mean(), groups) if len(without) else ALONE
+        result["cka_low"], result["cka_high"] = jackknife_interval(result["cka"], without, level, together)
     if options.details:
         per_point = {
             f"{name}_at_{k}": values.tolist()
@@ -164,6 +169,7 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
     return DIMENSION.of(
         predictions=work.embeddings[compressed],
         large_predictions=work.embeddings[large],
+        groups=work.groups,
         k=options.neighbors,
         among=options.among,
         queries=queries if queries < len(work.gold) else None,

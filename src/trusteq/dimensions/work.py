@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from trusteq.groups import Groups, some_of
 from trusteq.kinds.text import Text
 
 
@@ -15,9 +16,13 @@ class Work:
 
     gold: np.ndarray
     texts: list[Text]
+    groups: Groups = None  # of the texts
+    ood_groups: Groups = None  # of those out of distribution
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     embeddings: dict[str, np.ndarray] = field(default_factory=dict)  # of the models that have any
     ood: dict[str, np.ndarray] = field(default_factory=dict)  # probabilities of the out-of-distribution texts
+    labels: dict[str, np.ndarray] = field(default_factory=dict)  # of records: 0 for right, others for wrong answers
+    confidence: dict[str, np.ndarray] = field(default_factory=dict)  # of what was said, where that alone is known
     explained: list[int] = field(default_factory=list)  # which examples
     explanations: dict[str, dict[int, Any]] = field(default_factory=dict)
     attacked: list[int] = field(default_factory=list)
@@ -28,6 +33,12 @@ class Work:
     measured: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)  # (dimension, pair) -> figures
     drawn: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)  # (dimension, model) -> its figure, redrawn
     reaches: dict[tuple[str, ...], float] = field(default_factory=dict)  # of seeds, by dimension and large models
+
+    def right(self, model: str) -> np.ndarray:
+        """Which examples the model has right."""
+        if model in self.labels:
+            return np.asarray(self.labels[model] == 0)
+        return np.asarray(self.probabilities[model].argmax(axis=1) == self.gold)
 
     def within(self, examples: Sequence[int]) -> "Work":
         """The same of some of the examples; the texts out of distribution are those of all.
@@ -46,6 +57,9 @@ class Work:
             self,
             gold=self.gold[examples],
             texts=[self.texts[i] for i in examples],
+            groups=some_of(self.groups, examples),
+            labels={name: labels[examples] for name, labels in self.labels.items()},
+            confidence={name: said[examples] for name, said in self.confidence.items()},
             probabilities={name: rows[examples] for name, rows in self.probabilities.items()},
             embeddings={name: rows[examples] for name, rows in self.embeddings.items()},
             explained=[places[i] for i in self.explained if i in places],

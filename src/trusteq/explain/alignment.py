@@ -14,6 +14,7 @@ import numpy as np
 
 from trusteq.arrays import as_entries
 from trusteq.checks import brief
+from trusteq.groups import Groups, design
 from trusteq.intervals import wilson_mean_interval
 from trusteq.overlap import expected_jaccard, jaccard, relative_to
 from trusteq.sequences import sequence_interval
@@ -158,6 +159,7 @@ def finish(
     confidence_level: float | None = 0.95,
     target_width: float | None = None,
     most: int | None = None,
+    groups: Groups = None,
 ) -> dict[str, float]:
     """Figures from the rows that `compare` made, one per example, in the order in which the examples were taken.
 
@@ -180,7 +182,7 @@ def finish(
         if confidence_level is not None:
             values = table[key].mean(axis=1)
             if target_width is None:
-                ends = wilson_mean_interval(values, confidence_level)
+                ends = wilson_mean_interval(values, confidence_level, design(values - values.mean(), groups))
             else:
                 ends = sequence_interval(values, confidence_level, target_width, most)
             result[f"{key}_low"], result[f"{key}_high"] = ends

@@ -15,6 +15,7 @@ import numpy as np
 from trusteq.checks import check_choice, check_integer, check_sizes
 from trusteq.explain.alignment import mean_where_known
 from trusteq.explain.images import check_no_crop, integrated_gradients, occlusion, own_patch_map
+from trusteq.groups import Groups, design, some_of
 from trusteq.intervals import wilson_mean_interval
 from trusteq.kinds.image import patch_map, read_images
 from trusteq.models.images import ImageModel, ImagePredictor, as_image_predictor
@@ -114,8 +115,9 @@ def patches_of(predictor: ImagePredictor, side: int | None, height: int, width: 
 class ImageFigures:
     """What the figures need of the images so far: a few numbers each; their weights only for details."""
 
-    def __init__(self, options: ImageOptions):
-        self.options = options
+    def __init__(self, options: ImageOptions, groups: Groups = None):
+        self.options, self.of_all = options, groups
+        self.indices: list[int] = []
         self.rows: list[dict[str, float]] = []
         self.entries: list[dict[str, Any]] = []
         self.chances: dict[tuple[int, ...], dict[str, float]] = {}  # by the images' height and width
@@ -129,11 +131,17 @@ class ImageFigures:
             }
         row = compare_image(one, sizes) | self.chances[shape]
         self.rows.append(row)
+        self.indices.append(one.index)
         if self.options.details:
             entry = {"index": one.index, "image": one.image, "patches": one.patches, "large_patches": one.large_patches}
             entry |= {"weights": one.weights.tolist(), "large_weights": one.large_weights.tolist()}
             known = {name: None if np.isnan(value) else value for name, value in row.items()}
             self.entries.append(entry | known)
+
+    @property
+    def groups(self) -> Groups:
+        """Of the images that were taken in."""
+        return some_of(self.of_all, self.indices)
 
     def result(self) -> dict[str, Any]:
         table = {name: np.array([row[name] for row in self.rows]) for name in self.rows[0]}
@@ -142,9 +150,9 @@ class ImageFigures:
             key = f"jaccard_at_{size}"
             result[key] = float(table[key].mean())
             if self.options.confidence_level is not None:
-                result[f"{key}_low"], result[f"{key}_high"] = wilson_mean_interval(
-                    table[key], self.options.confidence_level
-                )
+                together = design(table[key] - result[key], self.groups)
+                interval = wilson_mean_interval(table[key], self.options.confidence_level, together)
+                result[f"{key}_low"], result[f"{key}_high"] = interval
             result[f"expected_{key}"] = float(table[f"expected_{key}"].mean())
             result[f"max_{key}"] = float(table[f"max_{key}"].mean())
             result[f"short_examples_at_{size}"] = int(table[f"short_at_{size}"].sum())

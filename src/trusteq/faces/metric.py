@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 from datasets import Features
 
-from trusteq.arrays import Arrays, from_arrow, match_schema, take, to_arrow
+from trusteq.arrays import Arrays, from_arrow, match_schema, to_arrow
 from trusteq.checks import failure
 from trusteq.dimensions.record import Dimension
+from trusteq.groups import count_of, take_with_groups
 from trusteq.options import Options, read_options, with_signature
+from trusteq.records.given import from_records
 from trusteq.rows import Rows
 
 END_OF_STREAM = 8  # bytes that end a stream of Arrow batches
@@ -48,47 +50,57 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
     def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any] | None:
         """Measure the rows of this call and of earlier `add` and `add_batch` calls.
 
-        The module is empty afterwards, also after an error in the rows.
+        `groups` say what belongs together, a string or a whole number per example: intervals then count groups. The
+        module is empty afterwards, also after an error in the rows.
         """
+        groups = kwargs.pop("groups", None)
         inputs, settings = self._split({"predictions": predictions, "references": references, **kwargs})
+        inputs, groups = from_records(inputs, groups)
         options = read_options(self.options, settings)
-        given = any(values is not None for values in inputs.values())
+        given = any(values is not None for values in (*inputs.values(), groups))
         waiting = self.writer is not None or bool(self._waiting())
         if given and not waiting and self.num_process == 1:
-            arrays = take(inputs, self._rows)
-            return self._sign(self._compute(Rows(lambda: iter([arrays])), options), options)
+            arrays = take_with_groups(inputs, groups, self._rows)
+            return self._measure(Rows(lambda: iter([arrays])), options)
         if not given and not waiting:
             raise ValueError(f"nothing to compute: give {' and '.join(inputs)}, or call add_batch first")
         try:
             if given:
-                self.add_batch(**inputs)
+                self.add_batch(**inputs, groups=groups)
             self._flush()
             self._finalize()
             if self.process_id != 0:
                 return None
-            return self._sign(self._compute(Rows(self._read), options), options)
+            return self._measure(Rows(self._read), options)
         finally:
             self._discard()
 
     def add_batch(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> None:
         """Keep a batch of rows, on disk, until `compute`."""
         self._flush()
+        groups = kwargs.pop("groups", None)
         inputs, unknown = self._split({"predictions": predictions, "references": references, **kwargs})
+        inputs, groups = from_records(inputs, groups)
         if unknown:
-            raise ValueError(f"add_batch takes {', '.join(inputs)}, not {', '.join(unknown)}; options go to compute")
-        table = pa.table({name: to_arrow(name, values) for name, values in take(inputs, self._rows).items()})
+            taken = ", ".join([*inputs, "groups"])
+            raise ValueError(f"add_batch takes {taken}, not {', '.join(unknown)}; options go to compute")
+        arrays = take_with_groups(inputs, groups, self._rows)
+        table = pa.table({name: to_arrow(name, values) for name, values in arrays.items()})
         if self.writer is None:
             self.selected_feature_format = Features.from_arrow_schema(table.schema)
             self._init_writer()
         self.writer.write_table(match_schema(table, self.selected_feature_format.arrow_schema))
 
     def add(self, *, prediction: Any = None, reference: Any = None, **kwargs: Any) -> None:
-        """Keep one row until `compute`: `prediction=`, `reference=`, `large_prediction=` (plurals work too)."""
+        """Keep one row until `compute`: `prediction=`, `reference=`, `large_prediction=`, `group=` (or plurals)."""
         row = {"predictions": prediction, "references": reference}
         row |= {name if name.endswith("s") else name + "s": value for name, value in kwargs.items()}
+        group = {name: row.pop(name) for name in ("groups",) if name in row}
         inputs, unknown = self._split(row)
         if unknown:
-            raise ValueError(f"add takes {', '.join(inputs)}, not {', '.join(unknown)}; options go to compute")
+            taken = ", ".join([*inputs, "groups"])
+            raise ValueError(f"add takes {taken}, not {', '.join(unknown)}; options go to compute")
+        inputs |= group
         if missing := [name for name, value in inputs.items() if value is None]:
             raise ValueError(f"{missing[0]} is missing from this row")
         self._waiting().append(inputs)
@@ -105,8 +117,8 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         given.pop("references", None)
         return inputs, given
 
-    def _sign(self, result: dict[str, Any], options: Options) -> dict[str, Any]:
-        return with_signature(self.name, result, options)
+    def _measure(self, rows: Rows, options: Options) -> dict[str, Any]:
+        return with_signature(self.name, self._compute(rows, options), options, count_of(rows.groups))
 
     # Rows that wait: `add` fills a short list, `add_batch` writes to the file that `evaluate` locks and shares.
 
@@ -117,7 +129,8 @@ class ArrayMetric(evaluate.Metric, abc.ABC):
         rows = self.__dict__.pop("_waiting_rows", None)
         if rows:
             try:
-                self.add_batch(**{name: [row[name] for row in rows] for name in rows[0]})
+                names = dict.fromkeys(name for row in rows for name in row)
+                self.add_batch(**{name: [row.get(name) for row in rows] for name in names})
             except ValueError:
                 self._discard()
                 raise

@@ -23,6 +23,8 @@ class ChosenTexts:
         text: the column of the texts.
         text_pair: the two columns of pairs of texts, instead of --text.
         label: the column of the labels.
+        group: the column of what belongs together, such as the passage that several questions are about: intervals
+            and verdicts then count groups.
         slice: columns by which the texts are divided, to judge every part by itself as well; "length" (in words) and
             "label" are built in.
         ood_dataset: texts of another kind, without labels, for ood_divergence.
@@ -37,6 +39,7 @@ class ChosenTexts:
     text: str = "text"
     text_pair: tuple[str, str] | None = None
     label: str = "label"
+    group: str | None = None
     slice: tuple[str, ...] = ()
     ood_dataset: str | None = None
     ood_split: str | None = None
@@ -47,6 +50,8 @@ class ChosenTexts:
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"`limit` must be 1 or more, got {self.limit}")
+        if self.group is not None and self.dataset is None:
+            raise ValueError("`group` is a column of `dataset`, which is missing")
 
     def read(self, large: str, trust_remote_code: bool = False) -> dict[str, Any]:
         """Texts and references as an audit takes them, and how many rows had no label."""
@@ -56,10 +61,12 @@ class ChosenTexts:
             raise ValueError(f"`slice` {columns[0]} is no column of the bundled texts: give {' or '.join(BUILT_IN)}")
         if self.dataset is not None:
             first, second = self.text_pair or (self.text, None)
-            data = read(self.dataset, self.split, first, second, self.label)
+            data = read(self.dataset, self.split, first, second, self.label, group=self.group)
             references = in_classes(data, large, not is_table(self.dataset), trust_remote_code)
             found |= {"texts": data.texts, "references": references, "data_name": self.name}
             found["unlabelled"] = data.unlabelled
+            if data.groups is not None:
+                found["groups"] = data.groups
             if columns:
                 found["slices"] |= read_more(self.dataset, self.split, self.label, columns)
         if self.ood_dataset is not None:
@@ -97,7 +104,8 @@ def sampled(given: dict[str, Any], limit: int | None, seed: int) -> dict[str, An
     >>> sampled({"texts": ["a", "b", "c"], "references": [0, 1, 1]}, 2, seed=0)
     {'texts': ['a', 'c'], 'references': [0, 1]}
     """
-    for together in (("texts", "references"), ("ood_texts",)):
+    labelled = ("texts", "references", *(["groups"] if "groups" in given else []))
+    for together in (labelled, ("ood_texts",)):
         if limit is not None and len(given.get(together[0]) or []) > limit:
             kept = sorted(np.random.default_rng(seed).permutation(len(given[together[0]]))[:limit].tolist())
             given = given | {name: [given[name][i] for i in kept] for name in together}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trusteq.groups import is_missing
 from trusteq.models.checkpoints import looks_local
 from trusteq.records.tables import SUFFIXES, Columns, first_line, from_file
 
@@ -27,6 +28,7 @@ class LabelledTexts:
     labels: list[int]
     names: list[str] | None
     unlabelled: int = 0  # rows without a gold label (none, or -1 as the Hub's data sets have it), which are left out
+    groups: list[Any] | None = None  # what belongs together, where a column says so
 
 
 def read(
@@ -37,17 +39,19 @@ def read(
     label: str = "label",
     names: Sequence[str] | None = None,
     limit: int | None = None,
+    group: str | None = None,
 ) -> LabelledTexts:
     """The first `limit` labelled rows. `names` are the classes in order, where the data leave that open.
 
     >>> folder = getfixture("tmp_path")
     >>> _ = (folder / "reviews.csv").write_text("text,label\\na fine film,good\\na dull film,bad\\n")
     >>> read(str(folder / "reviews.csv"))
-    LabelledTexts(texts=['a fine film', 'a dull film'], labels=[1, 0], names=['bad', 'good'], unlabelled=0)
+    LabelledTexts(texts=['a fine film', 'a dull film'], labels=[1, 0], names=['bad', 'good'], unlabelled=0, groups=None)
     """
     wanted = [column for column in (text, text_pair, label) if column is not None]
-    rows, classes = rows_of(dataset, split, wanted)
-    kept = [row for row in rows if not is_unlabelled(row[-1])]
+    rows, classes = rows_of(dataset, split, wanted if group is None else [*wanted, group])
+    place = len(wanted) - 1
+    kept = [row for row in rows if not is_unlabelled(row[place])]
     if not kept:
         raise ValueError(f"{dataset}: no row has a label in the column {label!r}")
     unlabelled, kept = len(rows) - len(kept), kept[:limit]
@@ -55,9 +59,14 @@ def read(
         for column, value in zip(wanted[:-1], row, strict=False):
             if not isinstance(value, str):
                 raise ValueError(f"{dataset}: the column {column!r} holds {value!r}, no text, in labelled row {number}")
+    groups = None if group is None else [row[-1] for row in kept]
+    if missing := sum(map(is_missing, groups or [])):
+        first = next(number for number, row in enumerate(kept) if is_missing(row[-1]))
+        where = f"{missing:,} of {len(kept):,} labelled rows, the first of them labelled row {first}"
+        raise ValueError(f"{dataset}: the column {group!r} holds no group in {where}: fill it, or leave these rows out")
     texts: list[Text] = [row[0] if text_pair is None else (row[0], row[1]) for row in kept]
-    labels, found = class_numbers(dataset, [row[-1] for row in kept], names or classes.get(label))
-    return LabelledTexts(texts, labels, found, unlabelled)
+    labels, found = class_numbers(dataset, [row[place] for row in kept], names or classes.get(label))
+    return LabelledTexts(texts, labels, found, unlabelled, groups)
 
 
 def read_more(dataset: str, split: str, label: str, columns: Sequence[str]) -> dict[str, list[Any]]:

@@ -107,11 +107,17 @@ def from_jsonl(path: Path) -> Columns:
 
 def from_parquet(path: Path) -> Columns:
     """Equal texts are kept once, as they are in the file, which may be far smaller than all of them together."""
-    with pyarrow.parquet.ParquetFile(path) as file:
-        check_fits(path, file.metadata.num_rows * file.metadata.num_columns * CELL)
+    with parquet(path) as file:
         words = [field.name for field in file.schema_arrow if field.type in (pyarrow.string(), pyarrow.large_string())]
     table = pyarrow.parquet.read_table(path, read_dictionary=words)
     return {name: [value for chunk in table[name].chunks for value in values_of(chunk)] for name in table.column_names}
+
+
+def parquet(path: Path) -> pyarrow.parquet.ParquetFile:
+    """A file whose rows fit into memory, as far as their number tells."""
+    file = pyarrow.parquet.ParquetFile(path)
+    check_fits(path, file.metadata.num_rows * file.metadata.num_columns * CELL)
+    return file
 
 
 def values_of(column: Any) -> list[Any]:

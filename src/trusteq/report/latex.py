@@ -36,14 +36,14 @@ def models_table(audit: Audit) -> str:
         figures = figures_of(pairs.get(name), "calibration_gap")
         if name == large:
             found = [figures_of(pair, "calibration_gap") for pair in pairs.values()]
-            figures = next(({key: f[f"large_{key}"] for key, _ in calibration} for f in found if f), {})
+            figures = next(({k: f[f"large_{k}"] for k, _ in calibration if k in f} for f in found if f), {})
         count = model["parameters"]
         rows.append(
             [
                 latex(name),
                 "" if count is None else f"{count / 1e6:.1f}",
                 "" if model["megabytes"] is None else megabytes(model),
-                f"{100 * model['accuracy']:.2f}",
+                "" if model["accuracy"] is None else f"{100 * model['accuracy']:.2f}",
                 aligned.get(name, ("", ""))[1],
                 *(f"{figures[key]:.4f}" if key in figures else "" for key, _ in calibration),
             ]

@@ -5,6 +5,7 @@ from typing import Any
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.queries import between, headline_of, judged, measured, models_of
 from trusteq.report.slices import slice_tables
+from trusteq.report.tasks import COLUMNS, tables
 from trusteq.report.words import (
     SIGNS,
     Audit,
@@ -21,6 +22,7 @@ from trusteq.report.words import (
     parameters,
     simulated,
     status,
+    together,
     unread,
     value_of,
 )
@@ -31,8 +33,8 @@ PROJECT = "trust-equivalence"
 
 def markdown(audit: Audit) -> str:
     """The whole audit, without its plots but for the summary, which lies beside it."""
-    data = f"Data: {md(audit['data']['name'])}, {audit['data']['examples']:,} examples. {left_out(audit)}"
-    parts = ["# Trust-equivalence audit", data.rstrip(), f"Floor: {md(floor_says(audit))}."]
+    data = f"Data: {md(audit['data']['name'])}, {together(audit)} {left_out(audit)}"
+    parts = ["# Trust-equivalence audit", data.rstrip(), f"Held against {md(floor_says(audit))}."]
     if audit["failures"]:
         parts += ["**Not everything could be measured.**", "\n".join(failure(item) for item in audit["failures"])]
     for pair in judged(audit):
@@ -43,12 +45,21 @@ def markdown(audit: Audit) -> str:
         parts += [f"## By {md(one['name'])}", md(one["says"]), slices(one), md(one["unasked"])]
         parts += ["\n".join(f"- **{md(name)}**: {md(text)}" for name, text in one["worst"])]
     parts += ["## Summary", "![Divergence of every pair and dimension, in margins](plots/summary.png)"]
+    for one in tables(audit):
+        parts += [f"## {md(one['name'])} against {md(one['large'])}, task by task", *task_by_task(one)]
     parts += ["## Models", models(audit), md(simulated(audit)), md(unread(audit))]
     if len(audit["models"]) > 2:
         parts += ["## Every pair", *(matrix(audit, name) for name in measured(audit))]
+    if noticed := audit["data"].get("noticed"):
+        parts += ["## What was left out or noticed", "\n".join(f"- {md(one)}" for one in noticed)]
     settings = [[md(name), md(plain(value))] for name, value in audit["settings"].items()]
     parts += ["## Settings", table(["setting", "value"], settings), signature(audit)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def task_by_task(one: dict[str, Any]) -> list[str]:
+    rows = [[md(row[name]) for name in COLUMNS] for row in one["rows"]]
+    return [table(list(COLUMNS), rows), md(one["moved"])]
 
 
 def failure(item: dict[str, str]) -> str:
@@ -129,13 +140,14 @@ def md(text: str) -> str:
 def model_card(audit: Audit, pair: Pair) -> str:
     """To paste into the compressed model's README on the Hub: `model-index` metadata, then the verdicts."""
     says, large, data = answer(pair), md(pair["large"]), audit["data"]
-    tried = f"Tried on {data['examples']:,} examples of {md(data['name'])}."
+    tried = f"Tried on {md(data['name'])}: {together(audit)}"
     parts = [
         "---\n" + metadata(audit, pair) + "---",
         f"## Can this model stand in for {large}?",
         f"**{says.word}.** {md(says.summary)} {tried}",
         verdicts(audit, pair),
         sentences(pair),
+        *(part for one in tables(audit) if one["name"] == pair["compressed"] for part in task_by_task(one)),
         signature(audit),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -160,7 +172,7 @@ def metadata(audit: Audit, pair: Pair) -> str:
         if entry["status"] == "done"
     ]
     model = audit["models"].get(pair["compressed"])
-    if model:
+    if model and model["accuracy"] is not None:
         accuracy = EvalResult(**where, metric_type="accuracy", metric_name="accuracy", metric_value=model["accuracy"])
         results = [accuracy, *results]
     card = ModelCardData(model_name=name, eval_results=results or None, tags=[PROJECT])

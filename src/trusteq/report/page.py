@@ -2,14 +2,17 @@
 
 What is filled in comes from here; headings, and where everything stands, from page.html; how it looks from page.css."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from trusteq.audit.sentences import would_decide
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.examples import attack, explanation, some
+from trusteq.report.flips import shown_flips
 from trusteq.report.geometry import in_margins, place_of, reach
 from trusteq.report.queries import between, headline_of, judged, measured, models_of
 from trusteq.report.slices import slice_tables
+from trusteq.report.tasks import COLUMNS, partings, scored, tables
 from trusteq.report.words import (
     FLOOR,
     Audit,
@@ -25,6 +28,7 @@ from trusteq.report.words import (
     parameters,
     simulated,
     status,
+    together,
     unread,
     value_of,
 )
@@ -46,20 +50,12 @@ Plots = dict[tuple[str, str], Drawn]
 
 def page(audit: Audit, plots: Plots) -> str:
     """The page; `plots` holds what was drawn for (pair, dimension)."""
-    import jinja2
     from markupsafe import Markup
 
-    def safe(value: Any) -> Any:
-        """Whatever the template shows is free of characters that cannot be seen; only what is Markup is none of it."""
-        return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=safe
-    )
     answers = [answer_of(audit, pair, f"model-{i}") for i, pair in enumerate(judged(audit))]
     explanations = audit["examples"]["explanations"]
     attacks = [x for x in audit["examples"]["attacks"] if "broken" in (x["compressed"]["status"], x["large"]["status"])]
-    return environment.from_string(text("report/page.html")).render(
+    return template().render(
         style=Markup(text("report/page.css")),
         title=" · ".join([*(f"{item['name']}: {item['word']}" for item in answers[:3]), "Trust-equivalence audit"]),
         large=(models_of(audit, "large") or ["the large model"])[0],
@@ -69,6 +65,7 @@ def page(audit: Audit, plots: Plots) -> str:
         overview=overview(audit) if len(answers) > 1 else [],
         ticks=ticks(audit),
         floor=floor_word(audit) if models_of(audit, "twin") else "",
+        floor_says=floor_says(audit),
         than_floor=FLOOR[floor_word(audit)],
         interval_name=interval_name(audit),
         models=[model_row(name, model) for name, model in audit["models"].items()],
@@ -77,6 +74,12 @@ def page(audit: Audit, plots: Plots) -> str:
         dimensions=[dimension_of(audit, name, plots) for name in measured(audit)],
         slicings=slice_tables(audit),
         matrices=matrices_of(audit) if len(audit["models"]) > 2 else [],
+        tasks=tables(audit),
+        by_task=COLUMNS,
+        scores=scored(audit),
+        partings=partings(audit),
+        noticed=audit["data"].get("noticed", []),
+        flips=shown_flips(audit),
         explanations=[explanation(audit, item) for item in some(explanations)],
         more_explanations=len(explanations) - len(some(explanations)),
         attacks=[attack(audit, item) for item in some(attacks)],
@@ -87,13 +90,29 @@ def page(audit: Audit, plots: Plots) -> str:
     )
 
 
+@cache
+def template() -> Any:
+    """Compiled once for all pages of a process."""
+    import jinja2
+    from markupsafe import Markup
+
+    def safe(value: Any) -> Any:
+        """Whatever the template shows is free of characters that cannot be seen; only what is Markup is none of it."""
+        return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=safe
+    )
+    return environment.from_string(text("report/page.html"))
+
+
 # The head of the page, and a card for every compressed model.
 
 
 def answer_of(audit: Audit, pair: Pair, anchor: str) -> dict[str, Any]:
     compressed, large = (audit["models"].get(pair[key]) for key in ("compressed", "large"))
     accuracy = ""
-    if compressed and large:
+    if compressed and large and compressed["accuracy"] is not None and large["accuracy"] is not None:
         shares = f"{100 * compressed['accuracy']:.1f} % against {100 * large['accuracy']:.1f} %"
         accuracy = f"By accuracy alone: {shares}{of_its_size(compressed, large)}."
     rows = [summary_row(audit, name, entry) for name, entry in pair["dimensions"].items()]
@@ -113,13 +132,14 @@ def of_its_size(compressed: dict[str, Any], large: dict[str, Any]) -> str:
 
 def facts(audit: Audit) -> list[tuple[str, str]]:
     data, classes = audit["data"], audit["data"]["classes"]
-    rows = [("data", data["name"]), ("examples", f"{data['examples']:,}")]
+    rows = [("data", data["name"]), ("examples", together(audit).rstrip(".").replace(" examples", "", 1))]
     if data["unlabelled"]:
         rows.append(("left out, without a label", f"{data['unlabelled']:,}"))
     if data["ood_examples"]:
         rows.append(("out-of-distribution examples", f"{data['ood_examples']:,}"))
-    rows.append(("classes", ", ".join(classes) if len(classes) <= 4 else f"{len(classes):,}"))
-    return [*rows, ("floor", floor_says(audit))]
+    if classes:
+        rows.append(("classes", ", ".join(classes) if len(classes) <= 4 else f"{len(classes):,}"))
+    return [*rows, ("floor", floor_says(audit).partition(":")[0])]
 
 
 def overview(audit: Audit) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ DOTS_PER_INCH = 160
 FONT = re.compile(r"font-family: [^;]+")
 
 
-def pictures(figure: Any) -> dict[str, bytes]:
+def pictures(figure: Any, png: bool = True) -> dict[str, bytes]:
     """The figure as SVG and as PNG: text stays text, and the same figure gives the same bytes.
 
     The canvases are called themselves, since `savefig` draws everything twice, and laid out anew each time.
@@ -20,13 +20,16 @@ def pictures(figure: Any) -> dict[str, bytes]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    svg, png = io.StringIO(), io.BytesIO()
+    svg, dots = io.StringIO(), io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "trust_equivalence"}):
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+    found = {"svg": svg.getvalue().encode()}
+    if not png:
+        return found
     figure.set_layout_engine("none")  # as it was laid out for the first picture
     figure.set_dpi(DOTS_PER_INCH)
-    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
-    return {"svg": svg.getvalue().encode(), "png": png.getvalue()}
+    FigureCanvasAgg(figure).print_png(dots, metadata={"Software": None})
+    return found | {"png": dots.getvalue()}
 
 
 def inline_svg(svg: str, prefix: str, label: str) -> str:

@@ -16,6 +16,7 @@ from trusteq.report.words import (
     left_out,
     simulated,
     status,
+    together,
     unread,
     value_of,
 )
@@ -36,20 +37,21 @@ def verdict_table(audit: Audit) -> str:
     >>> pair = {"compressed": "tiny", "large": "large", "role": "compressed",
     ...         "dimensions": {"prediction_error_jaccard": entry}}
     >>> print(verdict_table({"pairs": [pair], "settings": {"confidence_level": 0.95}, "models": {}, "signature": "s",
-    ...                      "data": {"unlabelled": 3}}))
+    ...                      "data": {"unlabelled": 3, "examples": 90, "groups": 45, "duplicates": 0,
+    ...                               "duplicates_apart": 0, "ood_duplicates": 0}}))
     tiny against large: not settled. Of 1 dimension: inconclusive in 1.
       dimension                 figure                    value  95 % interval        twin  verdict
       prediction_error_jaccard  jaccard                   0.600  0.500 to 0.700          -  inconclusive
       prediction_error_jaccard: 0.40 from a full overlap (0.30 to 0.50; allowed 0.44). Too close to call
         with 90 examples; about 1,200 would decide.
     <BLANKLINE>
-    Floor: none: no twin was given, so two large models that differ only by their seed may differ as
-      much.
+    Held against no twin: two large models that differ only by their seed may differ as much.
+    90 examples in 45 groups.
     3 rows without a label were left out.
     s
     """
-    notes = [line for text in (left_out(audit), simulated(audit), unread(audit)) for line in wrapped(clean(text), "")]
-    notes = [*wrapped(f"Floor: {clean(floor_says(audit))}.", ""), *notes]
+    told = (f"Held against {floor_says(audit)}.", together(audit), left_out(audit), simulated(audit), unread(audit))
+    notes = [line for text in told for line in wrapped(clean(text), "")]
     blocks = [block(pair, interval_name(audit), floor_word(audit)) for pair in audit["pairs"]]
     slices = [line for text in worst_lines(audit) for line in wrapped(clean(text), "  " * text.startswith("  "))]
     blocks += ["\n".join(slices)] if slices else []

@@ -77,15 +77,15 @@ def floor_says(audit: Audit) -> str:
     """What the verdicts are held against, and what that does not cover.
 
     >>> floor_says({"settings": {"floor": None}, "models": {"large": {"role": "large"}}})
-    'none: no twin was given, so two large models that differ only by their seed may differ as much'
+    'no twin: two large models that differ only by their seed may differ as much'
     """
     twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
     if audit["settings"].get("floor") == "rounding":
-        return "rounding: large itself in other numbers; what another seed of training would change is not covered"
+        return "itself in other numbers (rounding): what another seed of training changes is not covered"
     if not twins:
-        return "none: no twin was given, so two large models that differ only by their seed may differ as much"
+        return "no twin: two large models that differ only by their seed may differ as much"
     if len(twins) == 1:
-        return f"one twin, {twins[0]}: verdicts are relative to this twin, and another might lie elsewhere"
+        return f"one twin ({twins[0]}): verdicts are relative to this twin, and another might lie elsewhere"
     return f"{len(twins)} twins ({', '.join(twins)}): their mean, with what seeds scatter in every interval"
 
 
@@ -194,3 +194,24 @@ def left_out(audit: Audit) -> str:
     count = audit["data"]["unlabelled"]
     rows, were = ("row", "was") if count == 1 else ("rows", "were")
     return f"{count:,} {rows} without a label {were} left out." if count else ""
+
+
+def together(audit: Audit) -> str:
+    """
+    >>> data = {"examples": 2000, "groups": 100, "duplicates": 14, "duplicates_apart": 1, "ood_duplicates": 0}
+    >>> together({"data": data})
+    '2,000 examples in 100 groups; 14 repeated texts count once; 1 repeated text counts again, in another group.'
+    """
+    data = audit["data"]
+    said = [f"{data['examples']:,} example{'s' * (data['examples'] != 1)}"]
+    if data["groups"] is not None:
+        said[0] += f" in {data['groups']:,} group{'s' * (data['groups'] != 1)}"
+    for key, which, how in (
+        ("duplicates", "", "once"),
+        ("duplicates_apart", "", "again, in another group"),
+        ("ood_duplicates", "out-of-distribution ", "once"),
+    ):
+        if count := data[key]:
+            texts = f"1 repeated {which}text counts" if count == 1 else f"{count:,} repeated {which}texts count"
+            said.append(f"{texts} {how}")
+    return f"{'; '.join(said)}."

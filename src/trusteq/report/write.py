@@ -28,19 +28,23 @@ from trusteq.report.words import Audit, Pair
 from trusteq.wording import clean, without_places
 
 OLD = 3600  # seconds after which a file that is half written is nobody's
+KINDS = ("svg", "png")
 
 
-def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], Any] = plot_pair) -> list[Path]:
+def write_report(
+    audit: Audit, folder: str | Path, plot: Callable[[str, Pair], Any] = plot_pair, kinds: tuple[str, ...] = KINDS
+) -> list[Path]:
     """Write report.html, report.json with its schema, report.md, a model card per compressed model, tables/ and plots/.
 
-    `plot(dimension, pair)` draws a pair's plot of a dimension. A plot that cannot be drawn is named on the page; the
-    rest is written. Every file appears whole or not at all; cards and plots that an earlier report has left there, and
-    this one has not, are removed. Returns the paths, the page first.
+    `plot(dimension, pair)` draws the plot of a pair and a dimension, in these kinds of files. A plot that cannot be
+    drawn is named on the page; the rest is written. Every file appears whole or not at all; cards and plots that an
+    earlier report has left there, and this one has not, are removed. Returns the paths, the page first.
 
     >>> import tempfile
     >>> audit = {"schema": "trust_equivalence/2", "version": "0.1.0", "signature": "trust_equivalence:0.1.0|seed=0",
     ...          "settings": {}, "models": {}, "pairs": [], "examples": {"explanations": [], "attacks": []},
     ...          "data": {"name": "x", "examples": 0, "ood_examples": 0, "unlabelled": 0, "classes": [],
+    ...                   "groups": None, "duplicates": 0, "duplicates_apart": 0, "ood_duplicates": 0,
     ...                   "fingerprint": ""},
     ...          "failures": [], "run": {"started": "", "seconds": 0.0, "processes": 1, "versions": {}}}
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +63,7 @@ def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], A
     write("report.schema.json", json.dumps(SCHEMA, indent=1))
     write("report.md", markdown(audit))
     cards, stems = card_names(audit), plot_stems(audit)
-    kept = Kept(folder, [*cards, *(f"plots/{stem}.{kind}" for stem in stems.values() for kind in KINDS)])
+    kept = Kept(folder, [*cards, *(f"plots/{stem}.{kind}" for stem in stems.values() for kind in kinds)])
     for pair, name in zip(judged(audit), cards, strict=True):
         write(name, model_card(audit, pair))
     write("tables/pairwise.tex", pairwise_tables(audit))
@@ -71,7 +75,7 @@ def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], A
             stem = stems[place, dimension]
             try:
                 shown = [pair["dimensions"][dimension][key] for key in ("figures", "details")]
-                drawn = kept.pictures(stem, shown, partial(plot, dimension, pair))
+                drawn = kept.pictures(stem, shown, partial(plot, dimension, pair), kinds)
                 inlined = inline_svg(drawn["svg"].decode(), f"p{place}-{dimension}-", spoken(dimension, pair))
             except Exception as error:  # hours of audit must not be lost for a picture
                 problem = without_places(f"{type(error).__name__}: {error}")
@@ -84,9 +88,6 @@ def write_report(audit: Audit, folder: str | Path, plot: Callable[[str, Pair], A
     files.append(kept.close([path.relative_to(folder).as_posix() for path in files]))
     sweep(folder)
     return [write_whole(folder / "report.html", page(audit, plots)), *files]
-
-
-KINDS = ("svg", "png")
 
 
 def card_names(audit: Audit) -> list[str]:
@@ -125,13 +126,15 @@ class Kept:
             self.old = [name for name in found["files"] if self.OURS.fullmatch(name)]
         self._write(self.before, [*planned, *(name for name in self.old if name not in planned)])
 
-    def pictures(self, stem: str, data: Any, draw: Callable[[], Any]) -> dict[str, bytes]:
+    def pictures(
+        self, stem: str, data: Any, draw: Callable[[], Any], kinds: tuple[str, ...] = KINDS
+    ) -> dict[str, bytes]:
         of = digest(data, VERSION, self.library)
         found: dict[str, bytes] = {}
         with contextlib.suppress(OSError):
-            found = {kind: (self.folder / "plots" / f"{stem}.{kind}").read_bytes() for kind in KINDS}
+            found = {kind: (self.folder / "plots" / f"{stem}.{kind}").read_bytes() for kind in kinds}
         if not found or self.before.get(stem) != [of, *map(zlib.crc32, found.values())]:
-            found = pictures(draw())
+            found = pictures(draw(), png="png" in kinds)
         self.marks[stem] = [of, *map(zlib.crc32, found.values())]
         return found
 

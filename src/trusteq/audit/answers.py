@@ -1,0 +1,183 @@
+"""Of two models' answers, what lies beside the dimensions: accuracy, how far apart the distributions are, which answers
+changed, which tasks moved, what the harness scored, and where two texts part."""
+
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from trusteq.audit.said import Said, codes_of, confidence_of, has_rows
+from trusteq.dimensions.calibration_gap import SMALLEST, jensen_shannon
+from trusteq.dimensions.prediction_error_jaccard import mcnemar
+from trusteq.groups import Design, Groups, design, some_of
+from trusteq.intervals import paired_share_gap_interval
+from trusteq.records.runs import Task
+
+Figures = dict[str, float]
+KINDS = ("right to wrong", "wrong to right", "wrong to other wrong")
+SHOWN = 24  # changed answers of a pair in a report; a file beside it has them all
+STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500)
+FEWEST_WORDS = 3  # of an answer, on average, that is a text
+
+
+def figures(said: Said, compressed: str, large: str, level: float) -> Figures:
+    """Accuracy and its gap; with the probabilities of all options how far apart the distributions are.
+
+    KL is of the compressed model from the large one, in nats; Jensen-Shannon is in bits.
+    """
+    work = said.work
+    right, large_right = work.right(compressed), work.right(large)
+    won, lost, together = turned(said, compressed, large)
+    low, high = paired_share_gap_interval(won, lost, len(right), level, together)
+    found = {"accuracy": float(right.mean()), "large_accuracy": float(large_right.mean())}
+    found["accuracy_gap"] = (won - lost) / len(right)
+    found |= {"accuracy_gap_low": low, "accuracy_gap_high": high}
+    if {compressed, large} <= work.probabilities.keys():
+        p, q = work.probabilities[large], work.probabilities[compressed]
+        ratio = np.log(np.maximum(p, SMALLEST)) - np.log(np.maximum(q, SMALLEST))
+        found |= of_mean("kl_divergence", (p * ratio).sum(axis=1), level, work.groups, least=0.0)
+        found |= of_mean("js_divergence", jensen_shannon(p.T, q.T), level, work.groups, least=0.0)
+    return found
+
+
+def turned(said: Said, compressed: str, large: str) -> tuple[int, int, Design]:
+    """How many answers turned from wrong to right and from right to wrong, and what groups do to their difference."""
+    right, large_right = said.work.right(compressed), said.work.right(large)
+    gap = right.astype(np.float64) - large_right
+    together = design(gap - gap.mean(), said.work.groups)
+    return int((right & ~large_right).sum()), int((large_right & ~right).sum()), together
+
+
+def of_mean(name: str, values: np.ndarray, level: float, groups: Groups, least: float = -np.inf) -> Figures:
+    """A mean and its interval (Student's t); of one value, or one group, there is no interval."""
+    mean, together = float(values.mean()), design(values - values.mean(), groups)
+    if len(values) < 2 or together.freedom < 1:
+        return {name: mean}
+    error = values.std(ddof=1) / np.sqrt(together.alone(len(values)))
+    reach = float(together.quantile(level, len(values) - 1) * error)
+    return {name: mean, f"{name}_low": max(mean - reach, least), f"{name}_high": mean + reach}
+
+
+def scores(task: Task, compressed: str, large: str, level: float, groups: Groups) -> dict[str, Figures]:
+    """What the harness scored, exact match or F1 say, where it did so for both."""
+    own, larges = task.tables[compressed], task.tables[large]
+    found = {}
+    for name in own.column_names:
+        if not name.startswith("score:") or name not in larges.column_names:
+            continue
+        values, large_values = (np.asarray(table[name].to_numpy(), dtype=np.float64) for table in (own, larges))
+        held = np.isfinite(values) & np.isfinite(large_values)
+        if held.any():
+            means = {"value": float(values[held].mean()), "large_value": float(large_values[held].mean())}
+            gap = of_mean("gap", (values - large_values)[held], level, some_of(groups, np.flatnonzero(held)))
+            found[name.removeprefix("score:")] = means | gap
+    return found
+
+
+# Which answers changed.
+
+
+def flips(task: Task, compressed: str, large: str) -> Iterator[dict[str, Any]]:
+    """Every example with another answer: what it was and is, and how sure the models were."""
+    codes = codes_of(task)[0]
+    rows = pa.array(np.flatnonzero(codes[compressed] != codes[large]))
+    own, larges = (task.tables[name].take(rows) for name in (compressed, large))
+    held = *(column(larges, name) for name in ("id", "question", "gold")), options_of(larges, "gold")
+    where = zip(*held, strict=True)
+    for (id, question, gold, option), a, b in zip(where, sides_of(own), sides_of(larges), strict=True):
+        kind = KINDS[0] if b["right"] else KINDS[1] if a["right"] else KINDS[2]
+        asked = {"question": question, "gold": gold, "gold_option": option}
+        yield {"task": task.name, "id": id, "kind": kind, **asked, "large": b, "compressed": a}
+
+
+def sides_of(table: pa.Table) -> list[dict[str, Any]]:
+    """What was said, which option that is, how sure the model was, and whether it is right."""
+    names = ("said", "option", "confidence", "right")
+    held = column(table, "said"), options_of(table, "said"), column(table, "confidence"), column(table, "right")
+    return [dict(zip(names, one, strict=True)) for one in zip(*held, strict=True)]
+
+
+def column(table: pa.Table, name: str) -> list[Any]:
+    if name == "confidence" and name not in table.column_names and len(table) and has_rows(table):
+        return confidence_of(table).tolist()
+    return list(table[name].to_pylist()) if name in table.column_names else [None] * len(table)
+
+
+def options_of(table: pa.Table, name: str) -> list[str | None]:
+    """The text of the option that a letter or a number stands for."""
+    places, said = column(table, f"{name}_index"), column(table, name)
+    found = []
+    for place, options, word in zip(places, column(table, "options"), said, strict=True):
+        option = options[place] if options and place is not None and 0 <= place < len(options) else None
+        found.append(None if option == word else option)
+    return found
+
+
+def some_flips(changed: list[dict[str, Any]], most: int = SHOWN) -> list[dict[str, Any]]:
+    """Of every kind as many as there is room for, those first of which the compressed model is surest."""
+    by_kind = [sorted((one for one in changed if one["kind"] == kind), key=sureness) for kind in KINDS]
+    kept: list[dict[str, Any]] = []
+    for rank in range(max(map(len, by_kind), default=0)):
+        kept += [some[rank] for some in by_kind if rank < len(some)]
+    return sorted(kept[:most], key=lambda one: KINDS.index(one["kind"]))
+
+
+def sureness(one: dict[str, Any]) -> float:
+    return -(one["compressed"]["confidence"] or 0.0)
+
+
+# Which of many tasks moved.
+
+
+def moved(tasks: Sequence[tuple[str, Said]], compressed: str, large: str, level: float) -> list[dict[str, Any]]:
+    """McNemar's test of every task, and Holm's correction for their number: of tasks that did not move, at most
+    1 - level of all such comparisons calls any moved."""
+    found: list[dict[str, Any]] = []
+    for name, said in tasks:
+        won, lost, together = turned(said, compressed, large)
+        alone = (round(together.alone(count)) for count in (lost, won))
+        found.append({"task": name, "accuracy_gap": (won - lost) / len(said.work.gold), "mcnemar_p": mcnemar(*alone)})
+    for one, corrected in zip(found, holm([one["mcnemar_p"] for one in found]), strict=True):
+        one |= {"corrected_p": corrected, "moved": corrected <= 1 - level}
+    return found
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    corrected, greatest = [0.0] * len(chances), 0.0
+    for rank, place in enumerate(np.argsort(chances, kind="stable").tolist()):
+        greatest = max(greatest, min(1.0, (len(chances) - rank) * chances[place]))
+        corrected[place] = greatest
+    return corrected
+
+
+# Where two texts part.
+
+
+def parting(task: Task, compressed: str, large: str) -> dict[str, Any] | None:
+    """Of answers that are texts: the share of pairs that are still the same after so many words."""
+    own, larges = task.tables[compressed], task.tables[large]
+    if "options" in own.column_names or not all("said" in table.column_names for table in (own, larges)):
+        return None
+    texts = [[(text or "").split() for text in table["said"].to_pylist()] for table in (own, larges)]
+    if sum(map(len, texts[1])) < FEWEST_WORDS * len(own):
+        return None
+    same = [float(np.inf) if a == b else float(shared(a, b)) for a, b in zip(*texts, strict=True)]
+    alike, longest = np.array(same), max(map(len, texts[1]))
+    steps = [step for step in STEPS if step <= longest]
+    shares = [float((alike >= step).mean()) for step in steps]
+    return {"words": steps, "same": shares, "identical": float(np.isinf(alike).mean())}
+
+
+def shared(a: list[str], b: list[str]) -> int:
+    """How many words two texts begin with alike.
+
+    >>> shared("the answer is 42".split(), "the answer was 42".split())
+    2
+    """
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
