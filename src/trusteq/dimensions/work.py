@@ -53,5 +53,8 @@ class Work:
             attacked=[places[i] for i in self.attacked if i in places],
             outcomes={name: of(found) for name, found in self.outcomes.items()},
             transfers={ways: of(found) for ways, found in self.transfers.items()},
-            **{name: {} for name in ("floors", "measured", "drawn", "reaches")},
+            floors={},
+            measured={},
+            drawn={},
+            reaches={},
         )
