@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from trusteq.audit.planning import NUMBERS
 from trusteq.dimensions.plots.colors import GREY
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.markdown import md, table
@@ -17,7 +18,6 @@ Plan = dict[str, Any]
 Row = dict[str, Any]
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 COLORS = ("#0072B2", "#D55E00", "#5B3A6B", "#0F6B4F", "#A3223F", "#8A6A00")
-WIDEST = 4  # panels of a plot beside each other, and the most rows of them
 LONGEST = 40  # characters of a model's name
 
 FROM_AUDIT = (
@@ -30,10 +30,6 @@ FROM_GUESSES = (
     "models to be guessed: plan them from an audit of a few hundred examples."
 )
 HALF_WIDTHS = "Half the width of the interval of the excess over the twin, in points of a hundred:"
-
-
-def title(rows: list[Row]) -> str:
-    return f"{rows[0]['compressed']}:" if rows[0]["compressed"] else ""
 
 
 def about(plan: Plan) -> str:
@@ -56,7 +52,7 @@ def short(count: int) -> str:
 def chances(row: Row) -> list[str]:
     """In percent; a dash where so few examples get no verdict."""
     if row["chances"] is None:
-        return ["-"] * 10
+        return ["-"] * len(NUMBERS)
     return [f"{100 * chance:.0f}" if chance else "-" for chance in row["chances"]]
 
 
