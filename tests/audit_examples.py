@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from trusteq.audit.audit import SCHEMA_NAME, compare_all
+from trusteq.audit.audit import SCHEMA_NAME, compare_all, compare_each
 from trusteq.audit.examples import attacked, explanations
 from trusteq.audit.options import AuditOptions
+from trusteq.audit.slicing import different_for, judged, slicings_of
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.dimensions.work import Work
 
@@ -54,9 +55,11 @@ def audit(
     skipped: tuple[str, ...] = (),
     data: str = "invented reviews",
     word: str = "",
+    slices: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """An audit; `failed` names (pair, dimension), `skipped` dimensions, `word` is put into every text."""
-    return copy.deepcopy(made(compressed, large, twin, all_pairs, text_pairs, failed, skipped, data, word))
+    """An audit; `failed` names (pair, dimension), `skipped` dimensions, `word` is put into every text; `slices` are
+    "length", "label", and others that divide the texts at random, into one of 6 texts, too."""
+    return copy.deepcopy(made(compressed, large, twin, all_pairs, text_pairs, failed, skipped, data, word, slices))
 
 
 UNGROUPED = {"groups": None, "duplicates": 0, "duplicates_apart": 0, "ood_duplicates": 0}
@@ -73,6 +76,7 @@ def made(
     skipped: tuple[str, ...],
     data: str,
     word: str,
+    slices: tuple[str, ...],
 ) -> dict[str, Any]:
     roles = {"large": "large", **({"twin": "twin"} if twin else {}), **dict.fromkeys(compressed, "compressed")}
     names = list(roles)
@@ -85,6 +89,9 @@ def made(
     left_out = dict.fromkeys(skipped, "it needs 30 examples, and 12 are there")
     compared = compare_all(work, roles, pairs, left_out, OPTIONS)
     classes = ["negative", "positive"]
+    sliced = sliced_of(work, roles, slices, left_out, classes)
+    for pair in compared if sliced else ():
+        pair["different_for"] = different_for(sliced, pair["compressed"])
     found = {
         "schema": SCHEMA_NAME,
         "version": "0.1.0",
@@ -105,6 +112,7 @@ def made(
             for i, (name, role) in enumerate(roles.items())
         },
         "pairs": compared,
+        **({"slices": sliced} if sliced else {}),
         "examples": {
             "explanations": explanations(work, compared, classes),
             "attacks": attacked(work, compared, classes),
@@ -121,11 +129,25 @@ def made(
     return renamed(found, {"large": large, "twin": twin or "twin"})
 
 
+def sliced_of(work: Work, roles: Any, names: Any, left_out: Any, classes: list[str]) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    parts = ["first", "second", f"{HOSTILE[0]} {HOSTILE[4]}", "rare"]
+    values = {name: rng.choice(parts[:3], EXAMPLES).tolist() for name in names}
+    for name, given in values.items():
+        given[:6] = [parts[3]] * 6
+        values[name] = None if name in ("length", "label") else given
+    slicings = slicings_of(values, work.texts, [classes[label] for label in work.gold])
+    pairs = [(name, "large") for name in list(roles)[1:]]
+    return judged(work, slicings, lambda part, few: compare_each(part, roles, pairs, few, OPTIONS), left_out, OPTIONS)
+
+
 def renamed(found: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     """Another name for the large model or its twin: an audit has none, but what shows it takes any."""
     found["models"] = {names.get(name, name): model for name, model in found["models"].items()}
     for pair in found["pairs"]:
         pair |= {key: names.get(pair[key], pair[key]) for key in ("name", "compressed", "large")}
+    for entry in (entry for slicing in found.get("slices", []) for entry in slicing["verdicts"]):
+        entry["large"] = names.get(entry["large"], entry["large"])
     for item in found["failures"]:
         item["pair"] = names.get(item["pair"], item["pair"])
     return found

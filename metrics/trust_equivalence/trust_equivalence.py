@@ -15,6 +15,7 @@ from trusteq.arrays import as_rows
 from trusteq.audit.bundled import bundled_family
 from trusteq.audit.family import open_models
 from trusteq.audit.options import AuditOptions, list_of_texts
+from trusteq.audit.planning import plan
 from trusteq.audit.results import audit_of, flat
 from trusteq.audit.start import audit, compare_predictions
 from trusteq.audit.training import callback_for, compute_metrics_for
@@ -52,6 +53,8 @@ Args:
     progress: a function (what, how many) that gives a progress bar with update and close.
     groups: what belongs together (the questions on one passage, say): a string or a whole number for each text or
         prediction. Intervals and verdicts then count groups; a text that is repeated counts once without being asked.
+    slices: parts of the texts that are judged by themselves as well, from the same work: "length", "label", or a dict
+        from a name to a value for each text (None for one that is built in).
     data_name, unlabelled: for the report, what the data are called and how many rows were left out without a label.
 """
     + arguments_of(AuditOptions)
@@ -62,6 +65,7 @@ Returns:
     the excess over what large and twin diverge by.
     margin; verdict: 1 equivalent, -1 different, 0 inconclusive; examples_needed: about how many would decide.
     With until_settled: examples, how many it took, and look, after how many looks at them.
+    With slices, PAIR/DIMENSION/SLICING/SLICE/divergence (_low, _high), margin and verdict for each.
     For each model MODEL/accuracy, MODEL/accuracy_low, MODEL/accuracy_high (0 to 1).
     failed: how many dimensions failed.
     From predictions: prediction_error_jaccard/figure and, where rows were given, calibration_gap/figure.
@@ -123,6 +127,7 @@ class TrustEquivalence(ArrayMetric):
         data_name: str = "texts",
         unlabelled: int = 0,
         groups: Any = None,
+        slices: Any = None,
         **kwargs: Any,
     ) -> dict[str, Any] | None:
         """Audit a family of models on texts, or compare predictions that are given."""
@@ -132,8 +137,8 @@ class TrustEquivalence(ArrayMetric):
             raise ValueError("give models and texts (large, compressed, texts) or predictions, not both")
         options = read_options(self.options, kwargs)
         data = (texts, references, ood_texts)
-        of_data = (data_name, unlabelled, groups)
-        found = audit(options, large, compressed, twin, *data, folder, resume, progress, *of_data)
+        told = {"data_name": data_name, "unlabelled": unlabelled, "groups": groups, "slices": slices}
+        found = audit(options, large, compressed, twin, *data, folder, resume, progress, **told)
         return None if found is None else flat(found) | ({"details": found} if options.details else {})
 
     def _compute(self, rows: Rows, options: AuditOptions) -> dict[str, Any]:
@@ -184,6 +189,10 @@ class TrustEquivalence(ArrayMetric):
     def report(self, result: dict[str, Any], folder: Any) -> list[Path]:
         """Write report.html, report.json, report.md, model_card.md, tables and plots; the paths of what was written."""
         return write_report(audit_of(result), folder)
+
+    def plan(self, result: dict[str, Any]) -> dict[str, Any]:
+        """For each verdict the chance that so many examples settle it, and how many do with 80 % power."""
+        return plan(result)
 
     def table(self, result: dict[str, Any]) -> str:
         """The verdicts as a table for a terminal."""

@@ -73,7 +73,7 @@ class Excess:
         return float(ndtr(-ahead / error)) if error else float(ahead <= 0)
 
     def settled(self, growth: np.ndarray) -> np.ndarray:
-        """The chance that so many times the examples decide, if these are among them, whichever way.
+        """The chance that so many times the examples decide, whichever way, if these are among them (or they of these).
 
         The excess moves as its scatter lets it; the interval narrows with the root, but not by what the seeds reach.
 
@@ -81,7 +81,7 @@ class Excess:
         [1.0, 1.0]
         """
         below, above = self.value - self.low, self.high - self.value
-        error = max(below, above) / normal_quantile(self.level) * np.sqrt(1 - 1 / growth)
+        error = max(below, above) / normal_quantile(self.level) * np.sqrt(np.abs(1 - 1 / growth))
         near = self.margin - np.hypot(above / np.sqrt(growth), self.seeds)
         far = self.margin + np.hypot(below / np.sqrt(growth), self.one_more)
         with np.errstate(divide="ignore", invalid="ignore"):

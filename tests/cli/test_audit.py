@@ -90,6 +90,40 @@ def test_options_reach_the_audit(place, tmp_path):
     assert (settings["n_bins"], settings["seed"], settings["pairs"]) == (4, 3, "all")
 
 
+def test_slices_are_read_from_columns_and_sampled_with_the_texts(place, tmp_path):
+    data = ["--dataset", str(place / "reviews.csv"), "--limit", "12", "--slice", "length", "number"]
+    given = given_by(*models(place), *data)
+    assert list(given["slices"]) == ["length", "number"]
+    assert given["slices"]["length"] is None
+    assert [NAMES[int(number)] for number in given["slices"]["number"]] == given["references"]
+    assert command.main([*models(place), *data, *ONE, "--out", str(tmp_path)]) == 0
+    audit = report(tmp_path)
+    assert [(one["name"], sum(part["examples"] for part in one["slices"])) for one in audit["slices"]] == [
+        ("length", 12),
+        ("number", 12),
+    ]
+    assert "|slices=length,number" in audit["signature"]
+    again = [*models(place), *data[:-2], "label", *ONE, "--out", str(tmp_path), "--resume"]  # of the same work
+    assert command.main(again) == 0
+    assert [one["name"] for one in report(tmp_path)["slices"]] == ["label"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--slice", "mood"], "has no column 'mood'; its columns are text, label, number"),
+        (["--slice", "text"], "slices: text has a different value for every text: at most 50 slices are compared"),
+    ],
+)
+def test_a_slice_that_there_is_not_is_one_sentence(place, tmp_path, capsys, words, said):
+    data = ["--dataset", str(place / "reviews.csv"), *words, "--out", str(tmp_path)]
+    assert command.main([*models(place), *data]) == 2
+    assert said in capsys.readouterr().err
+    assert command.main(["--slice", "mood", "--out", str(tmp_path)]) == 2
+    bundled = "--slice mood is no column of the bundled texts: give length or label"
+    assert capsys.readouterr().err == f"trusteq audit: {bundled}\n"
+
+
 def test_a_sample_is_drawn_at_random_and_the_same_each_time():
     given = {"texts": list(range(100)), "references": list(range(100)), "ood_texts": list(range(5))}
     first = sampled(given, 10, seed=0)

@@ -9,7 +9,7 @@ import pytest
 from small_audits import models, whole
 
 from trusteq.audit.options import AuditOptions
-from trusteq.cli import audit, compare, compress, finetune, typed
+from trusteq.cli import audit, compare, compress, finetune, plan, typed
 from trusteq.cli.main import COMMANDS, main
 from trusteq.compress.options import CompressOptions, FinetuneOptions
 from trusteq.dimensions.attack_divergence import AttackOptions
@@ -52,6 +52,7 @@ PARSERS = {
     "audit": audit.parser(),
     "compare": compare.parser(),
     "finetune": finetune.parser(),
+    "plan": plan.parser(),
     **{way: compress.parser(way.split()[1]) for way in WAYS},
 }
 

@@ -40,6 +40,7 @@ FAMILIES = {
     },
     "nothing measured": {"compressed": ("distilled",), "skipped": tuple(DIMENSIONS)},
     "hostile": {"compressed": tuple(HOSTILE), "word": HOSTILE[0] + HOSTILE[4], "data": HOSTILE[1]},
+    "slices": {"slices": ("length", "label", HOSTILE[1])},
     "hostile and two": {"compressed": tuple(HOSTILE[:2]), "large": HOSTILE[4], "twin": HOSTILE[2], "all_pairs": True},
 }
 families = pytest.mark.parametrize("family", FAMILIES)
@@ -565,6 +566,35 @@ def test_groups_and_repeated_texts_are_counted_in_every_form(tmp_path):
         assert "3 repeated out-of-distribution texts count once" in text
 
 
+def test_slices_are_told_in_every_form_the_worst_first(tmp_path):
+    found = audit(compressed=("tiny", "distilled"), slices=("length", "source"))
+    plain = audit(compressed=("tiny", "distilled"))
+    texts = forms(written_to(tmp_path / "no", plain), plain)
+    assert all("By length" not in text and "Slices" not in text for text in texts)
+    page, markdown, terminal = forms(written_to(tmp_path / "yes", found), found)
+    slicing = found["slices"][1]
+    assert [part["examples"] for part in slicing["slices"] if part["slice"] == "rare"] == [6]
+    first = slicing["verdicts"][0]
+    assert first["verdict"] == "different"
+    terminal = " ".join(terminal.split())
+    for text in (page, markdown, terminal):
+        assert f"{len(slicing['slices'])} slices, " in text
+        assert f"(Corrected for {slicing['corrected_for']} verdicts.)" in text
+        for name in slicing["verdicts"][0]["slice"], found["slices"][0]["verdicts"][0]["slice"]:
+            assert name in text
+    assert f"{first['compressed']}, {first['slice']}, {first['dimension']}: " in terminal
+    for text in (page, markdown):
+        assert text.index(first["sentence"].split(":")[0][:60]) > 0
+        assert "too few" in text
+        assert "No slice holds enough for “As honest about its confidence?” (400 examples)" in text
+    says = answer(next(pair for pair in found["pairs"] if pair["compressed"] == first["compressed"]))
+    assert "Different for length: " in says.summary
+    assert says.word == "No"
+    assert slicing["verdicts"] == sorted(
+        slicing["verdicts"], key=lambda one: (one["verdict"] != "different", -one["beyond"])
+    )
+
+
 def test_a_model_of_simulated_weights_says_so_in_every_form(tmp_path):
     found = audit(compressed=("int8", "distilled"))
     page, markdown, terminal = forms(written_to(tmp_path / "none", found), found)
@@ -606,7 +636,7 @@ def test_the_terminal_table_fits_and_says_all(written, family):
     for line in text.splitlines()[:-1]:  # the last one is the signature
         assert sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line) <= 100, line
     blocks = text.split("\n\n")
-    assert len(blocks) == len(found["pairs"]) + 1
+    assert len(blocks) == len(found["pairs"]) + 1 + ("slices" in found)
     for block, pair in zip(blocks, found["pairs"], strict=False):
         for name, entry in pair["dimensions"].items():
             line = next(line for line in block.splitlines() if line.startswith(f"  {name} "))

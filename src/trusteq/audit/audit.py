@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Any
@@ -14,6 +15,7 @@ from trusteq.audit.judging import correct, entry_of
 from trusteq.audit.memo import Run
 from trusteq.audit.schema import SCHEMA_NAME
 from trusteq.audit.sentences import sentence
+from trusteq.audit.slicing import different_for, judged, slicings_of
 from trusteq.audit.store import digest
 from trusteq.audit.work import reason_of
 from trusteq.dimensions.registry import DIMENSIONS
@@ -35,6 +37,7 @@ def audit_family(
     together: Grouped,
     data_name: str = "texts",
     unlabelled: int = 0,
+    slices: Any = None,
 ) -> Audit | None:
     """The whole audit as a dict of plain data; None in all processes but the first."""
     clock = time.monotonic()
@@ -42,9 +45,28 @@ def audit_family(
     if run.processes.rank:
         return None
     work.groups, work.ood_groups = together.codes, grouped(ood_texts or []).codes
-    pairs = pairs_of(run.members, options.pairs)
-    compared = compare_all(work, {member.name: member.role for member in run.members}, pairs, skipped, options)
-    return as_told(run, work, about, compared, ood_texts, options, together, data_name, unlabelled, clock)
+    pairs, roles = pairs_of(run.members, options.pairs), {member.name: member.role for member in run.members}
+    compared = compare_all(work, roles, pairs, skipped, options)
+    labels = names_of(about)
+    slicings = slicings_of(slices, run.texts, [labels[label] for label in work.gold])
+    with_large = [pair for pair in pairs if roles[pair[1]] == "large"]
+    sliced = judged(
+        work,
+        slicings,
+        lambda part, left_out: compare_each(part, roles, with_large, left_out, options),
+        skipped,
+        options,
+    )
+    for pair in compared if sliced else ():
+        pair["different_for"] = different_for(sliced, pair["compressed"]) if pair["role"] == "compressed" else []
+    told = as_told(
+        run, work, about, compared, ood_texts, options, together, data_name, unlabelled, clock, list(slicings)
+    )
+    return told | ({"slices": sliced} if sliced else {})
+
+
+def names_of(about: dict[str, Any]) -> list[str]:
+    return about["large"]["names"] or [str(i) for i in range(about["large"]["classes"])]
 
 
 def as_told(
@@ -58,14 +80,15 @@ def as_told(
     data_name: str,
     unlabelled: int,
     clock: float,
+    slices: Sequence[str] = (),
 ) -> Audit:
     """What was found, on what, and how."""
-    ood, seconds = grouped(ood_texts or []), time.monotonic() - clock
-    classes = about["large"]["names"] or [str(i) for i in range(about["large"]["classes"])]
+    ood, seconds, classes = grouped(ood_texts or []), time.monotonic() - clock, names_of(about)
     counts = {"examples": len(run.texts), "ood_examples": len(ood_texts or [])}
     groups = {"groups": together.groups, "duplicates": together.duplicates, "duplicates_apart": together.apart}
     groups |= {"ood_duplicates": ood.duplicates}
     told = options.settings | counts | {name: count for name, count in groups.items() if count}
+    told |= {"slices": list(slices)} if slices else {}
     made = "|".join(f"{name}={compact(value)}" for name, value in sorted(told.items()))
     return {
         "schema": SCHEMA_NAME,
@@ -104,12 +127,19 @@ def fingerprint(texts: Any, work: Work, ood_texts: Any, together: Grouped) -> st
 def compare_all(
     work: Work, roles: dict[str, str], pairs: list[Pair], skipped: dict[str, str], options: Any
 ) -> list[dict[str, Any]]:
-    """In the order of the pairs; the twins, whose figures are the others' floor, are compared first. The verdicts are
-    corrected for their number before they are put into words."""
+    """In the order of the pairs. The verdicts are corrected for their number before they are put into words."""
+    found = compare_each(work, roles, pairs, skipped, options)
+    conclude(found, options)
+    return found
+
+
+def compare_each(
+    work: Work, roles: dict[str, str], pairs: list[Pair], skipped: dict[str, str], options: Any
+) -> list[dict[str, Any]]:
+    """Each pair by itself; the twins, whose figures are the others' floor, are compared first."""
     found: dict[Pair, dict[str, Any]] = {}
     for pair in sorted(pairs, key=lambda pair: roles[pair[0]] != "twin"):
         found[pair] = compare(work, roles, pair, skipped, options)
-    conclude(list(found.values()), options)
     return [found[pair] for pair in pairs]
 
 

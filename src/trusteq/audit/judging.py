@@ -41,6 +41,7 @@ def entry_of(
         because = "The twins differ too much among themselves to say: more twins would decide, not more examples."
     low, high = excess.interval
     entry |= {"divergence": excess.value, "divergence_low": low, "divergence_high": high, "margin": excess.margin}
+    entry |= {"seeds": excess.seeds, "one_more": excess.one_more}
     entry |= {"verdict": verdict if judged else None, "examples": examples, "chance": chance}
     entry |= {"examples_needed": excess.needed(examples) if judged and open_yet and not because else None}
     entry |= {"open_because": because if judged else None, "beside": beside(floors, options) if floors else None}

@@ -30,4 +30,10 @@ def flat(audit: dict[str, Any]) -> dict[str, Any]:
             if entry["examples_needed"]:
                 figures["examples_needed"] = entry["examples_needed"]
             found |= {f"{pair['name']}/{name}/{key}": value for key, value in figures.items()}
+    for slicing in audit.get("slices", []):
+        for entry in slicing["verdicts"]:
+            place = f"{entry['compressed']}/{entry['dimension']}/{slicing['name']}/{entry['slice']}"
+            figures = {key: entry[key] for key in ("divergence", "divergence_low", "divergence_high", "margin")}
+            found |= {f"{place}/{key}": value for key, value in figures.items()}
+            found[f"{place}/verdict"] = CODES[entry["verdict"]]
     return found | {"failed": len(audit["failures"])}

@@ -15,9 +15,11 @@ from trusteq.audit.options import AuditOptions, list_of_texts
 from trusteq.audit.owner import owned
 from trusteq.audit.processes import Processes
 from trusteq.audit.settling import audit_until_settled, first_of
+from trusteq.audit.slicing import slicings_of
 from trusteq.audit.store import Store, has_work
 from trusteq.checks import brief, check_integer
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.models.labels import gold_labels
 from trusteq.progress import progress_bar
 from trusteq.rows import Rows
 
@@ -36,11 +38,13 @@ def audit(
     data_name: str = "texts",
     unlabelled: int = 0,
     groups: Any = None,
+    slices: Any = None,
 ) -> Audit | None:
     """The audit of a family of models; None in all processes but the first.
 
     `unlabelled` is how many rows of the data had no label and so are not among the texts: the report says so. `groups`
-    say which texts belong together; they change no question to a model, so another run may go on with other ones.
+    say which texts belong together, `slices` which are judged by themselves as well; they change no question to a
+    model, so another run may go on with other ones.
     """
     if options.confidence_level is None:
         raise ValueError("an audit needs intervals to reach a verdict: give a confidence_level")
@@ -51,6 +55,10 @@ def audit(
     some = list_of_texts("texts", texts)
     ood = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
     together = grouped(some, groups)
+    if slices is not None:
+        if options.until_settled is not None:
+            raise ValueError("slices take all examples: give slices or until_settled, not both")
+        slicings_of(slices, some, gold_labels(references, len(some)))  # what is wrong is said before hours of work
     if folder is not None and not isinstance(folder, str | os.PathLike):
         raise ValueError(f"folder must be a path, got {brief(folder)}")
     if progress is not None and not callable(progress):
@@ -72,8 +80,8 @@ def audit(
         store = Store({} if again and place is None else place, processes.rank, notice=notice)
         held.callback(store.close)
         run = Run(members, some, store, processes, progress or (lambda what, count: progress_bar(count, what)))
-        whole = audit_until_settled if again else audit_family
-        return whole(run, references, ood, options, together, data_name, unlabelled)
+        given = run, references, ood, options, together, data_name, unlabelled
+        return audit_until_settled(*given) if again else audit_family(*given, slices)
 
 
 def compare_predictions(rows: Rows, options: AuditOptions) -> dict[str, Any]:

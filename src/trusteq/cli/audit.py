@@ -76,7 +76,8 @@ def main(argv: list[str] | None = None) -> int:
 def parser() -> Parser:
     made = Parser("audit", ABOUT)
     columns: dict[str, Any] = {
-        name: {"metavar": "COLUMN"} for name in ("text", "text_pair", "label", "group", "ood_text", "ood_text_pair")
+        name: {"metavar": "COLUMN"}
+        for name in ("text", "text_pair", "label", "group", "slice", "ood_text", "ood_text_pair")
     }
     several: dict[str, Any] = {name: {"metavar": "[NAME=]MODEL"} for name in ("compressed", "twin")}
     made.add(Family, only=("large", "compressed", "twin"), large={"metavar": "MODEL"}, **several)

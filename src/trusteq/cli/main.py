@@ -8,6 +8,7 @@ COMMANDS = {
     "compare": "compare what models said, from logs, tables or arrays on disk",
     "compress": "make a smaller model from a trained one, and measure what that saved",
     "finetune": "train a classifier of texts, with a teacher or without",
+    "plan": "how many examples the verdicts will take, before any model is asked",
 }
 
 HELP = """usage: trusteq COMMAND [options]

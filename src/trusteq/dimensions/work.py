@@ -1,11 +1,12 @@
 """All that the models said, of which every pair is compared."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from trusteq.groups import Groups
+from trusteq.groups import Groups, some_of
 from trusteq.kinds.text import Text
 from trusteq.looks import Look
 
@@ -40,3 +41,36 @@ class Work:
         if model in self.labels:
             return np.asarray(self.labels[model] == 0)
         return np.asarray(self.probabilities[model].argmax(axis=1) == self.gold)
+
+    def within(self, examples: Sequence[int]) -> "Work":
+        """The same of some of the examples; the texts out of distribution are those of all.
+
+        >>> work = Work(np.zeros(3, int), ["a", "b", "c"], explained=[0, 2], explanations={"large": {0: "x", 2: "y"}})
+        >>> part = work.within([1, 2])
+        >>> part.texts, part.explained, part.explanations
+        (['b', 'c'], [1], {'large': {1: 'y'}})
+        """
+        places = {example: place for place, example in enumerate(examples)}
+
+        def of(found: dict[int, Any]) -> dict[int, Any]:
+            return {places[i]: value for i, value in found.items() if i in places}
+
+        return replace(
+            self,
+            gold=self.gold[examples],
+            texts=[self.texts[i] for i in examples],
+            groups=some_of(self.groups, examples),
+            labels={name: labels[examples] for name, labels in self.labels.items()},
+            confidence={name: said[examples] for name, said in self.confidence.items()},
+            probabilities={name: rows[examples] for name, rows in self.probabilities.items()},
+            embeddings={name: rows[examples] for name, rows in self.embeddings.items()},
+            explained=[places[i] for i in self.explained if i in places],
+            explanations={name: of(found) for name, found in self.explanations.items()},
+            attacked=[places[i] for i in self.attacked if i in places],
+            outcomes={name: of(found) for name, found in self.outcomes.items()},
+            transfers={ways: of(found) for ways, found in self.transfers.items()},
+            floors={},
+            measured={},
+            drawn={},
+            reaches={},
+        )

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from trusteq.records.labelled_texts import LabelledTexts, is_table, read, read_texts
+from trusteq.records.labelled_texts import LabelledTexts, is_table, read, read_more, read_texts
+
+BUILT_IN = ("length", "label")  # slicings that need no column
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class ChosenTexts:
         label: the column of the labels.
         group: the column of what belongs together, such as the passage that several questions are about: intervals
             and verdicts then count groups.
+        slice: columns by which the texts are divided, to judge every part by itself as well; "length" (in words) and
+            "label" are built in.
         ood_dataset: texts of another kind, without labels, for ood_divergence.
         ood_split: of the texts of another kind (default: --split).
         ood_text: their column (default: --text).
@@ -36,6 +40,7 @@ class ChosenTexts:
     text_pair: tuple[str, str] | None = None
     label: str = "label"
     group: str | None = None
+    slice: tuple[str, ...] = ()
     ood_dataset: str | None = None
     ood_split: str | None = None
     ood_text: str | None = None
@@ -50,15 +55,20 @@ class ChosenTexts:
 
     def read(self, large: str, trust_remote_code: bool = False) -> dict[str, Any]:
         """Texts and references as an audit takes them, and how many rows had no label."""
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"slices": dict.fromkeys(self.slice)} if self.slice else {}
+        columns = [name for name in self.slice if name not in BUILT_IN]
+        if columns and self.dataset is None:
+            raise ValueError(f"`slice` {columns[0]} is no column of the bundled texts: give {' or '.join(BUILT_IN)}")
         if self.dataset is not None:
             first, second = self.text_pair or (self.text, None)
             data = read(self.dataset, self.split, first, second, self.label, group=self.group)
             references = in_classes(data, large, not is_table(self.dataset), trust_remote_code)
-            found = {"texts": data.texts, "references": references, "data_name": self.name}
+            found |= {"texts": data.texts, "references": references, "data_name": self.name}
             found["unlabelled"] = data.unlabelled
             if data.groups is not None:
                 found["groups"] = data.groups
+            if columns:
+                found["slices"] |= read_more(self.dataset, self.split, self.label, columns)
         if self.ood_dataset is not None:
             first, second = self.ood_text_pair or (self.ood_text or self.text, None)
             found["ood_texts"] = read_texts(self.ood_dataset, self.ood_split or self.split, first, second)
@@ -99,4 +109,7 @@ def sampled(given: dict[str, Any], limit: int | None, seed: int) -> dict[str, An
         if limit is not None and len(given.get(together[0]) or []) > limit:
             kept = sorted(np.random.default_rng(seed).permutation(len(given[together[0]]))[:limit].tolist())
             given = given | {name: [given[name][i] for i in kept] for name in together}
+            if "slices" in given and "texts" in together:
+                of = given["slices"].items()
+                given["slices"] = {name: values and [values[i] for i in kept] for name, values in of}
     return given

@@ -69,6 +69,17 @@ def read(
     return LabelledTexts(texts, labels, found, unlabelled, groups)
 
 
+def read_more(dataset: str, split: str, label: str, columns: Sequence[str]) -> dict[str, list[Any]]:
+    """Further columns of the rows that have a label; classes by their names."""
+    rows, classes = rows_of(dataset, split, [label, *columns])
+    kept = list(zip(*(row[1:] for row in rows if not is_unlabelled(row[0])), strict=True))
+    found = dict(zip(columns, map(list, kept), strict=True))
+    names = {column: classes[column] for column in columns if column in classes}
+    return found | {
+        name: [known[i] if i is not None and i >= 0 else None for i in found[name]] for name, known in names.items()
+    }
+
+
 def read_texts(dataset: str, split: str = "train", text: str = "text", text_pair: str | None = None) -> list[Text]:
     """The texts alone, of a data set that needs no labels."""
     rows, _ = rows_of(dataset, split, [column for column in (text, text_pair) if column is not None])

@@ -4,6 +4,7 @@ from typing import Any
 
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.queries import between, headline_of, judged, measured, models_of
+from trusteq.report.slices import slice_tables
 from trusteq.report.tasks import COLUMNS, tables
 from trusteq.report.words import (
     SIGNS,
@@ -40,8 +41,11 @@ def markdown(audit: Audit) -> str:
         parts += ["**Not everything could be measured.**", "\n".join(failure(item) for item in audit["failures"])]
     for pair in judged(audit):
         says = answer(pair)
-        parts += [f"## Can {md(pair['compressed'])} stand in for {md(pair['large'])}? {says.word}.", says.summary]
+        parts += [f"## Can {md(pair['compressed'])} stand in for {md(pair['large'])}? {says.word}.", md(says.summary)]
         parts += [verdicts(audit, pair), sentences(pair)]
+    for one in slice_tables(audit):
+        parts += [f"## By {md(one['name'])}", md(one["says"]), slices(one), md(one["unasked"])]
+        parts += ["\n".join(f"- **{md(name)}**: {md(text)}" for name, text in one["worst"])]
     parts += ["## Summary", "![Divergence of every pair and dimension, in margins](plots/summary.png)"]
     for one in tables(audit):
         parts += [f"## {md(one['name'])} against {md(one['large'])}, task by task", *task_by_task(one)]
@@ -86,6 +90,14 @@ def sentences(pair: Pair) -> str:
         says = entry["sentence"] if entry["status"] == "done" else entry["reason"]
         lines.append(f"- **{DIMENSIONS[name].question}** {md(says)}")
     return "\n".join(lines)
+
+
+def slices(of: dict[str, Any]) -> str:
+    rows = []
+    for row in of["rows"]:
+        cells = [f"{SIGNS[cell['found']]} {cell['value']}" if cell["found"] else cell["value"] for cell in row["cells"]]
+        rows.append([md(row["slice"]), *([md(row["model"])] if of["several"] else []), row["examples"], *cells])
+    return table(["slice", *(["model"] if of["several"] else []), "examples", *of["columns"]], rows)
 
 
 def models(audit: Audit) -> str:
@@ -134,7 +146,7 @@ def model_card(audit: Audit, pair: Pair) -> str:
     parts = [
         "---\n" + metadata(audit, pair) + "---",
         f"## Can this model stand in for {large}?",
-        f"**{says.word}.** {says.summary} {tried}",
+        f"**{says.word}.** {md(says.summary)} {tried}",
         verdicts(audit, pair),
         sentences(pair),
         *(part for one in tables(audit) if one["name"] == pair["compressed"] for part in task_by_task(one)),

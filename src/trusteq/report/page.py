@@ -11,6 +11,7 @@ from trusteq.report.examples import attack, explanation, some
 from trusteq.report.flips import shown_flips
 from trusteq.report.geometry import in_margins, place_of, reach
 from trusteq.report.queries import between, headline_of, judged, measured, models_of
+from trusteq.report.slices import slice_tables
 from trusteq.report.tasks import COLUMNS, partings, scored, tables
 from trusteq.report.words import (
     FLOOR,
@@ -72,6 +73,7 @@ def page(audit: Audit, plots: Plots) -> str:
         simulated=simulated(audit),
         unread=unread(audit),
         dimensions=[dimension_of(audit, name, plots) for name in measured(audit)],
+        slicings=slice_tables(audit),
         matrices=matrices_of(audit) if len(audit["models"]) > 2 else [],
         tasks=tables(audit),
         by_task=COLUMNS,

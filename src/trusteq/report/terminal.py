@@ -4,6 +4,7 @@ import textwrap
 import unicodedata
 
 from trusteq.audit.sentences import how_far, too_close, when_settled
+from trusteq.report.slices import worst_lines
 from trusteq.report.words import (
     Audit,
     Pair,
@@ -55,6 +56,8 @@ def verdict_table(audit: Audit) -> str:
     told = (held, sure, together(audit), left_out(audit), simulated(audit), unread(audit))
     notes = [line for text in told for line in wrapped(clean(text), "")]
     blocks = [block(pair, interval_name(audit), floor_word(audit)) for pair in audit["pairs"]]
+    slices = [line for text in worst_lines(audit) for line in wrapped(clean(text), "  " * text.startswith("  "))]
+    blocks += ["\n".join(slices)] if slices else []
     return "\n\n".join([*blocks, "\n".join([*notes, clean(audit["signature"])])])
 
 
@@ -62,7 +65,7 @@ def block(pair: Pair, interval_name: str, floor: str) -> str:
     large = shorten(clean(pair["large"]), LONGEST_NAME)
     names = f"{shorten(clean(pair['compressed']), LONGEST_NAME)} against {large}"
     says = answer(pair)
-    title = f"{names}: the floor" if pair["role"] == "twin" else f"{names}: {says.word.lower()}. {says.summary}"
+    title = f"{names}: the floor" if pair["role"] == "twin" else f"{names}: {says.word.lower()}. {clean(says.summary)}"
     lines, notes = [*wrapped(title, ""), row("dimension", "figure", "value", interval_name, floor, "verdict")], []
     for name, entry in pair["dimensions"].items():
         found = status(entry)

@@ -121,6 +121,9 @@ FLOOR = {  # than what a compressed model may be further away, and what it is as
 }
 
 
+SLICES = 3  # of those that are different, how many an answer names
+
+
 class Answer(NamedTuple):
     verdict: str
     word: str
@@ -128,9 +131,26 @@ class Answer(NamedTuple):
 
 
 def answer(pair: Pair) -> Answer:
+    """What the dimensions say together; a yes takes that no slice of the texts is known to differ.
+
+    >>> pair = {"dimensions": {"calibration_gap": {"status": "done", "verdict": "equivalent"}}}
+    >>> answer(pair | {"different_for": ["length: over 40 words", "label: good"]}).summary
+    'It is equivalent in the one dimension that was tried, of 6, but different for length: over 40 words; label: good.'
+    """
+    found, slices = of_dimensions(pair), pair.get("different_for", [])
+    if not slices:
+        return found
+    some = "; ".join(shorten(name, 60) for name in slices[:SLICES])
+    some += f"; and {len(slices) - SLICES} more" if len(slices) > SLICES else ""
+    if all(status(entry) == "equivalent" for entry in pair["dimensions"].values()):
+        return Answer("inconclusive", "Not settled", f"{found.summary.rstrip('.')}, but different for {some}.")
+    return found._replace(summary=f"{found.summary} Different for {some}.")
+
+
+def of_dimensions(pair: Pair) -> Answer:
     """The dimensions' verdicts in one: one that differs is a no, and a yes takes all that there are.
 
-    >>> answer({"dimensions": {"calibration_gap": {"status": "done", "verdict": "equivalent"}}}).summary
+    >>> of_dimensions({"dimensions": {"calibration_gap": {"status": "done", "verdict": "equivalent"}}}).summary
     'It is equivalent in the one dimension that was tried, of 6.'
     """
     found = [status(entry) for entry in pair["dimensions"].values()]
