@@ -46,7 +46,7 @@ class Excess:
         (0.05, 0.15000000000000002)
         """
         below, above = math.hypot(self.value - self.low, self.seeds), math.hypot(self.high - self.value, self.seeds)
-        return self.value - below, self.value + above
+        return min(self.low, self.value - below), max(self.high, self.value + above)
 
     @property
     def verdict(self) -> str:
@@ -58,8 +58,8 @@ class Excess:
         """
         if self.interval[1] <= self.margin:
             return "equivalent"
-        beyond = self.value - math.hypot(self.value - self.low, self.one_more) > self.margin
-        return "different" if beyond else "inconclusive"
+        low = min(self.low, self.value - math.hypot(self.value - self.low, self.one_more))
+        return "different" if low > self.margin else "inconclusive"
 
     @property
     def chance(self) -> float:
