@@ -45,16 +45,15 @@ def entry_of(dimension: Dimension, figures: Figures, rows: int, groups: int | No
 
 
 def divergence(kind: str, entry: dict[str, Any]) -> tuple[float, float, float]:
-    """What is missing to a full overlap, or the size of a gap, with its interval.
+    """What is missing to a full overlap, or the size of a gap, with its interval: as far to both sides as to the wider
+    one, as in resampling.ends.
 
-    >>> divergence("overlap", {"value": 0.75, "low": 0.5, "high": 0.875})
-    (0.25, 0.125, 0.5)
+    >>> divergence("overlap", {"value": 0.75, "low": 0.625, "high": 0.8125})
+    (0.25, 0.125, 0.375)
     >>> divergence("gap", {"value": -0.25, "low": -0.5, "high": 0.125})
-    (0.25, 0.0, 0.5)
+    (0.25, 0.0, 0.625)
     """
     value, low, high = (entry[name] for name in ("value", "low", "high"))
-    if kind == "overlap":
-        return 1 - value, max(0.0, 1 - high), 1 - low
-    if value < 0:
-        value, low, high = -value, -high, -low
-    return value, max(0.0, low), max(high, -low)
+    reach = max(value - low, high - value)
+    size = 1 - value if kind == "overlap" else abs(value)
+    return size, max(0.0, size - reach), min(1.0, size + reach)
