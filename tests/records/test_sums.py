@@ -447,6 +447,14 @@ def test_a_missing_engine_is_a_sentence_that_names_the_extra(name, monkeypatch):
         summarize(one_pair(), engine=name)
 
 
+def test_a_folder_that_is_called_like_an_engine_is_none(tmp_path, monkeypatch):
+    (tmp_path / "no_engine").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(engines.ENGINES, "polars", engines.Engine("polars", ("no_engine",)))
+    with pytest.raises(ValueError, match="the engine polars needs the package no_engine"):
+        summarize(one_pair(), engine="polars")
+
+
 def test_frames_that_no_engine_knows():
     with pytest.raises(ValueError, match="a table must be a path or a frame"):
         summarize(object(), **ENGINE)

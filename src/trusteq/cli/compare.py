@@ -11,6 +11,7 @@ from trusteq.audit.options import AuditOptions
 from trusteq.audit.recorded import SETTINGS, Family, audit_answers
 from trusteq.audit.said import said_of_arrays, task_of_arrays
 from trusteq.checks import check_choice
+from trusteq.cli import summed
 from trusteq.cli.audit import MARGINS, check_room, named, why_nothing
 from trusteq.cli.typed import Parser, Typed, part_of, run, visible
 from trusteq.dimensions.registry import DIMENSIONS
@@ -23,9 +24,9 @@ from trusteq.records.runs import tasks_of
 from trusteq.report.flips import csv_of
 from trusteq.report.plots import plot_pair
 from trusteq.report.tasks import task_table
-from trusteq.report.terminal import verdict_table
+from trusteq.report.terminal import figure_table, verdict_table
 from trusteq.report.write import KINDS, plot_stems, write_report, write_whole
-from trusteq.wording import number, place_name
+from trusteq.wording import place_name
 
 ABOUT = """
 Compares what compressed models said with what the large one said, from files alone: no model is asked.
@@ -34,6 +35,8 @@ Compares what compressed models said with what the large one said, from files al
     trusteq compare fp16.eval int8=a.eval int4=b.eval            several compressed models, by name
     trusteq compare base.parquet small.parquet --gold label      tables of answers or probabilities
     trusteq compare a.npz b.npz --floor c.npz                    arrays; a second run of the large model as floor
+    trusteq compare "a/*.parquet" "b/*.parquet" --engine duckdb  any number of rows, which an engine adds up
+    trusteq compare --merge a/sums.json b/sums.json              what two such runs added up, together
     trusteq compare                                              an example: two small networks that read digits
 
 Every task that is in all of them is compared by its examples' ids, then all tasks together. What is in one only is
@@ -46,9 +49,13 @@ A .npz archive may hold these arrays, with the same examples in the same order i
     embeddings             optional: one row per example, of any width
     ood_probabilities      optional: outputs on inputs from elsewhere; or `ood_logits`
 
-The report is that of `trusteq audit`, with the tasks and flips.csv, the examples with another answer. Exit status: 0;
-1 if a dimension failed, if nothing could be compared, or if --fail-on says so; 2, with one sentence, if something is
-wrong with what was given.
+The report is that of `trusteq audit`, with the tasks and flips.csv, the examples with another answer. With --engine or
+--merge there is no page: the figures and verdicts of what can be added up, which is errors and calibration, go to
+figures.json, and the sums themselves to sums.json, which --merge takes. The interval of the calibration gap is then
+wider than on the page, so its verdict may stay open for longer.
+
+Exit status: 0; 1 if a dimension failed, if nothing could be compared, or if --fail-on says so; 2, with one sentence, if
+something is wrong with what was given.
 """
 
 CALLED = ("prediction_error_jaccard", "calibration_gap", "representation_overlap", "ood_divergence")
@@ -70,7 +77,8 @@ class CompareOptions:
         allow_different_prompts: compare answers to prompts that differ between the runs.
         ood_task: the task that is out of distribution; it is no part of the others.
         fail_on: exit with status 1 if a verdict is "different", or with "inconclusive" if any is not "equivalent".
-        out: folder of the report (default: results/compare, for the example results/example).
+        out: folder of the report (default: results/compare, for the example results/example, with --engine or --merge
+            results/sums).
     """
 
     places: tuple[str, ...] = ()
@@ -99,11 +107,15 @@ def parser() -> Parser:
     made.add(CompareOptions, large={"metavar": "PLACE"}, **several)
     column: dict[str, Any] = {name: {"metavar": "COLUMN"} for name in OF_TABLES}
     made.add(ReadOptions, without=("model",), **column)  # every place holds a model of its own
+    made.add(summed.Engines, under="tables of any length", merge={"metavar": "SUMS.JSON"})
     made.add(AuditOptions, under="verdicts", only=SETTINGS, dimensions={"nargs": "+"}, margins=MARGINS)
     return made
 
 
 def begin(typed: Typed) -> int:
+    if summed.is_asked(typed):
+        fail_on = part_of(CompareOptions, typed).fail_on
+        return status_of(summed.begin(typed), fail_on)
     options, verdicts = part_of(CompareOptions, typed), {name: typed[name] for name in SETTINGS if name in typed}
     asked = part_of(AuditOptions, verdicts | dict_of(typed, "margins"))
     is_example = not options.places and options.large is None and not options.compressed
@@ -234,28 +246,10 @@ def print_figures(found: dict[str, Any], out: Path) -> None:
             if entry["status"] != "done":
                 print(f"  left out: {entry['reason']}")
                 continue
-            print(table(entry["figures"]))
+            print(figure_table(entry["figures"]))
             results.setdefault(pair["name"], {})[name] = entry["figures"]
             if not several:
                 shutil.copyfile(out / "plots" / f"{stems[place, name]}.png", out / f"{name}.png")
     shown = results if len(found["pairs"]) > 1 else next(iter(results.values()), {})
     write_whole(out / "results.json", json.dumps(shown, indent=2) + "\n")
     print(f"\nAll figures: {out / 'results.json'}; plots beside it.\n")
-
-
-def table(result: dict[str, float]) -> str:
-    """Figures of both models with their gap, then those of the pair; intervals in brackets."""
-    both = [name for name in result if f"large_{name}" in result]
-    seen = {key for name in both for key in (f"large_{name}", f"{name}_gap")}
-    seen |= {f"{name}_{end}" for name in result for end in ("low", "high")}
-    width = max(map(len, result))
-    lines = []
-    if both:
-        lines.append(f"  {'':{width}}  {'compressed':>10}  {'large':>10}  {'gap':>10}")
-    for name in both + [name for name in result if name not in {*seen, *both}]:
-        columns = [name, f"large_{name}", f"{name}_gap"] if name in both else [name]
-        cells = [number(result[key]) if key in result else "" for key in columns]
-        low, high = (result.get(f"{columns[-1]}_{end}") for end in ("low", "high"))
-        interval = "" if low is None or high is None else f"  [{number(low)}, {number(high)}]"
-        lines.append(f"  {name:{width}}" + "".join(f"  {text:>10}" for text in cells).rstrip() + interval)
-    return "\n".join(lines)

@@ -199,6 +199,8 @@ def in_flags(message: str, flags: dict[str, str]) -> str:
     ('--n-bins must be 1 or more: give --resume', '--k is 0, --margins NAME=NUMBER')
     >>> in_flags("a.npz: `k` differ", flags)
     'a.npz: `k` differ'
+    >>> in_flags("name the column of ids (k=...)", flags)
+    'name the column of ids (--k)'
     >>> in_flags("margins['calibration_gap'] must be above 0", flags)
     '--margins calibration_gap must be above 0'
     """
@@ -206,6 +208,7 @@ def in_flags(message: str, flags: dict[str, str]) -> str:
         message = re.sub(rf"(?<!: )(?<!as )`{name}`", flag, message)  # what a file holds is no flag
         message = re.sub(rf"\b{name}=True\b", flag, message)
         message = re.sub(rf"\b{name}=[\"']([^\"']*)[\"']", rf"{flag} \1", message)
+        message = re.sub(rf"\b{name}=\.\.\.", flag, message)
         message = re.sub(rf"\b{name}={{[^{{}}]*}}", f"{flag} NAME=NUMBER", message)
         message = re.sub(rf"^{name}(?=:? (?:must|needs?|is for|there|has no class|gives) )", flag, message)
         message = re.sub(rf"^{name}\['(\w+)'\]", rf"{flag} \1", message)

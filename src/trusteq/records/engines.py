@@ -76,7 +76,8 @@ def engine_named(name: Any) -> Engine:
     if not isinstance(name, str) or name not in ENGINES:
         raise ValueError(f"engine must be {' or '.join(ENGINES)}, got {brief(name)}")
     for package in ENGINES[name].packages:
-        if find_spec(package) is None:
+        found = find_spec(package)
+        if found is None or found.origin is None:  # a folder of that name is no package
             raise ValueError(
                 f'the engine {name} needs the package {package}: pip install {package}, or "trust-equivalence[engines]"'
                 " for all four"

@@ -43,10 +43,12 @@ class Summary:
         return "histogram" in self.arrays
 
     def write(self, path: str | Path) -> None:
+        Path(path).write_text(self.as_json(), encoding="utf-8")
+
+    def as_json(self) -> str:
         head = {"trusteq_sums": FORM, "bins": self.bins, "sums": self.sums, "answers": self.answers, "rows": self.rows}
         arrays = {name: sparse(values) for name, values in self.arrays.items()}
-        text = json.dumps(head | {"noticed": self.noticed, "arrays": arrays}, separators=(",", ":"))
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        return json.dumps(head | {"noticed": self.noticed, "arrays": arrays}, separators=(",", ":")) + "\n"
 
     @classmethod
     def read(cls, path: str | Path) -> "Summary":

@@ -94,3 +94,21 @@ def wrapped(text: str, indent: str) -> list[str]:
     wide = any(unicodedata.east_asian_width(character) in "WF" for character in text)
     room = (WIDTH - len(indent)) // (2 if wide else 1)
     return [indent + line for line in textwrap.wrap(text, room, subsequent_indent="  ")]
+
+
+def figure_table(result: dict[str, float]) -> str:
+    """Figures of both models with their gap, then those of the pair; intervals in brackets."""
+    both = [name for name in result if f"large_{name}" in result]
+    seen = {key for name in both for key in (f"large_{name}", f"{name}_gap")}
+    seen |= {f"{name}_{end}" for name in result for end in ("low", "high")}
+    width = max(map(len, result))
+    lines = []
+    if both:
+        lines.append(f"  {'':{width}}  {'compressed':>10}  {'large':>10}  {'gap':>10}")
+    for name in both + [name for name in result if name not in {*seen, *both}]:
+        columns = [name, f"large_{name}", f"{name}_gap"] if name in both else [name]
+        cells = [number(result[key]) if key in result else "" for key in columns]
+        low, high = (result.get(f"{columns[-1]}_{end}") for end in ("low", "high"))
+        interval = "" if low is None or high is None else f"  [{number(low)}, {number(high)}]"
+        lines.append(f"  {name:{width}}" + "".join(f"  {text:>10}" for text in cells).rstrip() + interval)
+    return "\n".join(lines)
