@@ -15,7 +15,7 @@ from trusteq.cli import compare
 from trusteq.dimensions.registry import DIMENSIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+CARD = (ROOT / "metrics" / "prediction_error_jaccard" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +48,9 @@ def test_the_example_says_what_its_strange_inputs_are(example):
     assert "The out-of-distribution inputs are the digits 8 and 9" in printed
 
 
-def test_the_readme_prints_what_the_example_prints(example):
+def test_the_card_prints_what_the_example_prints(example):
     printed, _ = example
-    block = re.search(r"^```text\n(Same mistakes.*?)^```", README, re.DOTALL | re.MULTILINE).group(1)
+    block = re.search(r"^```text\n(Same mistakes.*?)^```", CARD, re.DOTALL | re.MULTILINE).group(1)
     for line in block.splitlines():
         name = line.split("  [")[0].split()[:1]
         shown = [other for other in printed.splitlines() if other.split()[:1] == name]

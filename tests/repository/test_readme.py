@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -100,7 +101,10 @@ def test_python_without_prompts_runs_in_a_trainer_and_on_models_of_the_hub(stage
     """In the order of the README, each block with what those before it made."""
     folder = stage({"OWNER/bert-base-sst2", "OWNER/distilbert-sst2", "large", "stanfordnlp/sst2"})
     monkeypatch.chdir(folder)
-    in_a_trainer, of_the_hub = [block for block in blocks(README, "python") if ">>> " not in block]
+    card = (ROOT / "metrics" / "trust_equivalence" / "README.md").read_text(encoding="utf-8")
+    in_a_trainer, of_the_hub = [
+        block for page in (README, card) for block in blocks(page, "python") if ">>> " not in block
+    ]
     teacher, rows = classifier(seed=5), REVIEWS["text"]
     encoded = tokenizer()(rows)["input_ids"]
     held_out = [{"input_ids": ids, "labels": label} for ids, label in zip(encoded, REVIEWS["label"], strict=True)]
@@ -158,6 +162,7 @@ CHECKPOINTS = {"large", "distil", "tiny", "minilm", "bert-base-finetuned", "bert
 CHECKPOINTS |= {"OWNER/bert-base-sst2", "OWNER/distilbert-sst2"}
 TABLES = {"glue/sst2", "stanfordnlp/sst2", "sst2/dev.tsv", "sst2/train.tsv", "pairs.csv", "news.tsv"}
 TABLES |= {"question_ids.json", "quantized_llms"}
+LOGS = {"runs/qwen2.5-3b": "smollm2", "runs/qwen2.5-3b-int8": "smollm2-int4"}  # others stand for them
 
 
 @pytest.fixture
@@ -173,6 +178,8 @@ def stage(tmp_path):
             checkpoint(folder / name, seed=seed, labels=("negative", "positive"), layers=4)
         for name in names & TABLES:
             write_table(folder, name)
+        for name in names & LOGS.keys():
+            shutil.copytree(ROOT / "tests" / "records" / "data" / "lm_eval" / LOGS[name], folder / name)
         return folder
 
     return made
@@ -245,7 +252,11 @@ def shell_blocks():
 @pytest.mark.parametrize("block", list(shell_blocks()))
 def test_commands_run(block, stage, monkeypatch, capsys):
     made = set(re.findall(r"--out (\S+)", block)) | set(re.findall(r"^ln -s .* (\S+)$", block, re.MULTILINE))
-    named = {name for name in CHECKPOINTS | TABLES if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", block)}
+    named = {
+        name
+        for name in CHECKPOINTS | TABLES | LOGS.keys()
+        if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", block)
+    }
     folder = stage(named - made)
     monkeypatch.chdir(folder)
     for clone in re.findall(r"git clone \S+/([\w-]+)", block):
