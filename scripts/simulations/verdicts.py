@@ -22,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core is faster th
 import numpy as np
 import torch
 from seeds import RECIPES, read, said, trained, work_of
+from trials import put
 
 from trusteq.audit.audit import compare_all
 from trusteq.audit.options import AuditOptions
@@ -31,7 +32,12 @@ POOL, PROBED, EXPLAINED, OOD = 30_000, 4_000, 400, 1_000
 SEED, SEEDS, OTHERS = "another seed", 40, 12
 SIZES, TWINS = [400, 2000, 10_000], [1, 2, 3, 5]
 ON_THE_MARGIN, LEAST = ("half of the data", "three times as sure"), 0.01
-STARTS, ENDS = "<!-- verdicts: begin -->", "<!-- verdicts: end -->"
+HEAD = """
+## Are the verdicts right?
+
+Printed by `python scripts/simulations/verdicts.py --data FOLDER`: audits of small networks on SST-2, 40 seeds of one
+recipe and recipes that truly differ, judged as `trusteq audit` judges.
+"""
 Trial = dict[str, tuple[str, float, float]]
 STATE: dict[str, Any] = {}
 
@@ -173,14 +179,8 @@ def main() -> None:
             print(line, flush=True)
             lines.append(line)
             if not options.quick:
-                write(lines, options.out)
+                put([HEAD, *lines, ""], options.out, "verdicts")
     print(f"\n{(time.monotonic() - began) / 60:.0f} minutes")
-
-
-def write(lines: list[str], out: Path) -> None:
-    before, _, rest = out.read_text("utf-8").partition(STARTS)
-    after = rest.partition(ENDS)[2]
-    out.write_text("\n".join([before + STARTS, *lines, ENDS + after]), encoding="utf-8")
 
 
 if __name__ == "__main__":

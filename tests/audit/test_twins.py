@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+import tiny_models
+import torch
+import transformers
 from scipy.stats import t
 from small_families import compute, models_of, pair_of
 
@@ -93,6 +96,32 @@ def test_rounding_stands_in_for_a_twin(family):
     assert "|floor=rounding|" in result["details"]["signature"]
 
 
+def test_another_wording_of_the_prompt_stands_in_for_a_twin():
+    words = tiny_models.tokenizer(64, words=[*tiny_models.WORDS, "Review", "Verdict", ":"])
+    verbalizers = {"negative": "bad", "positive": "good"}
+
+    def model(seed, prompt):
+        torch.manual_seed(seed)
+        sizes = {"n_layer": 1, "n_head": 2, "n_embd": 16, "n_positions": 64, "initializer_range": 0.2}
+        network = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=len(words), **sizes)).eval()
+        return {"model": (network, words), "prompt": prompt, "verbalizers": verbalizers}
+
+    texts = [" ".join(np.random.default_rng(i).choice(tiny_models.WORDS, 6)) for i in range(60)]
+    result = compute(
+        large=model(0, "Review : {text} Verdict :"),
+        twin=model(0, "{text} Verdict :"),
+        compressed={"other": model(1, "Review : {text} Verdict :")},
+        texts=texts,
+        references=[0, 1] * 30,
+        floor="wording",
+        dimensions="prediction_error_jaccard",
+    )
+    entry = pair_of(result, "other")["prediction_error_jaccard"]
+    assert entry["floor"] is not None
+    assert entry["beside"] == "itself under another prompt is"
+    assert "itself under another prompt" in entry["sentence"]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -100,7 +129,8 @@ def test_rounding_stands_in_for_a_twin(family):
         ({"twin": [NEAR, LARGE]}, "large and twin 2 are the same model: give each model once"),
         ({"twin": NEAR, "floor": "rounding"}, "a twin is a floor already: give twin or floor='rounding', not both"),
         ({"floor": "rounding"}, "rounding: only a transformers model can be rounded, and large is a function"),
-        ({"floor": "wording"}, "floor must be 'rounding'"),
+        ({"floor": "noise"}, "floor must be 'rounding' or 'wording'"),
+        ({"floor": "wording"}, "floor='wording' is for a language model with a prompt, and large has none"),
         ({"twin": {}}, "twin is empty: give another large model, or leave it out"),
         ({"twin": {"large": NEAR}}, "twin needs models, under names other than 'large'"),
         ({"twin": {"small": NEAR}}, "a twin and a compressed model are both called 'small'"),

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from trusteq.audit.options import FLOORS
 from trusteq.audit.store import Store, digest
 from trusteq.checks import brief, failure
 from trusteq.compress.copies import pruned, quantized, rounded
@@ -281,10 +280,12 @@ def twins_of(twin: Any, floor: str | None = None) -> dict[str, Any]:
     >>> twins_of("runs/seed2"), twins_of(["a", "b"]), twins_of(None, floor="rounding")
     ({'twin': 'runs/seed2'}, {'twin 1': 'a', 'twin 2': 'b'}, {'rounding': 'derived:rounded'})
     """
-    if floor is not None:
+    if floor == "rounding":
         if twin is not None:
             raise ValueError(f"a twin is a floor already: give twin or floor={brief(floor)}, not both")
-        return dict(FLOORS[floor])
+        return {"rounding": "derived:rounded"}
+    if floor == "wording" and twin is None:
+        raise ValueError("floor='wording' needs twin: the large model with its prompt said otherwise")
     if twin is None:
         return {}
     if isinstance(twin, dict) and "prompt" not in twin:  # with a prompt it is one language model

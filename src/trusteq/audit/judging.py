@@ -53,8 +53,8 @@ ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
 
 def beside(floors: Sequence[str], options: Any) -> str:
     """What a compressed model is held against, and its verb."""
-    if options.floor == "rounding":
-        return "itself in other numbers is"
+    if options.floor:
+        return {"rounding": "itself in other numbers is", "wording": "itself under another prompt is"}[options.floor]
     return "the twin is" if len(floors) == 1 else f"its {len(floors)} twins are on average"
 
 

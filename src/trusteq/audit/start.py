@@ -73,6 +73,8 @@ def audit(
                 how = "give resume=True to go on with it, or another folder"
                 raise ValueError(f"{place} holds an audit already: {how}")
         device = {"device": processes.device} if processes.device and options.device is None else {}
+        if options.floor == "wording" and not isinstance(large, dict):
+            raise ValueError("floor='wording' is for a language model with a prompt, and large has none")
         twins, opening = twins_of(twin, options.floor), options.opening | device
         again = options.until_settled is not None  # and again, until the verdicts are settled
         first = first_of(some, options) if again else some

@@ -14,7 +14,6 @@ from trusteq.report.queries import between, headline_of, judged, measured, model
 from trusteq.report.slices import slice_tables
 from trusteq.report.tasks import COLUMNS, partings, scored, tables
 from trusteq.report.words import (
-    FLOOR,
     Audit,
     Entry,
     Pair,
@@ -29,6 +28,7 @@ from trusteq.report.words import (
     parameters,
     simulated,
     status,
+    than_floor,
     together,
     unread,
     value_of,
@@ -67,7 +67,7 @@ def page(audit: Audit, plots: Plots) -> str:
         ticks=ticks(audit),
         floor=floor_word(audit) if models_of(audit, "twin") else "",
         floor_says=floor_says(audit),
-        than_floor=FLOOR[floor_word(audit)],
+        than_floor=than_floor(audit),
         interval_name=interval_name(audit),
         models=[model_row(name, model) for name, model in audit["models"].items()],
         simulated=simulated(audit),

@@ -80,7 +80,10 @@ def floor_says(audit: Audit) -> str:
     'no twin: two large models that differ only by their seed may differ as much'
     """
     twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
-    if audit["settings"].get("floor") == "rounding":
+    floor = audit["settings"].get("floor")
+    if floor == "wording":
+        return "itself under another prompt (wording): what another seed of training changes is not covered"
+    if floor == "rounding":
         return "itself in other numbers (rounding): what another seed of training changes is not covered"
     if not twins:
         return "no twin: two large models that differ only by their seed may differ as much"
@@ -117,8 +120,13 @@ def looks_say(audit: Audit) -> str:
 FLOOR = {  # than what a compressed model may be further away, and what it is as far as
     "twin": ("the twin is, a second large model that was trained with another seed", "its twin"),
     "twins": ("its twins are on average, large models that were trained with other seeds", "its twins"),
-    "floor": ("the large model itself is when it computes in other numbers", "itself in other numbers"),
+    "rounding": ("the large model itself is when it computes in other numbers", "itself in other numbers"),
+    "wording": ("the large model itself is when its prompt is said otherwise", "itself under another prompt"),
 }
+
+
+def than_floor(audit: Audit) -> tuple[str, str]:
+    return FLOOR[audit["settings"].get("floor") or floor_word(audit)]
 
 
 SLICES = 3  # of those that are different, how many an answer names
