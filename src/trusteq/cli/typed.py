@@ -205,7 +205,7 @@ def in_flags(message: str, flags: dict[str, str]) -> str:
     '--margins calibration_gap must be above 0'
     """
     for name, flag in flags.items():
-        message = re.sub(rf"(?<!: )(?<!as )`{name}`", flag, message)  # what a file holds is no flag
+        message = re.sub(rf"(?<!\.npz: )(?<!as )`{name}`", flag, message)  # what a file holds is no flag
         message = re.sub(rf"\b{name}=True\b", flag, message)
         message = re.sub(rf"\b{name}=[\"']([^\"']*)[\"']", rf"{flag} \1", message)
         message = re.sub(rf"\b{name}=\.\.\.", flag, message)
