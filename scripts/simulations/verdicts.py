@@ -164,6 +164,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of sst2/ and agnews/")
     parser.add_argument("--trials", type=int, default=40, help="audits a row (40)")
+    parser.add_argument("--twins", type=int, nargs="+", default=TWINS, help="how many, of each row of third seeds")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="how many examples")
     parser.add_argument("--quick", action="store_true", help="few audits, few rows, and nothing is written")
     parser.add_argument("--out", type=Path, default=Path("coverage.md"), help="the table goes between its marks there")
     options = parser.parse_args()
@@ -172,7 +174,7 @@ def main() -> None:
         jobs = [(recipe, seed) for recipe in RECIPES for seed in range(SEEDS if recipe == SEED else OTHERS)]
         said = dict(zip(jobs, pool.map(train, jobs), strict=True))
     STATE["said"], STATE["data"] = said, read(options.data, POOL)
-    sizes, twins, count = ([400, 2000], [1, 3], 8) if options.quick else (SIZES, TWINS, options.trials)
+    sizes, twins, count = ([400, 2000], [1, 3], 8) if options.quick else (options.sizes, options.twins, options.trials)
     lines = []
     with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:  # which hands on what was said without a copy
         for line in tables(pool, sizes, twins, count):

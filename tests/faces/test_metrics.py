@@ -111,6 +111,7 @@ def test_examples_in_the_card_run(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     blocks = re.findall(r"^```python\n(.*?)^```", card(name), re.DOTALL | re.MULTILINE)
     assert blocks, "the card has no python example"
+    blocks = [block for block in blocks if "OWNER/" not in block]  # test_readme.py runs what takes models of the Hub
     assert all(">>> " in block for block in blocks), "write python blocks in the >>> form, so that they are run"
     run_examples([doctest.DocTestParser().get_doctest("\n".join(blocks), {}, name, f"metrics/{name}/README.md", 0)])
 
