@@ -171,17 +171,11 @@ class TrustEquivalence(ArrayMetric):
         return compute_metrics_for(self.compute, large_predictions, groups, {"from_logits": from_logits, **kwargs})
 
     def callback(
-        self,
-        large: Any,
-        texts: Any,
-        references: Any,
-        every: int = 500,
-        ood_texts: Any = None,
-        groups: Any = None,
-        **kwargs: Any,
+        self, large: Any, texts: Any, references: Any, every: int = 500, ood_texts: Any = None, **kwargs: Any
     ) -> Any:
         """For `Trainer(callbacks=[...])`: all dimensions on a sample of texts, every so many training steps."""
         check_integer("every", every, at_least=1)
+        groups = kwargs.pop("groups", None)
         options = read_options(self.options, kwargs)
         ood = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
         return callback_for(large, list_of_texts("texts", texts), references, ood, groups, every, options)
