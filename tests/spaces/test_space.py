@@ -137,9 +137,9 @@ def test_the_verdict_is_the_audits(client, space, models):
         compressed={"distilled": opened["distilled"]},
         twin=opened["twin"],
         **{name: family[name] for name in ("texts", "references", "ood_texts")},
-        explained=20,
-        attacked=20,
-        max_queries=300,
+        explained=50,
+        attacked=50,
+        max_queries=25,
     )
     assert figures == pytest.approx(expected)
     assert Path(report).read_text(encoding="utf-8").startswith("<!")
