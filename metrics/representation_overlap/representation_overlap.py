@@ -23,11 +23,12 @@ Args:
     predictions: the compressed model's embeddings, one row of numbers per example.
     large_predictions: the large model's embeddings of the same examples; the rows may be of another width.
     k: how many neighbours make a set: a whole number or a list of them, each at most the number of examples - 1.
-    queries: ask only this many points, drawn at random, for their neighbours among all points; None asks all.
+    queries: ask only this many points, drawn at random, for their neighbours; None asks all.
+    among: let each point choose its neighbours among this many others, drawn at random; None: among all.
     groups: optional, what belongs together (questions on one passage, a row that is repeated): a string or a whole
         number per example; intervals then count groups.
     confidence_level: level of the intervals, between 0 and 1; None for no intervals.
-    seed: decides which points `queries` draws.
+    seed: decides which points `queries` and `among` draw.
     details: add the key `details` with the points that were asked and the Jaccard of each, which `plot` draws.
 Returns:
     For each K of k:
