@@ -14,12 +14,11 @@ import evaluate
 from trusteq.arrays import as_rows
 from trusteq.audit.bundled import bundled_family
 from trusteq.audit.family import open_models
-from trusteq.audit.options import AuditOptions, list_of_texts
+from trusteq.audit.options import AuditOptions
 from trusteq.audit.planning import plan
 from trusteq.audit.results import audit_of, flat
 from trusteq.audit.start import audit, compare_predictions
 from trusteq.audit.training import callback_for, compute_metrics_for
-from trusteq.checks import check_integer
 from trusteq.faces.metric import ArrayMetric
 from trusteq.models.predictor import Predictor
 from trusteq.options import arguments_of, read_options
@@ -27,7 +26,6 @@ from trusteq.papers import MINIATURE, TRUST
 from trusteq.report.plots import plot
 from trusteq.report.terminal import verdict_table
 from trusteq.report.write import write_report
-from trusteq.rows import Rows
 
 _DESCRIPTION = """
 Audits a family of models: errors, calibration, neighbours, out-of-distribution detection, reasons and robustness to
@@ -99,15 +97,15 @@ class TrustEquivalence(ArrayMetric):
     options = AuditOptions
 
     def _info(self) -> evaluate.MetricInfo:
-        label = datasets.Value("int64")
-        row = datasets.Sequence(datasets.Value("float64"))
+        label, row = datasets.Value("int64"), datasets.Sequence(datasets.Value("float64"))
         names = ("predictions", "references", "large_predictions")
-        forms = [(label, label, label), (row, label, row)]
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=MINIATURE + TRUST.lstrip(),
             inputs_description=_KWARGS_DESCRIPTION,
-            features=[datasets.Features(dict(zip(names, form, strict=True))) for form in forms],
+            features=[
+                datasets.Features(dict(zip(names, form, strict=True))) for form in ((label,) * 3, (row, label, row))
+            ],
             reference_urls=["https://arxiv.org/abs/2407.13174", "https://arxiv.org/abs/2508.13533"],
         )
 
@@ -141,11 +139,8 @@ class TrustEquivalence(ArrayMetric):
         found = audit(options, large, compressed, twin, *data, folder, resume, progress, **told)
         return None if found is None else flat(found) | ({"details": found} if options.details else {})
 
-    def _compute(self, rows: Rows, options: AuditOptions) -> dict[str, Any]:
-        return compare_predictions(rows, options)
-
-    def _rows(self, name: str, values: Any) -> Any:
-        return as_rows(name, values)
+    _compute = staticmethod(compare_predictions)
+    _rows = staticmethod(as_rows)
 
     def bundled(self) -> dict[str, Any]:
         """The family that ships with the project, with its texts, as `compute` takes them."""
@@ -173,12 +168,11 @@ class TrustEquivalence(ArrayMetric):
     def callback(
         self, large: Any, texts: Any, references: Any, every: int = 500, ood_texts: Any = None, **kwargs: Any
     ) -> Any:
-        """For `Trainer(callbacks=[...])`: all dimensions on a sample of texts, every so many training steps."""
-        check_integer("every", every, at_least=1)
+        """For `Trainer(callbacks=[...])`: all dimensions on a sample of texts, every so many training steps.
+
+        `groups` are those of the texts."""
         groups = kwargs.pop("groups", None)
-        options = read_options(self.options, kwargs)
-        ood = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
-        return callback_for(large, list_of_texts("texts", texts), references, ood, groups, every, options)
+        return callback_for(large, texts, references, ood_texts, groups, every, read_options(self.options, kwargs))
 
     def report(self, result: dict[str, Any], folder: Any) -> list[Path]:
         """Write report.html, report.json, report.md, model_card.md, tables and plots; the paths of what was written."""

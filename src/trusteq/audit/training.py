@@ -8,8 +8,10 @@ from trusteq.audit.audit import audit_family
 from trusteq.audit.family import Member
 from trusteq.audit.grouped import grouped
 from trusteq.audit.memo import Run
+from trusteq.audit.options import list_of_texts
 from trusteq.audit.processes import Processes
 from trusteq.audit.store import Memory, Store
+from trusteq.checks import check_integer
 from trusteq.progress import progress_bar
 
 
@@ -30,9 +32,7 @@ def compute_metrics_for(
     return compute_metrics
 
 
-def callback_for(
-    large: Any, texts: list[Any], references: Any, ood_texts: Any, groups: Any, every: int, options: Any
-) -> Any:
+def callback_for(large: Any, texts: Any, references: Any, ood_texts: Any, groups: Any, every: int, options: Any) -> Any:
     """For `Trainer(callbacks=[...])`: the dimensions that ask the model itself, on a sample, every so many steps.
 
     What the large model says is worked out once. The figures go into `state.log_history`; a callback that was told its
@@ -40,6 +40,9 @@ def callback_for(
     """
     from transformers import TrainerCallback
 
+    check_integer("every", every, at_least=1)
+    texts = list_of_texts("texts", texts)
+    ood_texts = None if ood_texts is None else list_of_texts("ood_texts", ood_texts)
     check_settings(options)
     together = grouped(texts, groups)
 
