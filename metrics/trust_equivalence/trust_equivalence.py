@@ -98,14 +98,12 @@ class TrustEquivalence(ArrayMetric):
 
     def _info(self) -> evaluate.MetricInfo:
         label, row = datasets.Value("int64"), datasets.Sequence(datasets.Value("float64"))
-        names = ("predictions", "references", "large_predictions")
+        rows = {"predictions": row, "references": label, "large_predictions": row}
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=MINIATURE + TRUST.lstrip(),
             inputs_description=_KWARGS_DESCRIPTION,
-            features=[
-                datasets.Features(dict(zip(names, form, strict=True))) for form in ((label,) * 3, (row, label, row))
-            ],
+            features=[datasets.Features(dict.fromkeys(rows, label)), datasets.Features(rows)],
             reference_urls=["https://arxiv.org/abs/2407.13174", "https://arxiv.org/abs/2508.13533"],
         )
 
