@@ -87,7 +87,7 @@ def excess_of(
     """
     level, name = options.confidence_level, dimension.name
     if not floors:
-        margin = options.margin_of(name, max(SMALLEST, dimension.alone * (1 - (entry["expected"] or 0.0))))
+        margin = margin_alone(dimension, entry, options)
         low, high = ends(drawn[0], level)
         return Excess(float(drawn[0, 0]), max(0.0, low), high, margin, level), True
     twins = drawn[1:].mean(axis=0)
@@ -103,6 +103,12 @@ def excess_of(
     reach = seeds_reach(dimension, work, large, floors, drawn[1:], options)
     seeds, one_more = reach / count**0.5, reach * (1 + 1 / count) ** 0.5
     return Excess(float(excess[0]), low, high, margin, level, seeds, one_more), shares
+
+
+def margin_alone(dimension: Dimension, entry: Entry, options: Any) -> float:
+    """Without twins: of an overlap, a part of what lies between chance and a full overlap."""
+    usual = dimension.alone * (1 - (entry["expected"] or 0.0))
+    return float(options.margin_of(dimension.name, max(SMALLEST, usual)))
 
 
 def seeds_reach(

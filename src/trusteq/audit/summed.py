@@ -4,7 +4,7 @@ That of the calibration gap is wider than an audit's, which draws the rows anew.
 
 from typing import Any
 
-from trusteq.audit.judging import SMALLEST, correct, why_open
+from trusteq.audit.judging import correct, margin_alone, why_open
 from trusteq.audit.options import AuditOptions
 from trusteq.dimensions.record import Dimension, Entry, Figures
 from trusteq.dimensions.registry import DIMENSIONS
@@ -19,7 +19,8 @@ def verdicts_of(summary: Summary, figures: dict[str, Figures], options: AuditOpt
     groups = int(summary.arrays["outcomes"].any(axis=1).sum()) if summary.grouped else None
     own = {name: found for name, found in figures.items() if name in DIMENSIONS}
     entries = {name: entry_of(DIMENSIONS[name], found, rows, groups, options) for name, found in own.items()}
-    correct([entry for entry in entries.values() if entry["status"] == "done"], options.confidence_level)
+    done = [entry for entry in entries.values() if entry["status"] == "done"]
+    correct([entry for entry in done if not entry["open_because"]], options.confidence_level)  # as in an audit
     return entries
 
 
@@ -32,8 +33,7 @@ def entry_of(dimension: Dimension, figures: Figures, rows: int, groups: int | No
     entry: Entry = {"status": "done", "reason": None, "headline": key, "kind": dimension.kind, "floor": None}
     entry |= {place: figures[key + end] for place, end in (("value", ""), ("low", "_low"), ("high", "_high"))}
     entry["expected"] = figures[dimension.expected] if dimension.expected else None
-    usual = max(SMALLEST, dimension.alone * (1 - (entry["expected"] or 0.0)))
-    margin = options.margin_of(dimension.name, usual)
+    margin = margin_alone(dimension, entry, options)
     excess = Excess(*divergence(dimension.kind, entry), margin, options.confidence_level)
     because = why_open(dimension, entry, figures, rows, True, groups)
     entry |= {"divergence": excess.value, "divergence_low": excess.low, "divergence_high": excess.high}
