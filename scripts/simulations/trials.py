@@ -53,9 +53,13 @@ def section(path: Path, title: str, text: str) -> None:
 
 
 def row(*cells: str) -> str:
-    line = f"| {' | '.join(cells)} |"
+    line = line_of(*cells)
     print(line, flush=True)
     return line
+
+
+def line_of(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def put(lines: list[str], out: Path, name: str) -> None:

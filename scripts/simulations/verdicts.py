@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # one process a core is faster th
 import numpy as np
 import torch
 from seeds import RECIPES, read, said, trained, work_of
-from trials import put
+from trials import line_of, put
 
 from trusteq.audit.audit import compare_all
 from trusteq.audit.options import AuditOptions
@@ -100,10 +100,6 @@ def trials(pool: Any, recipe: str, n: int, twins: int, count: int, margins: Any 
     return list(pool.map(partial(trial, recipe, n, twins, margins), range(count), chunksize=2))
 
 
-def row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def percent(hits: int, count: int) -> str:
     """A share with its Monte-Carlo error.
 
@@ -129,32 +125,32 @@ def tables(pool: Any, sizes: list[int], twins: list[int], count: int) -> Iterato
         f"{EXPLAINED} phrases are explained and attacked at most; {OOD:,} news are out of distribution.\n"
     )
     yield "**Third seeds of the large model.** A No is false; a Yes is right.\n"
-    yield row("twins", "examples", "Yes", "open", "No", *short.values())
-    yield row(*["---"] * (5 + len(short)))
+    yield line_of("twins", "examples", "Yes", "open", "No", *short.values())
+    yield line_of(*["---"] * (5 + len(short)))
     for m in twins:
         for n in sizes:
             found = trials(pool, SEED, n, m, count)
             cells = [both(found, name) for name in short]
-            yield row(str(m), f"{n:,}", *(answers(found, which) for which in ("Yes", "open", "No")), *cells)
+            yield line_of(str(m), f"{n:,}", *(answers(found, which) for which in ("Yes", "open", "No")), *cells)
     yield "\n**Recipes that differ**, beside three twins, 2,000 examples. After the verdicts: the mean excess.\n"
-    yield row("recipe", "Yes", "open", "No", *short.values())
-    yield row(*["---"] * (4 + len(short)))
+    yield line_of("recipe", "Yes", "open", "No", *short.values())
+    yield line_of(*["---"] * (4 + len(short)))
     excess: dict[str, dict[str, float]] = {}
     for recipe in (recipe for recipe in RECIPES if recipe != SEED):
         found = trials(pool, recipe, 2000, 3, count)
         excess[recipe] = {name: float(np.mean([one[name][1] for one in found])) for name in short}
         cells = [f"{both(found, name)} ({excess[recipe][name]:+.3f})" for name in short]
-        yield row(recipe, *(answers(found, which) for which in ("Yes", "open", "No")), *cells)
+        yield line_of(recipe, *(answers(found, which) for which in ("Yes", "open", "No")), *cells)
     yield "\n**On the margin**: the margin is the mean excess of that recipe, so that `equivalent` is false.\n"
-    yield row("twins", "examples", "recipe", *short.values())
-    yield row(*["---"] * (3 + len(short)))
+    yield line_of("twins", "examples", "recipe", *short.values())
+    yield line_of(*["---"] * (3 + len(short)))
     for m in (m for m in twins if m != 2):
         for n in sizes[:2]:
             for recipe in ON_THE_MARGIN:
                 margins = {name: size for name, size in excess[recipe].items() if size > LEAST}
                 found = trials(pool, recipe, n, m, count, margins)
                 cells = [shares(found, name, "equivalent") if name in margins else "-" for name in short]
-                yield row(str(m), f"{n:,}", recipe, *cells)
+                yield line_of(str(m), f"{n:,}", recipe, *cells)
 
 
 def both(found: list[Trial], name: str) -> str:
