@@ -5,6 +5,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -104,3 +105,19 @@ def audit_divided(rank: int, port: int, output: str) -> None:
     found["failures"] = result and result["details"]["failures"]
     found["figure"] = result and result["safe/attack_divergence/accuracy_fall"]
     Path(output).write_text(json.dumps(found))
+
+
+def on_two_processes(processes, arguments: list[str], folder: Path) -> None:
+    """The audit of these words, divided between two processes; both have to end well."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    both = [
+        processes.Process(target=one_of_many, args=(rank, 2, port, arguments, str(folder / f"log{rank}")))
+        for rank in (0, 1)
+    ]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0], (folder / "log0").read_text()

@@ -7,11 +7,10 @@ each review alone, which is as far as both are from those in float64. No decisio
 """
 
 import json
-import socket
 from pathlib import Path
 
 import pytest
-from audit_runs import one_of_many
+from audit_runs import on_two_processes
 from small_audits import finished, report
 
 from trusteq.audit import bundled
@@ -86,19 +85,7 @@ def test_another_order_of_the_models_says_the_same(processes, straight, tmp_path
 
 
 def test_two_processes_say_what_one_says(processes, straight, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = [*SOME, "--out", str(tmp_path / "out")]
-    both = [
-        processes.Process(target=one_of_many, args=(rank, 2, port, arguments, str(tmp_path / f"log{rank}")))
-        for rank in (0, 1)
-    ]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join()
-    assert [process.exitcode for process in both] == [0, 0], (tmp_path / "log0").read_text()
+    on_two_processes(processes, [*SOME, "--out", str(tmp_path / "out")], tmp_path)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["run"]["processes"] == 2
     assert differences(report(tmp_path / "out"), straight) == []
 

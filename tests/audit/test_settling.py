@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import socket
 from functools import partial
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-from audit_runs import one_of_many
+from audit_runs import on_two_processes
 from small_audits import close, finished, pieces, report, stopped
 from small_families import LARGE, NAMES, function, load, random_texts
 from tiny_models import checkpoint
@@ -300,19 +299,7 @@ def has_pieces(work, count):
 
 
 def test_two_processes_take_the_same_looks(processes, place, straight, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = words(place, "--out", tmp_path / "out")
-    both = [
-        processes.Process(target=one_of_many, args=(rank, 2, port, arguments, str(tmp_path / f"log{rank}")))
-        for rank in (0, 1)
-    ]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join()
-    assert [process.exitcode for process in both] == [0, 0], (tmp_path / "log0").read_text()
+    on_two_processes(processes, words(place, "--out", tmp_path / "out"), tmp_path)
     assert report(tmp_path / "out") == close(straight)
 
 
