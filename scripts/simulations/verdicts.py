@@ -25,6 +25,7 @@ from seeds import RECIPES, read, said, trained, work_of
 from trials import line_of, put
 
 from trusteq.audit.audit import compare_all
+from trusteq.audit.judging import key_of
 from trusteq.audit.options import AuditOptions
 from trusteq.dimensions.registry import DIMENSIONS
 
@@ -32,6 +33,9 @@ POOL, PROBED, EXPLAINED, OOD = 30_000, 4_000, 400, 1_000
 SEED, SEEDS, OTHERS = "another seed", 40, 12
 SIZES, TWINS = [400, 2000, 10_000], [1, 2, 3, 5]
 ON_THE_MARGIN, LEAST = ("half of the data", "three times as sure"), 0.01
+ATTACK = "attack_divergence"
+MARGIN_TRIALS = 5  # times as many audits on the margin, where a small share is to be told
+LARGE = 6  # seeds that stand as the large model on the margin, where every distance from it has to be known
 HEAD = """
 ## Are the verdicts right?
 
@@ -63,22 +67,56 @@ def draw(rng: np.random.Generator, models: dict[str, dict[str, Any]], n: int) ->
     return work_of(models, STATE["data"], np.concatenate([first, rest]), ood, probed)
 
 
-def trial(recipe: str, n: int, twins: int, margins: Any, index: int) -> Trial:
-    """One audit: of each dimension the verdict, the excess and the margin."""
+def trial(recipe: str, n: int, twins: int, on_the_margin: bool, index: int) -> Trial:
+    """One audit: of each dimension the verdict, the excess and the margin. On the margin only those dimensions count in
+    which this very model is truly further from this large one than the other seeds are."""
     rng = np.random.default_rng([index, n, twins, list(RECIPES).index(recipe)])
     seeds = rng.permutation(SEEDS).tolist()
+    if on_the_margin:
+        large = int(rng.integers(LARGE))
+        seeds = [large, *(seed for seed in seeds if seed != large)]
     names = [f"twin {i}" for i in range(twins)]
     models = {name: STATE["said"][SEED, seeds[i]] for i, name in enumerate(("large", *names))}
-    models["compressed"] = STATE["said"][recipe, seeds[-1] if recipe == SEED else int(rng.integers(OTHERS))]
+    seed = seeds[-1] if recipe == SEED else int(rng.integers(OTHERS))
+    models["compressed"] = STATE["said"][recipe, seed]
+    margins = true_excess(recipe, seed, seeds[0]) if on_the_margin else {}
     work = draw(rng, models, n)
-    work.measured |= {("attack_divergence", name, "large"): falls(work, name) for name in models if name != "large"}
+    work.measured |= {(ATTACK, name, "large"): falls(work, name) for name in models if name != "large"}
     roles = {"large": "large", **dict.fromkeys(names, "twin"), "compressed": "compressed"}
     pairs = [(name, "large") for name in (*names, "compressed")]
-    options = AuditOptions(method="occlusion", margins=margins, seed=index)
+    options = AuditOptions(method="occlusion", margins=margins or None, seed=index)
     entries = compare_all(work, roles, pairs, {}, options)[-1]["dimensions"]
     failed = {name: entry["reason"] for name, entry in entries.items() if entry["status"] != "done"}
     assert not failed, failed
-    return {name: (entry["verdict"], entry["divergence"], entry["margin"]) for name, entry in entries.items()}
+    counted = margins if on_the_margin else entries
+    return {name: tuple(entries[name][key] for key in ("verdict", "divergence", "margin")) for name in counted}
+
+
+def true_excess(recipe: str, seed: int, large: int) -> dict[str, float]:
+    """By how much a model is further from a large one than all other seeds are on average, over all phrases."""
+    others = [STATE["apart"][SEED, other, large] for other in range(SEEDS) if other != large]
+    own = STATE["apart"][recipe, seed, large]
+    excess = {name: size - float(np.mean([other[name] for other in others])) for name, size in own.items()}
+    return {name: size for name, size in excess.items() if size > LEAST}
+
+
+def distances(job: tuple[str, int, int]) -> dict[str, float]:
+    """The divergence in every dimension, over all phrases; the first of them are explained, attacked and neighbours."""
+    recipe, seed, large = job
+    models = {"large": STATE["said"][SEED, large], "other": STATE["said"][recipe, seed]}
+    ood = np.arange(len(models["large"]["ood"]))
+    whole = work_of(models, STATE["data"], np.arange(POOL), ood, PROBED)
+    whole.measured[ATTACK, "other", "large"] = falls(whole, "other")
+    near, options = whole.within(range(PROBED)), AuditOptions(method="occlusion")
+    near.measured = whole.measured
+    found = {}
+    for name, dimension in DIMENSIONS.items():
+        work = near if dimension.needs == "embeddings" else whole
+        figures = work.measured.get((name, "other", "large"))
+        figures = figures or dimension.measure(work, "other", "large", options, None)
+        value = float(figures[key_of(dimension.headline, options)])
+        found[name] = 1 - value if dimension.kind == "overlap" else abs(value)
+    return found
 
 
 def falls(work: Any, name: str) -> dict[str, Any]:
@@ -96,8 +134,8 @@ def whole(found: Trial) -> str:
     return "No" if "different" in verdicts else "Yes" if verdicts == {"equivalent"} else "open"
 
 
-def trials(pool: Any, recipe: str, n: int, twins: int, count: int, margins: Any = None) -> list[Trial]:
-    return list(pool.map(partial(trial, recipe, n, twins, margins), range(count), chunksize=2))
+def trials(pool: Any, recipe: str, n: int, twins: int, count: int, on_the_margin: bool = False) -> list[Trial]:
+    return list(pool.map(partial(trial, recipe, n, twins, on_the_margin), range(count), chunksize=2))
 
 
 def percent(hits: int, count: int) -> str:
@@ -108,10 +146,6 @@ def percent(hits: int, count: int) -> str:
     """
     share = hits / count
     return f"{100 * share:.0f} ± {100 * (share * (1 - share) / count) ** 0.5:.0f} %"
-
-
-def shares(found: list[Trial], name: str, verdict: str) -> str:
-    return percent(sum(one[name][0] == verdict for one in found), len(found))
 
 
 def answers(found: list[Trial], which: str) -> str:
@@ -135,22 +169,26 @@ def tables(pool: Any, sizes: list[int], twins: list[int], count: int) -> Iterato
     yield "\n**Recipes that differ**, beside three twins, 2,000 examples. After the verdicts: the mean excess.\n"
     yield line_of("recipe", "Yes", "open", "No", *short.values())
     yield line_of(*["---"] * (4 + len(short)))
-    excess: dict[str, dict[str, float]] = {}
     for recipe in (recipe for recipe in RECIPES if recipe != SEED):
         found = trials(pool, recipe, 2000, 3, count)
-        excess[recipe] = {name: float(np.mean([one[name][1] for one in found])) for name in short}
-        cells = [f"{both(found, name)} ({excess[recipe][name]:+.3f})" for name in short]
+        excess = {name: float(np.mean([one[name][1] for one in found])) for name in short}
+        cells = [f"{both(found, name)} ({excess[name]:+.3f})" for name in short]
         yield line_of(recipe, *(answers(found, which) for which in ("Yes", "open", "No")), *cells)
-    yield "\n**On the margin**: the margin is the mean excess of that recipe, so that `equivalent` is false.\n"
-    yield line_of("twins", "examples", "recipe", *short.values())
-    yield line_of(*["---"] * (3 + len(short)))
+    yield (
+        "\n**On the margin**: the margin is the true excess of the very model (over all phrases, all other seeds as"
+        " twins), so that `equivalent` is false. In brackets how many audits: those where the excess is above"
+        f" {LEAST}.\n"
+    )
+    yield line_of("twins", "examples", "recipe", *short.values(), "all")
+    yield line_of(*["---"] * (4 + len(short)))
     for m in (m for m in twins if m != 2):
         for n in sizes[:2]:
             for recipe in ON_THE_MARGIN:
-                margins = {name: size for name, size in excess[recipe].items() if size > LEAST}
-                found = trials(pool, recipe, n, m, count, margins)
-                cells = [shares(found, name, "equivalent") if name in margins else "-" for name in short]
-                yield line_of(str(m), f"{n:,}", recipe, *cells)
+                found = trials(pool, recipe, n, m, MARGIN_TRIALS * count, on_the_margin=True)
+                false = {name: [one[name][0] == "equivalent" for one in found if name in one] for name in short}
+                cells = [f"{percent(sum(some), len(some))} ({len(some)})" if some else "-" for some in false.values()]
+                every = [one for some in false.values() for one in some]
+                yield line_of(str(m), f"{n:,}", recipe, *cells, f"{percent(sum(every), len(every))} ({len(every)})")
 
 
 def both(found: list[Trial], name: str) -> str:
@@ -178,7 +216,14 @@ def main() -> None:
     STATE["said"], STATE["data"] = said, read(options.data, POOL)
     sizes, twins, count = ([400, 2000], [1, 3], 8) if options.quick else (options.sizes, options.twins, options.trials)
     lines = []
-    with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:  # which hands on what was said without a copy
+    fork = partial(ProcessPoolExecutor, mp_context=get_context("fork"))  # which hands on what was said without a copy
+    with fork() as pool:
+        far = [
+            (recipe, seed, large) for recipe, seed in jobs for large in range(LARGE) if (recipe, seed) != (SEED, large)
+        ]
+        far = [job for job in far if job[0] in (SEED, *ON_THE_MARGIN)]
+        STATE["apart"] = dict(zip(far, pool.map(distances, far, chunksize=4), strict=True))
+    with fork() as pool:
         for line in tables(pool, sizes, twins, count):
             print(line, flush=True)
             lines.append(line)
