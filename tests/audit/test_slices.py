@@ -1,6 +1,7 @@
 """Slices: the verdicts that an audit of the slice alone would give, from the same work, corrected for their number."""
 
 import re
+from functools import partial
 
 import evaluate
 import numpy as np
@@ -188,6 +189,16 @@ def test_the_worst_comes_first():
     assert found["verdicts"][0]["slice"] == "part 3"
     assert found["verdicts"] == sorted(found["verdicts"], key=slicing.worse)
     assert found["corrected_for"] == 4
+
+
+def test_holm_is_for_the_verdicts_of_all_slicings_together():
+    wrong = drawn_errors(np.random.default_rng(3), 2_000)
+    options, work = AuditOptions(dimensions=ERRORS), work_of_errors(wrong)
+    values = {"half": [i % 2 for i in range(2_000)], "third": [i % 3 for i in range(2_000)]}
+    slicings = slicing.slicings_of(values, work.texts, work.gold)
+    compare = partial(compare_each, roles=ROLES, pairs=PAIRS, options=options)
+    found = slicing.judged(work, slicings, lambda part, few: compare(part, skipped=few), {}, options)
+    assert [one["corrected_for"] for one in found] == [5, 5]
 
 
 def test_slices_drawn_at_random_are_called_different_no_more_often_than_stated():

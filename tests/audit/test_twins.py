@@ -45,7 +45,7 @@ def test_the_floor_of_several_twins_is_their_mean_and_their_scatter_is_in_the_in
     assert both["open_because"].endswith("more twins would decide, not more examples.")
     assert both["examples_needed"] is None
     assert both["sentence"].startswith("Of the ")
-    assert "Between large and its 2 twins, which differ only by their seed, it is 61 % on average." in both["sentence"]
+    assert "Between large and its 2 twins, which differ only by their seed, on average it is 61 %." in both["sentence"]
     assert {name: model["role"] for name, model in result["details"]["models"].items()} == {
         "large": "large", "seed 2": "twin", "seed 3": "twin", "small": "compressed",
     }  # fmt: skip
@@ -96,6 +96,21 @@ def test_rounding_stands_in_for_a_twin(family):
     assert "|floor=rounding|" in result["details"]["signature"]
 
 
+def test_compressions_with_other_calibration_data_stand_in_for_a_twin():
+    """What compressing changes is held against what the draw of calibration data changes: by hand, of 400 texts."""
+    again = wrong_about("a", *map(str, range(5, 15)))  # 130 errors, of which 115 are the compressed model's, too
+    result, entry = errors_of(floor="calibration", twin={"again": again}, compressed={"small": NEAR})
+    assert entry["value"] == pytest.approx(100 / 130)
+    assert entry["floor"] == pytest.approx(115 / 145)
+    assert entry["divergence"] == pytest.approx(115 / 145 - 100 / 130)
+    assert "than the same compression with other calibration data is from it" in entry["sentence"]
+    assert "Between small and the same compression with other calibration data it is 79 %." in entry["sentence"]
+    pairs = [(one["compressed"], one["large"], one["role"]) for one in result["details"]["pairs"]]
+    assert pairs == [("again", "small", "twin"), ("small", "large", "compressed")]
+    several = {"again": again, "and again": wrong_about("a", *map(str, range(3, 13)))}
+    assert errors_of(floor="calibration", twin=several, compressed={"small": NEAR})[1]["seeds"] > 0
+
+
 def test_another_wording_of_the_prompt_stands_in_for_a_twin():
     words = tiny_models.tokenizer(64, words=[*tiny_models.WORDS, "Review", "Verdict", ":"])
     verbalizers = {"negative": "bad", "positive": "good"}
@@ -129,8 +144,13 @@ def test_another_wording_of_the_prompt_stands_in_for_a_twin():
         ({"twin": [NEAR, LARGE]}, "large and twin 2 are the same model: give each model once"),
         ({"twin": NEAR, "floor": "rounding"}, "a twin is a floor already: give twin or floor='rounding', not both"),
         ({"floor": "rounding"}, "rounding: only a transformers model can be rounded, and large is a function"),
-        ({"floor": "noise"}, "floor must be 'rounding' or 'wording'"),
+        ({"floor": "noise"}, "floor must be 'rounding' or 'wording' or 'calibration'"),
         ({"floor": "wording"}, "floor='wording' is for a language model with a prompt, and large has none"),
+        ({"floor": "calibration", "twin": None}, "floor='calibration' needs twin: the compressed model made again"),
+        (
+            {"floor": "calibration", "compressed": {"small": FAR, "tiny": LARGE}},
+            "floor='calibration' is of one compressed model and its twins",
+        ),
         ({"twin": {}}, "twin is empty: give another large model, or leave it out"),
         ({"twin": {"large": NEAR}}, "twin needs models, under names other than 'large'"),
         ({"twin": {"small": NEAR}}, "a twin and a compressed model are both called 'small'"),
@@ -139,6 +159,6 @@ def test_another_wording_of_the_prompt_stands_in_for_a_twin():
 )
 def test_bad_input_is_one_sentence(given, message):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is looked at)
-        errors_of(compressed={"small": FAR}, **given)
+        errors_of(**{"compressed": {"small": FAR}, **given})
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)

@@ -14,6 +14,7 @@ import numpy as np
 
 from trusteq.attack.attacking import attack_each
 from trusteq.audit.family import Member, of_file
+from trusteq.audit.floors import of_compressed
 from trusteq.audit.memo import Run
 from trusteq.audit.store import NoRoom
 from trusteq.audit.work import clean_answers, each_example, reason_of, transfers
@@ -40,7 +41,7 @@ def work_once(
     work = Work(labels, run.texts)
     skipped = not_possible(run, about, ood_texts, options)
     wanted = [name for name in options.asked if name not in skipped]
-    do_work(run, work, ood_texts, pairs_of(run.members, options.pairs), wanted, options)
+    do_work(run, work, ood_texts, pairs_of(run.members, options), wanted, options)
     return work, about, skipped
 
 
@@ -52,10 +53,14 @@ def checked(run: Run, references: Any, options: Any) -> tuple[dict[str, Any], np
     return about, gold(gold_labels(references, len(run.texts)), classes_of(about["large"]), options.labels)
 
 
-def pairs_of(members: list[Member], which: str) -> list[Pair]:
-    """Every other model with the large one, or all pairs, the one that is earlier in the family as the large one."""
+def pairs_of(members: list[Member], options: Any) -> list[Pair]:
+    """Every other model with the large one, or all pairs, the one that is earlier in the family as the large one; of a
+    floor that is measured from the compressed model, the twins with that one."""
     names = [member.name for member in members]
-    if which == "all":
+    if of_compressed(options):
+        large, *twins, compressed = names
+        return [*((twin, compressed) for twin in twins), (compressed, large)]
+    if options.pairs == "all":
         return [(compressed, large) for large, compressed in combinations(names, 2)]
     return [(name, names[0]) for name in names[1:]]
 

@@ -10,6 +10,7 @@ from typing import Any
 from trusteq.audit.asking import Pair, pairs_of, work_once
 from trusteq.audit.examples import attacked, explanations
 from trusteq.audit.family import Member
+from trusteq.audit.floors import of_compressed
 from trusteq.audit.grouped import Grouped, grouped
 from trusteq.audit.judging import correct, entry_of
 from trusteq.audit.memo import Run
@@ -45,24 +46,24 @@ def audit_family(
     if run.processes.rank:
         return None
     work.groups, work.ood_groups = together.codes, grouped(ood_texts or []).codes
-    pairs, roles = pairs_of(run.members, options.pairs), {member.name: member.role for member in run.members}
+    pairs, roles = pairs_of(run.members, options), {member.name: member.role for member in run.members}
     compared = compare_all(work, roles, pairs, skipped, options)
     labels = names_of(about)
     slicings = slicings_of(slices, run.texts, [labels[label] for label in work.gold])
-    with_large = [pair for pair in pairs if roles[pair[1]] == "large"]
+    told = [pair for pair in pairs if role_of(pair, roles, options) != "other"]
     sliced = judged(
         work,
         slicings,
-        lambda part, left_out: compare_each(part, roles, with_large, left_out, options),
+        lambda part, left_out: compare_each(part, roles, told, left_out, options),
         skipped,
         options,
     )
     for pair in compared if sliced else ():
         pair["different_for"] = different_for(sliced, pair["compressed"]) if pair["role"] == "compressed" else []
-    told = as_told(
+    audit = as_told(
         run, work, about, compared, ood_texts, options, together, data_name, unlabelled, clock, list(slicings)
     )
-    return told | ({"slices": sliced} if sliced else {})
+    return audit | ({"slices": sliced} if sliced else {})
 
 
 def names_of(about: dict[str, Any]) -> list[str]:
@@ -154,7 +155,7 @@ def conclude(compared: list[dict[str, Any]], options: Any) -> None:
 
 def compare(work: Work, roles: dict[str, str], pair: Pair, skipped: dict[str, str], options: Any) -> dict[str, Any]:
     compressed, large = pair
-    role = roles[compressed] if roles[large] == "large" else "other"
+    role = role_of(pair, roles, options)
     entries: dict[str, Any] = {}
     for name in (name for name in DIMENSIONS if name in options.asked):
         if name in skipped:
@@ -175,6 +176,12 @@ def compare(work: Work, roles: dict[str, str], pair: Pair, skipped: dict[str, st
         work.floors[compressed] = entries
     label = compressed if roles[large] == "large" else f"{compressed} / {large}"
     return {"name": label, "compressed": compressed, "large": large, "role": role, "dimensions": entries}
+
+
+def role_of(pair: Pair, roles: dict[str, str], options: Any) -> str:
+    """Whether the pair has a verdict (compressed), is what others are held against (twin), or is shown as well."""
+    start = "compressed" if of_compressed(options) and roles[pair[0]] == "twin" else "large"
+    return roles[pair[0]] if roles[pair[1]] == start else "other"
 
 
 def failures_of(compared: list[dict[str, Any]]) -> list[dict[str, str]]:

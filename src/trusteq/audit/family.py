@@ -284,8 +284,12 @@ def twins_of(twin: Any, floor: str | None = None) -> dict[str, Any]:
         if twin is not None:
             raise ValueError(f"a twin is a floor already: give twin or floor={brief(floor)}, not both")
         return {"rounding": "derived:rounded"}
-    if floor == "wording" and twin is None:
-        raise ValueError("floor='wording' needs twin: the large model with its prompt said otherwise")
+    needed = {
+        "wording": "the large model with its prompt said otherwise",
+        "calibration": "the compressed model made again with other calibration data",
+    }
+    if floor in needed and twin is None:
+        raise ValueError(f"floor={floor!r} needs twin: {needed[floor]}")
     if twin is None:
         return {}
     if isinstance(twin, dict) and "prompt" not in twin:  # with a prompt it is one language model

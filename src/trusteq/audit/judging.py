@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
+from trusteq.audit.floors import floor_named, of_compressed
 from trusteq.dimensions.record import Dimension, Entry, Figures, measured
 from trusteq.dimensions.work import Work
 from trusteq.looks import seen
@@ -19,7 +20,7 @@ def entry_of(
     dimension: Dimension, work: Work, compressed: str, large: str, options: Any, floors: Sequence[str], judged: bool
 ) -> Entry:
     """One dimension of one pair: figures, headline, floor, divergence or excess, and the verdict. `floors` are the
-    models that `large` is compared with as well."""
+    models that `large` (or what the floor is measured from) is compared with as well."""
     floors = [name for name in floors if tells(work.floors[name][dimension.name]["expected"])]
     figures = dict(measured(dimension, work, compressed, large, options))
     details = figures.pop("details")
@@ -28,10 +29,13 @@ def entry_of(
     entry |= {place: figures[key + end] for end, place in ENDS}
     for what, source in (("expected", dimension.expected), ("most", dimension.most)):
         entry[what] = figures[key_of(source, options)] if source else None
-    drawn = dimension.redrawn(work, (compressed, *floors), large, options)
-    floor = floor_of(dimension, work, floors, drawn, options)
-    entry |= {f"floor{end}": value for (end, _), value in zip(ENDS, floor, strict=True)}
-    excess, shares = excess_of(dimension, work, large, floors, drawn, entry, options)
+    start = compressed if of_compressed(options) else large
+    drawn = dimension.redrawn(work, (compressed, *(floors if start == large else ())), large, options)
+    if floors and start != large:
+        drawn = np.concatenate([drawn, dimension.redrawn(work, floors, start, options)])
+    its_own = floor_of(dimension, work, floors, drawn, options)
+    entry |= {f"floor{end}": value for (end, _), value in zip(ENDS, its_own, strict=True)}
+    excess, shares = excess_of(dimension, work, start, floors, drawn, entry, options)
     excess, chance = seen(excess, work.looks.get(dimension.name))
     examples = dimension.count(work, figures)
     because = why_open(dimension, entry, figures, examples, shares, details.get("groups"))
@@ -44,18 +48,15 @@ def entry_of(
     entry |= {"seeds": excess.seeds, "one_more": excess.one_more}
     entry |= {"verdict": verdict if judged else None, "examples": examples, "chance": chance}
     entry |= {"examples_needed": excess.needed(examples) if judged and open_yet and not because else None}
-    entry |= {"open_because": because if judged else None, "beside": beside(floors, options) if floors else None}
+    entry |= {"open_because": because if judged else None, "beside": None, "between": None}
+    if floors:
+        floor = floor_named(options.floor, len(floors))
+        names = {"large": large, "compressed": compressed, "count": len(floors)}
+        entry |= {"beside": floor.beside.format(**names), "between": floor.between.format(**names)}
     return entry | {"figures": figures, "details": details}
 
 
 ENDS = (("", "value"), ("_low", "low"), ("_high", "high"))
-
-
-def beside(floors: Sequence[str], options: Any) -> str:
-    """What a compressed model is held against, and its verb."""
-    if options.floor:
-        return {"rounding": "itself in other numbers is", "wording": "itself under another prompt is"}[options.floor]
-    return "the twin is" if len(floors) == 1 else f"its {len(floors)} twins are on average"
 
 
 def floor_of(
@@ -74,13 +75,14 @@ def floor_of(
 def excess_of(
     dimension: Dimension,
     work: Work,
-    large: str,
+    start: str,
     floors: Sequence[str],
     drawn: np.ndarray,
     entry: Entry,
     options: Any,
 ) -> tuple[Excess, bool]:
-    """By how much large and compressed diverge more than large and its twins do, and whether that is anything.
+    """By how much large and compressed diverge more than large and its twins do (or `start` and what stands in for
+    them), and whether that is anything.
 
     Of an overlap the usual margin is a part of what large and twins share beyond chance. That is a figure like the
     others, so it is drawn with them: the interval is wider by what the margin scatters.
@@ -100,7 +102,7 @@ def excess_of(
     excess, margin = drawn[0] - twins, float(margins[0])
     low, high = ends(excess - margins + margin, level)
     count = len(floors)
-    reach = seeds_reach(dimension, work, large, floors, drawn[1:], options)
+    reach = seeds_reach(dimension, work, start, floors, drawn[1:], options)
     seeds, one_more = reach / count**0.5, reach * (1 + 1 / count) ** 0.5
     return Excess(float(excess[0]), low, high, margin, level, seeds, one_more), shares
 

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from typing import Any
 
+from trusteq.audit.floors import STAND_INS
 from trusteq.checks import brief, check_choice, check_integer, check_number, check_sizes
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.kinds.text import as_texts, check_texts
@@ -13,7 +14,6 @@ from trusteq.options import Options
 from trusteq.wording import place_name
 
 LEAST = 128  # examples at the first look of an audit that stops when sure: what is kept together (audit/work.py)
-FLOORS = ("rounding", "wording")  # what may stand in for another seed
 DEFAULT_SAMPLES = {"lime": 100, "shap": 100}  # an audit's, which explains many texts; a metric's: explain/methods.py
 
 
@@ -29,8 +29,9 @@ class AuditOptions(Options):
         until_settled: stop when sure: take examples in random order, at most so many (without a number: all there are),
             and ask no more about a dimension once it is settled for every compressed model (in code: a number, or
             True).
-        floor: what stands in for another seed: "rounding", the large model itself in bfloat16; or in code, of language
-            models, "wording", where each twin is the large model with its prompt said otherwise.
+        floor: what stands in for another seed: "rounding", the large model itself in bfloat16; "calibration", where
+            each twin is the compressed model made again with other calibration data; or in code, of language models,
+            "wording", where each twin is the large model with its prompt said otherwise.
         confidence_level: level of the intervals, between 0 and 1.
         seed: of the choice of examples, and of everything random in the dimensions.
         details: add the key `details`: the whole audit, as `report` and `plot` take it.
@@ -104,7 +105,7 @@ class AuditOptions(Options):
         super().__post_init__()
         check_choice("pairs", self.pairs, ("large", "all"))
         if self.floor is not None:
-            check_choice("floor", self.floor, FLOORS)
+            check_choice("floor", self.floor, tuple(STAND_INS))
         object.__setattr__(self, "k", check_sizes("k", self.k))
         object.__setattr__(self, "neighbors", check_sizes("neighbors", self.neighbors))
         for name in ("runs", "explained", "attacked", "queries", "n_bins"):

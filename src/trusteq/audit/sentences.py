@@ -15,17 +15,14 @@ def sentence(dimension: str, entry: Entry, compressed: str, large: str) -> str:
     'Under attack tiny loses 75 % of its accuracy, and large 50 %: a gap of 25 points.'
     """
     found = DIMENSIONS[dimension].told(entry["figures"], entry, compressed, large)
-    return " ".join([found, *beside_floor(entry, large), *what_that_means(dimension, entry, compressed, large)])
+    return " ".join([found, *beside_floor(entry), *what_that_means(dimension, entry, compressed, large)])
 
 
-def beside_floor(entry: Entry, large: str) -> list[str]:
+def beside_floor(entry: Entry) -> list[str]:
     if entry["floor"] is None or entry["verdict"] is None:
         return []
     found = f"it is {percent(entry['floor'])}" if entry["kind"] == "overlap" else f"the gap is {points(entry['floor'])}"
-    other, _, rest = entry["beside"].partition(" is")[0].partition(" are")
-    other = other.replace("the twin", "its twin")
-    seed = ", which differ only by their seed," if "twin" in other else ""
-    return [f"Between {large} and {other}{seed} {found}{rest}."]
+    return [f"Between {entry['between']} {found}."]
 
 
 def what_that_means(dimension: str, entry: Entry, compressed: str, large: str) -> list[str]:

@@ -172,7 +172,7 @@ class Settling:
     def __post_init__(self) -> None:
         self.open = set(self.options.asked) - set(self.skipped)
         self.roles = {member.name: member.role for member in self.run.members}
-        self.pairs = pairs_of(self.run.members, self.options.pairs)
+        self.pairs = pairs_of(self.run.members, self.options)
         for pair in sorted(self.pairs, key=lambda pair: self.roles[pair[0]] != "twin"):  # the floor comes first
             none = Work(np.empty(0, dtype=int), [])
             self.found[pair] = compare(none, self.roles, pair, self.skipped, self._of(self.skipped))

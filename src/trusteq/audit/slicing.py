@@ -22,7 +22,7 @@ MOST = 50  # slices: with more, a correction for their number leaves none that c
 NOTHING = "(no value)"
 ROUND = (2, 3, 5, 8, *(unit * step for unit in (1, 10, 100, 1000) for step in (10, 15, 20, 25, 30, 40, 50, 60, 80)))
 LEFT_AWAY = ["status", "reason", "figures", "details", "most", "low", "high"]  # of an entry: the rest is reported
-LEFT_AWAY += ["floor_low", "floor_high", "seeds", "one_more"]
+LEFT_AWAY += ["floor_low", "floor_high", "seeds", "one_more", "between"]
 
 Slices = dict[str, list[int]]  # which examples, by the slice's name
 Compare = Callable[[Work, dict[str, str]], list[dict[str, Any]]]  # what is left out, and why -> the pairs
@@ -106,14 +106,27 @@ def by_length(counts: Sequence[int]) -> Slices:
 def judged(
     work: Work, slicings: dict[str, Slices], compare: Compare, skipped: dict[str, str], options: Any
 ) -> list[dict[str, Any]]:
-    """Every slicing with its slices and their verdicts, the worst first."""
-    return [judge(name, slices, work, compare, skipped, options) for name, slices in slicings.items()]
+    """Every slicing with its slices and their verdicts, the worst first. Holm's correction is for all of them."""
+    found = [judge(name, slices, work, compare, skipped, options) for name, slices in slicings.items()]
+    verdicts = [entry for slicing in found for entry in slicing["verdicts"]]
+    open_to_chance = [entry for entry in verdicts if not entry["open_because"]]
+    correct(open_to_chance, options.confidence_level)
+    for entry in verdicts:
+        entry["beyond"] = (entry["divergence"] - entry["margin"]) / entry["margin"]
+        entry["sentence"] = sentence(entry["dimension"], entry, entry["compressed"], entry["large"])
+    for slicing in found:
+        slicing["corrected_for"] = len(open_to_chance)
+        slicing["verdicts"] = [
+            {key: value for key, value in entry.items() if key not in LEFT_AWAY}
+            for entry in sorted(slicing["verdicts"], key=worse)
+        ]
+    return found
 
 
 def judge(
     name: str, slices: Slices, work: Work, compare: Compare, skipped: dict[str, str], options: Any
 ) -> dict[str, Any]:
-    """One slicing: Holm's correction is for all of its verdicts together."""
+    """One slicing: what each slice holds, and what was found in it."""
     listed: list[dict[str, Any]] = []
     verdicts: list[dict[str, Any]] = []
     for value, examples in slices.items():
@@ -129,15 +142,7 @@ def judge(
                 elif entry["status"] == "done":
                     of = {"slice": value, "compressed": pair["compressed"], "large": pair["large"]}
                     verdicts.append({**of, "dimension": dimension, **entry})
-    open_to_chance = [entry for entry in verdicts if not entry["open_because"]]
-    correct(open_to_chance, options.confidence_level)
-    for entry in verdicts:
-        entry["beyond"] = (entry["divergence"] - entry["margin"]) / entry["margin"]
-        entry["sentence"] = sentence(entry["dimension"], entry, entry["compressed"], entry["large"])
-    kept = [
-        {key: value for key, value in entry.items() if key not in LEFT_AWAY} for entry in sorted(verdicts, key=worse)
-    ]
-    return {"name": name, "corrected_for": len(open_to_chance), "slices": listed, "verdicts": kept}
+    return {"name": name, "slices": listed, "verdicts": verdicts}
 
 
 def worse(entry: Entry) -> tuple[bool, float]:

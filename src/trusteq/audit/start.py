@@ -75,6 +75,10 @@ def audit(
         device = {"device": processes.device} if processes.device and options.device is None else {}
         if options.floor == "wording" and not isinstance(large, dict):
             raise ValueError("floor='wording' is for a language model with a prompt, and large has none")
+        if options.floor == "calibration" and len(check_names(compressed)) > 1:
+            raise ValueError(
+                "floor='calibration' is of one compressed model and its twins: audit the others by themselves"
+            )
         twins, opening = twins_of(twin, options.floor), options.opening | device
         again = options.until_settled is not None  # and again, until the verdicts are settled
         first = first_of(some, options) if again else some

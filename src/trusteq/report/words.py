@@ -6,6 +6,7 @@ sentences about one dimension (audit/sentences.py). Headings are in page.html an
 import re
 from typing import Any, NamedTuple
 
+from trusteq.audit.floors import floor_named
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.wording import number, shorten
 
@@ -80,16 +81,10 @@ def floor_says(audit: Audit) -> str:
     'no twin: two large models that differ only by their seed may differ as much'
     """
     twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
-    floor = audit["settings"].get("floor")
-    if floor == "wording":
-        return "itself under another prompt (wording): what another seed of training changes is not covered"
-    if floor == "rounding":
-        return "itself in other numbers (rounding): what another seed of training changes is not covered"
     if not twins:
         return "no twin: two large models that differ only by their seed may differ as much"
-    if len(twins) == 1:
-        return f"one twin ({twins[0]}): verdicts are relative to this twin, and another might lie elsewhere"
-    return f"{len(twins)} twins ({', '.join(twins)}): their mean, with what seeds scatter in every interval"
+    says = floor_named(audit["settings"].get("floor"), len(twins)).says
+    return says.format(count=len(twins), names=", ".join(twins))
 
 
 def looks_say(audit: Audit) -> str:
@@ -117,16 +112,11 @@ def looks_say(audit: Audit) -> str:
     return f"at {count}{of}; {wide} no false verdicts; intervals of single figures are as wide as for one look"
 
 
-FLOOR = {  # than what a compressed model may be further away, and what it is as far as
-    "twin": ("the twin is, a second large model that was trained with another seed", "its twin"),
-    "twins": ("its twins are on average, large models that were trained with other seeds", "its twins"),
-    "rounding": ("the large model itself is when it computes in other numbers", "itself in other numbers"),
-    "wording": ("the large model itself is when its prompt is said otherwise", "itself under another prompt"),
-}
-
-
 def than_floor(audit: Audit) -> tuple[str, str]:
-    return FLOOR[audit["settings"].get("floor") or floor_word(audit)]
+    """Than what a compressed model may be further away, and what it is as far as."""
+    twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
+    floor = floor_named(audit["settings"].get("floor"), len(twins))
+    return floor.than, floor.near
 
 
 SLICES = 3  # of those that are different, how many an answer names
