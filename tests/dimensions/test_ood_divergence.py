@@ -12,7 +12,7 @@ from scipy.special import entr, logsumexp, softmax
 from scipy.stats import t
 from sklearn.metrics import average_precision_score, cohen_kappa_score, jaccard_score, roc_auc_score
 
-from trusteq.dimensions.ood_divergence import OodOptions, Ranking, score_rows
+from trusteq.dimensions.ood_divergence import DIMENSION, OodOptions, Ranking, score_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ("auroc", "aupr", "fpr95")
@@ -480,3 +480,15 @@ def test_plot_draws_both_models_and_wants_details(ood):
     assert legend == ["chance, 0.500", *sides]
     with pytest.raises(ValueError, match=r"compute\(\.\.\., details=True\)"):
         ood.plot(measure(ood, scores_of(6)))
+
+
+@pytest.mark.parametrize(("groups", "tells"), [(10, False), (19, False), (20, True), (40, True)])
+def test_a_threshold_within_a_single_group_tells_nothing_of_what_is_flagged(groups, tells):
+    """At a threshold that keeps 95 %, less than one of 19 groups lies beyond it."""
+    rng = np.random.default_rng(0)
+    outside = np.repeat([0, 1], 400)
+    scores = rng.normal(size=(2, 800)) + outside
+    arrays = {"predictions": scores[0], "large_predictions": scores[1], "references": outside}
+    found = DIMENSION.of(**arrays, score="given", groups=np.arange(800) % groups + outside * groups)
+    ends = found["flagged_jaccard_low"], found["flagged_jaccard_high"]
+    assert (ends != (0.0, 1.0)) is tells

@@ -307,6 +307,8 @@ def finish(summary: Summary, options: OodOptions) -> dict[str, Any]:
     if options.confidence_level is not None:
         together = ALONE if summary.groups is None else of_fewer(summary.groups, summary.outside)
         low, high = jaccard_interval(jaccard, either, summary.jaccard_error, options.confidence_level, together)
+        if summary.groups is not None and units_of(summary.groups[~summary.outside]) * (1 - options.keep) < 1:
+            low, high = 0.0, 1.0  # the thresholds lie within what a single group has, which tells nothing of others
         result["flagged_jaccard_low"], result["flagged_jaccard_high"] = low, high
     result["expected_flagged_jaccard"] = expected_share(one, other, n)
     result["flagged_kappa"] = kappa(n, both, one, other)
