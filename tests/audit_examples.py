@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from trusteq.audit.audit import SCHEMA_NAME, compare_all, compare_each
-from trusteq.audit.examples import attacked, explanations
+from trusteq.audit.examples import attacked, explanations, listed
 from trusteq.audit.options import AuditOptions
 from trusteq.audit.slicing import different_for, judged, slicings_of
 from trusteq.dimensions.registry import DIMENSIONS
@@ -89,7 +89,8 @@ def made(
     left_out = dict.fromkeys(skipped, "it needs 30 examples, and 12 are there")
     compared = compare_all(work, roles, pairs, left_out, OPTIONS)
     classes = ["negative", "positive"]
-    sliced = sliced_of(work, roles, slices, left_out, classes)
+    slicings = slicings_for(work, slices, classes)
+    sliced = sliced_of(work, roles, slicings, left_out)
     for pair in compared if sliced else ():
         pair["different_for"] = different_for(sliced, pair["compressed"])
     found = {
@@ -116,6 +117,7 @@ def made(
         "examples": {
             "explanations": explanations(work, compared, classes),
             "attacks": attacked(work, compared, classes),
+            "listed": listed(work, compared, classes, slicings, [f"{word} {i}" for i in range(OUTSIDE)], OPTIONS),
         },
         "failures": [
             {"pair": pair["name"], "dimension": d, "reason": entry["reason"]}
@@ -129,14 +131,17 @@ def made(
     return renamed(found, {"large": large, "twin": twin or "twin"})
 
 
-def sliced_of(work: Work, roles: Any, names: Any, left_out: Any, classes: list[str]) -> list[dict[str, Any]]:
+def slicings_for(work: Work, names: Any, classes: list[str]) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     parts = ["first", "second", f"{HOSTILE[0]} {HOSTILE[4]}", "rare"]
     values = {name: rng.choice(parts[:3], EXAMPLES).tolist() for name in names}
     for name, given in values.items():
         given[:6] = [parts[3]] * 6
         values[name] = None if name in ("length", "label") else given
-    slicings = slicings_of(values, work.texts, [classes[label] for label in work.gold])
+    return slicings_of(values, work.texts, [classes[label] for label in work.gold])
+
+
+def sliced_of(work: Work, roles: Any, slicings: Any, left_out: Any) -> list[dict[str, Any]]:
     pairs = [(name, "large") for name in list(roles)[1:]]
     return judged(work, slicings, lambda part, few: compare_each(part, roles, pairs, few, OPTIONS), left_out, OPTIONS)
 
@@ -146,6 +151,9 @@ def renamed(found: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     found["models"] = {names.get(name, name): model for name, model in found["models"].items()}
     for pair in found["pairs"]:
         pair |= {key: names.get(pair[key], pair[key]) for key in ("name", "compressed", "large")}
+    shown = found["examples"]["listed"]
+    for said in (shown, shown["strange"]):
+        said["models"] = {names.get(name, name): model for name, model in said["models"].items()}
     for entry in (entry for slicing in found.get("slices", []) for entry in slicing["verdicts"]):
         entry["large"] = names.get(entry["large"], entry["large"])
     for item in found["failures"]:

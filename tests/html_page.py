@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What a browser would make of the page: its elements, and the text outside of style sheets."""
+    """What a browser would make of the page: its elements, and the text outside of style sheets and scripts."""
 
     EMPTY = frozenset({"meta", "link", "br", "img", "input", "hr"})
 
@@ -28,7 +28,7 @@ class Page(HTMLParser):
         assert self.open.pop() == name, f"</{name}> closes another element"
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if "style" not in self.open and "script" not in self.open:
             self.text += data
 
     def all(self, attribute):

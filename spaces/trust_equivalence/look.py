@@ -15,6 +15,7 @@ import gradio as gr
 from limits import in_a_sentence
 from work import heard
 
+from trusteq import report
 from trusteq.faces import widget
 
 DRAWING = threading.Lock()
@@ -25,7 +26,7 @@ PURPLES = "#f6f1f9 #ebe1f1 #d9c8e4 #c6a3dc #a681bd #7d5592 #5b3a6b #4d3059 #3f27
 THEME = gr.themes.Base(
     primary_hue=gr.themes.Color(*PURPLES.split()), neutral_hue="stone", radius_size="md", font=SANS, font_mono=MONO
 ).set(**json.loads(Path(__file__).with_name("theme.json").read_text(encoding="utf-8")))
-CSS = Path(__file__).with_name("look.css")
+CSS = [Path(__file__).with_name("look.css"), Path(report.__file__).with_name("forest.css")]
 
 
 def show(html: str) -> str:

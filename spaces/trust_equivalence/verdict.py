@@ -128,7 +128,7 @@ def audited(pair: Pair, data: dict[str, Any], effort: str, progress: "Progress")
         write_report(found, folder, plot_pair)
         place = Path(folder)
         files = {name: (place / name).read_bytes() for name in ("report.html", "report.json")}
-        pictures = {"summary": (place / "plots" / "summary.png").read_bytes()}
+        pictures: dict[str, bytes] = {}
         for path in sorted((place / "plots").glob("*.png")):
             if ".twin--" not in path.name:
                 pictures.setdefault(path.name.split(".")[0], path.read_bytes())

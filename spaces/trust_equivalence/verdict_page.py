@@ -7,6 +7,7 @@ from typing import Any
 from look import picture, show
 
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.report.forest import forest
 from trusteq.report.words import SIGNS, answer, figure_name, status
 from trusteq.wording import number, signed
 
@@ -14,7 +15,7 @@ Audit = dict[str, Any]
 
 
 def verdict_page(audit: Audit, pictures: Mapping[str, bytes]) -> str:
-    """`pictures` holds the plots as PNG: of every dimension that has one, and `summary`."""
+    """`pictures` holds the plots as PNG, of every dimension that has one."""
     pair = next(one for one in audit["pairs"] if one["role"] == "compressed")
     says = answer(pair)
     compressed, large = audit["models"][pair["compressed"]], audit["models"][pair["large"]]
@@ -27,9 +28,7 @@ def verdict_page(audit: Audit, pictures: Mapping[str, bytes]) -> str:
         "<p class='soft'>One different dimension makes a no; a yes takes all of them. <b>Inconclusive</b> means that "
         "there are too few texts to tell: the interval in brackets is still too wide.</p>",
     ]
-    if "summary" in pictures:
-        alt = "Plot of all dimensions: how far the model is from the large one, in margins. The table says the same."
-        parts += ["<h2>All at a glance</h2>", f"<p>{escape(glance(audit))}</p>", picture(pictures["summary"], alt)]
+    parts += ["<h2>All at a glance</h2>", f"<p>{escape(glance(audit))}</p>", forest(audit, links=False)]
     parts.append("<h2>One by one</h2>")
     parts += [dimension(name, entry, pictures.get(name)) for name, entry in pair["dimensions"].items()]
     return show("".join(parts))

@@ -4,15 +4,17 @@ import re
 import unicodedata
 from typing import Any
 
+NOTHING = "–"  # where there is no figure
+
 
 def number(value: float | None, kind: str = "overlap") -> str:
     """Three decimals, with a sign where it is a gap; counts as they are, and a dash where there is nothing.
 
     >>> number(0.61), number(-0.0123, "gap"), number(0.00012), number(12345), number(None)
-    ('0.610', '−0.012', '1.2e−04', '12,345', '-')
+    ('0.610', '−0.012', '1.2e−04', '12,345', '–')
     """
     if value is None:
-        return "-"
+        return NOTHING
     if isinstance(value, int):
         return f"{value:,}"
     if kind == "gap":
@@ -35,12 +37,21 @@ def percent(share: float) -> str:
 
 def points(share: float) -> str:
     """
-    >>> points(0.034), points(-0.1), points(0.01)
-    ('3.4 points', '−10 points', '1 point')
+    >>> points(0.034), points(-0.1), points(0.01), points(-0.0004)
+    ('3.4 points', '−10 points', '1 point', '0 points')
     """
-    size = 100 * share
-    text = f"{size:.0f}" if abs(size) >= 10 else f"{size:.2g}"
+    text = in_points(share)
     return f"{signed(text)} point{'s' * (text != '1')}"
+
+
+def in_points(share: float) -> str:
+    """Two significant digits, and no more than a tenth of a point.
+
+    >>> in_points(0.0337), in_points(0.0004), in_points(0.02)
+    ('3.4', '0', '2')
+    """
+    size = round(100 * share, 1) + 0.0
+    return f"{size:.0f}" if abs(size) >= 10 else f"{size:.2g}"
 
 
 def decimals(values: list[float], limit: float) -> int:

@@ -673,7 +673,7 @@ def test_margins_are_taken_by_name():
 
 JUDGED = {"floor": 0.8, "kind": "overlap", "divergence": 0.05, "divergence_low": 0.01, "divergence_high": 0.09}
 JUDGED |= {"margin": 0.1, "verdict": "equivalent", "examples": 400, "examples_needed": None, "value": 0.75}
-JUDGED |= {"open_because": None, "beside": "the twin is"}
+JUDGED |= {"open_because": None, "beside": "the twin is", "floor_name": "twin"}
 JUDGED |= {"expected": 0.2, "headline": "neighbor_jaccard_at_10", "figures": {}}
 ALONE = {"floor": None, "verdict": None}
 ERRORS = {"jaccard": 0.75, "expected_jaccard": 0.2, "shared_errors": 900}
@@ -682,11 +682,11 @@ SENTENCES = [
     (
         "prediction_error_jaccard",
         ALONE | {"figures": ERRORS},
-        "Of the 1,200 examples that small or large gets wrong, both get 75 % wrong; chance alone would give 20 %.",
+        "small and large share 75 % of their errors, 900 of 1,200 (chance alone: 20 %).",
     ),
     (
         "prediction_error_jaccard",
-        ALONE | {"figures": dict.fromkeys(ERRORS, 0)},
+        ALONE | {"figures": dict.fromkeys(ERRORS, 0), "expected": 1.0},
         "Neither small nor large makes a mistake here.",
     ),
     (
@@ -697,8 +697,7 @@ SENTENCES = [
     (
         "representation_overlap",
         ALONE,
-        "Of the 10 nearest neighbours of a text in small or large, 75 % are neighbours in both; "
-        "chance alone would give 20 %.",
+        "small and large share 75 % of a text's 10 nearest neighbours (chance alone: 20 %).",
     ),
     (
         "ood_divergence",
@@ -709,15 +708,13 @@ SENTENCES = [
     (
         "attribution_alignment",
         ALONE | {"headline": "jaccard_at_5"},
-        "Of the 5 words that matter most to small or large, 75 % matter most to both; chance alone would give 20 %.",
+        "small and large share 75 % of the 5 words that matter most to each (chance alone: 20 %).",
     ),
     (
         "representation_overlap",
         {},
-        "Of the 10 nearest neighbours of a text in small or large, 75 % are neighbours in both; "
-        "chance alone would give 20 %. "
-        "Between large and its twin, which differ only by their seed, it is 80 %. So small is 5 points further from "
-        "large than the twin is (1 to 9; allowed 10): equivalent.",
+        "small and large share 75 % of a text's 10 nearest neighbours (twin: 80 %; chance alone: 20 %). "
+        "small is 5 points further from large than the twin is (1 to 9; allowed 10): equivalent.",
     ),
     (
         "attack_divergence",
@@ -736,18 +733,16 @@ SENTENCES = [
             **{"kind": "gap", "floor": 0.12, "divergence": -0.02, "divergence_low": -0.2, "divergence_high": 0.16},
             **{"verdict": "inconclusive", "examples_needed": 1300},
         },
-        "Under attack small loses 50 % of its accuracy, and large 40 %: a gap of 10 points. "
-        "Between large and its twin, which differ only by their seed, the gap is 12 points. So small is 2 points "
-        "nearer to large than the twin is (excess −20 to 16; allowed 10): inconclusive. Too close to call with 400 "
-        "attacked examples; about 1,300 would decide.",
+        "Under attack small loses 50 % of its accuracy, and large 40 %: a gap of 10 points "
+        "(twin: 12 points). small is 2 points nearer to large than the twin is (excess −20 to 16; allowed 10). "
+        "Too close to call with 400 attacked examples; about 1,300 would decide.",
     ),
     (
         "attribution_alignment",
         {"floor": None, "divergence": 0.25, "divergence_low": 0.1, "divergence_high": 0.4, "margin": 0.25}
         | {"verdict": "inconclusive", "headline": "jaccard_at_5"},
-        "Of the 5 words that matter most to small or large, 75 % matter most to both; "
-        "chance alone would give 20 %. That is "
-        "25 points from a full overlap (10 to 40; allowed 25): inconclusive. Too close to call with 400 explained "
+        "small and large share 75 % of the 5 words that matter most to each (chance alone: 20 %). That is "
+        "25 points from a full overlap (10 to 40; allowed 25). Too close to call with 400 explained "
         "examples; over a million would be needed.",
     ),
     (
@@ -758,7 +753,7 @@ SENTENCES = [
             **{"verdict": "inconclusive", "open_because": "The attack breaks nearly everything."},
         },
         "Under attack small loses 98 % of its accuracy, and large 93 %: a gap of 5 points. "
-        "That is 5 points from no gap (1 to 9; allowed 10): inconclusive. The attack breaks nearly everything.",
+        "That is 5 points from no gap (1 to 9; allowed 10). The attack breaks nearly everything.",
     ),
 ]
 

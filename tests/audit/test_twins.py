@@ -44,8 +44,8 @@ def test_the_floor_of_several_twins_is_their_mean_and_their_scatter_is_in_the_in
     assert both["verdict"] == "inconclusive"
     assert both["open_because"].endswith("more twins would decide, not more examples.")
     assert both["examples_needed"] is None
-    assert both["sentence"].startswith("Of the ")
-    assert "Between large and its 2 twins, which differ only by their seed, on average it is 61 %." in both["sentence"]
+    assert "small and large share " in both["sentence"]
+    assert "(2 twins on average: 61 %; chance alone: " in both["sentence"]
     assert {name: model["role"] for name, model in result["details"]["models"].items()} == {
         "large": "large", "seed 2": "twin", "seed 3": "twin", "small": "compressed",
     }  # fmt: skip

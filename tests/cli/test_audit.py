@@ -45,7 +45,7 @@ def test_the_command_writes_the_report_and_prints_the_verdicts(uninterrupted):
         "report.md",
         "model_card.md",
         "tables/pairwise.tex",
-        "plots/summary.png",
+        "plots/summary.svg",
     ):
         assert (out / name).stat().st_size > 0
     audit = report(out)
@@ -263,7 +263,7 @@ def bad(place, tmp_path_factory):
         (folder / f"taken-{taken}").mkdir()
         (folder / f"taken-{taken}" / taken).write_text("")
     (folder / "taken-report" / "report.html").mkdir(parents=True)
-    (folder / "taken-summary" / "plots" / "summary.png").mkdir(parents=True)
+    (folder / "taken-summary" / "plots" / "summary.svg").mkdir(parents=True)
     shutil.copytree(place / "small", folder / "noted")
     for name in ("notes.txt", "README.md", "training.json"):
         (folder / "noted" / name).write_text("{}")
@@ -283,7 +283,7 @@ BAD = {
     ),
     "a plot is a folder": (
         f"{MODELS} {DATA} --out {{bad}}/taken-summary",
-        "summary.png is a folder where the report has a file",
+        "summary.svg is a folder where the report has a file",
     ),
     "a folder that is a file": (f"{MODELS} {DATA} --out {{bad}}/file", "cannot be written"),
     "an attack without its vectors": (

@@ -9,7 +9,7 @@ import pytest
 from small_audits import models, whole
 
 from trusteq.audit.options import AuditOptions
-from trusteq.cli import audit, compare, compress, finetune, plan, typed
+from trusteq.cli import audit, cascade, compare, compress, finetune, plan, push, repair, typed
 from trusteq.cli.main import COMMANDS, main
 from trusteq.compress.options import CompressOptions, FinetuneOptions
 from trusteq.dimensions.attack_divergence import AttackOptions
@@ -50,9 +50,12 @@ def test_the_help_of_the_command_names_the_four(capsys):
 
 PARSERS = {
     "audit": audit.parser(),
+    "cascade": cascade.parser(),
     "compare": compare.parser(),
     "finetune": finetune.parser(),
     "plan": plan.parser(),
+    "push": push.parser(),
+    "repair": repair.parser(),
     **{way: compress.parser(way.split()[1]) for way in WAYS},
 }
 
@@ -119,7 +122,7 @@ def test_the_documentation_of_the_metrics_holds_the_same_explanations():
 
 TYPED = {
     "adit": "trusteq: there is no command adit; did you mean audit?",
-    "frobnicate": "trusteq: there is no command frobnicate; there are audit, compare, compress, finetune",
+    "frobnicate": "trusteq: there is no command frobnicate; there are audit, cascade, compare, compress, finetune",
     "audit --compresed x": "trusteq audit: there is no option --compresed; did you mean --compressed?",
     "audit --compresed=x": "trusteq audit: there is no option --compresed; did you mean --compressed?",
     "audit --xyz": "trusteq audit: there is no option --xyz; trusteq audit --help lists them",
@@ -139,6 +142,8 @@ TYPED = {
     "audit --dimensions calibration": "trusteq audit: --dimensions must be 'prediction_error_jaccard' or ",
     "audit --n-bins 0": "trusteq audit: --n-bins must be a whole number of at least 1, got 0",
     "audit --compressed x": "trusteq audit: --large is missing: the model that the others are compared with",
+    "cascade": "trusteq cascade: audit is missing: the folder of a finished audit",
+    "cascade x --modl y": "trusteq cascade: there is no option --modl; did you mean --model?",
     "compare --lage x": "trusteq compare: there is no option --lage; did you mean --large?",
     "compare --large x": "trusteq compare: give the large model's answers and those of a compressed one: two places",
     "compare a b --fail-on same": "trusteq compare: --fail-on must be 'different' or 'inconclusive', got 'same'",
@@ -158,6 +163,8 @@ TYPED = {
         "trusteq finetune: --batch-size must be 1 or more, got 0",
     "finetune --model x --out y --dataset z --width 3":
         "trusteq finetune: --width, --heads and --reuse-embeddings shape a new model: add --from-scratch",
+    "repair x --dataset y --out z": "trusteq repair: --like is missing: the large model that it stands in for",
+    "repair x --like y --dataset z --out o --to mean": "trusteq repair: --to must be 'truth' or 'large', got 'mean'",
 }  # fmt: skip
 
 

@@ -151,7 +151,9 @@ def test_the_verdict_is_the_audits(client, space, models):
     verdicts = [entry["verdict"] for entry in pair["dimensions"].values()]
     for verdict in set(verdicts):
         assert page.count(f'<span class="verdict {verdict}">') == 2 * verdicts.count(verdict)  # table and list
-    assert page.count("<img") == 1 + len(verdicts)
+    assert page.count("<img") == len(verdicts)
+    assert page.count('class="forest ') == 2  # for wide screens, and for phones
+    assert page.count('class="mark ') == 2 * len(verdicts)
 
 
 def test_the_verdict_takes_texts_of_ones_own(space):
@@ -699,7 +701,13 @@ def test_a_dry_run_shows_the_tree_of_every_repository(tmp_path):
     for folder in folders:
         assert f"\nsomebody/{folder.name}: " in f"\n{done.stdout}"
     space = done.stdout.partition("somebody/trust-equivalence: ")[2]
-    carried = ("trusteq/faces/widget.py", "trusteq/report/page.css", "trusteq/audit/bundled_family/large/config.json")
+    carried = (
+        "trusteq/faces/widget.py",
+        "trusteq/report/page.css",
+        "trusteq/report/page.js",
+        "trusteq/report/forest.css",
+        "trusteq/audit/bundled_family/large/config.json",
+    )
     for file in ("app.py", "README.md", "requirements.txt", "LICENSE", *carried):
         assert re.search(rf"^  {re.escape(file)} ", space, re.MULTILINE), file
     assert "__pycache__" not in done.stdout

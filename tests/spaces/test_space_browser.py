@@ -96,7 +96,9 @@ def test_verdict(visit, space, tmp_path):
         assert {1: "equivalent", 0: "inconclusive", -1: "different"}[code] in row.inner_text()
     jaccard = figures["distilled/prediction_error_jaccard/jaccard"]
     assert f"{jaccard:.3f}" in page.locator("#verdict tbody tr").first.inner_text()
-    page.wait_for_function("document.querySelector('#verdict img').naturalWidth > 500")
+    assert page.locator("#verdict svg.wide").is_visible()
+    assert not page.locator("#verdict svg.narrow").is_visible()
+    assert page.locator("#verdict svg.wide .mark").count() == len(DIMENSIONS)
     page.locator("#verdict summary").first.click()
     page.locator("#verdict details img").first.wait_for(state="visible")
     for kind, start in (("HTML", "<!"), ("JSON", "{")):
@@ -379,7 +381,7 @@ def test_words_stand_out_from_what_is_behind_them():
     from look import CSS
 
     for theme in (":root, .light", ".dark"):
-        block = CSS.read_text().partition(f"{theme} {{")[2].partition("}")[0]
+        block = CSS[0].read_text().partition(f"{theme} {{")[2].partition("}")[0]
         colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
         pairs = [(ink, "card") for ink in ("ink", "soft", "compressed", "large", "shared", "different", "inconclusive")]
         pairs += [(verdict, f"{verdict}-wash") for verdict in ("equivalent", "different", "inconclusive")] + [

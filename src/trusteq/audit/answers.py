@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from trusteq.audit.examples import chosen
 from trusteq.audit.said import Said, codes_of, confidence_of, has_rows
 from trusteq.dimensions.calibration_gap import SMALLEST, jensen_shannon
 from trusteq.dimensions.prediction_error_jaccard import mcnemar
 from trusteq.groups import Design, Groups, design, some_of
 from trusteq.intervals import paired_share_gap_interval
 from trusteq.records.runs import Task
+from trusteq.wording import shorten
 
 Figures = dict[str, float]
 KINDS = ("right to wrong", "wrong to right", "wrong to other wrong")
 SHOWN = 24  # changed answers of a pair in a report; a file beside it has them all
+LONGEST, LONGEST_SAID = 1500, 120  # characters of a question, and of an answer, where all are listed
 STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500)
 FEWEST_WORDS = 3  # of an answer, on average, that is a text
 
@@ -122,6 +125,33 @@ def some_flips(changed: list[dict[str, Any]], most: int = SHOWN) -> list[dict[st
     for rank in range(max(map(len, by_kind), default=0)):
         kept += [some[rank] for some in by_kind if rank < len(some)]
     return sorted(kept[:most], key=lambda one: KINDS.index(one["kind"]))
+
+
+def listed(tasks: Sequence[Task], compared: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of every example what was asked and what each model said; of too many first those that changed."""
+    codes = [codes_of(task)[0] for task in tasks]
+    names = list(codes[0]) if codes else []
+    joined = {name: np.concatenate([code[name] for code in codes]) for name in names}
+    rows = chosen(joined, [(pair["compressed"], pair["large"]) for pair in compared if pair["role"] == "compressed"])
+    starts = np.cumsum([0, *(len(task) for task in tasks)])
+    found: dict[str, Any] = {"index": [], "text": [], "gold": [], "slices": {}, "models": {}}
+    models: dict[str, Any] = {name: {"said": [], "right": [], "confidence": []} for name in names}
+    of_task: list[str] = []
+    for task, start, end in zip(tasks, starts, starts[1:], strict=False):
+        here = pa.array(rows[(rows >= start) & (rows < end)] - start)
+        tables = {name: table.take(here) for name, table in task.tables.items()}
+        first = tables[names[0]]
+        found["index"] += column(first, "id")
+        found["text"] += [one and shorten(one, LONGEST) for one in column(first, "question")]
+        found["gold"] += column(first, "gold")
+        of_task += [task.name] * len(here)
+        for name, table in tables.items():
+            models[name]["said"] += [one and shorten(one, LONGEST_SAID) for one in column(table, "said")]
+            models[name]["right"] += column(table, "right")
+            models[name]["confidence"] += column(table, "confidence")
+    slices = {"task": of_task} if len(tasks) > 1 else {}
+    strange = {"text": [], "models": {}, "left_out": 0}
+    return found | {"slices": slices, "models": models, "left_out": int(starts[-1]) - len(rows), "strange": strange}
 
 
 def sureness(one: dict[str, Any]) -> float:

@@ -2,13 +2,12 @@
 
 import sys
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Any
 
 from trusteq.audit.asking import Pair, pairs_of, work_once
-from trusteq.audit.examples import attacked, explanations
+from trusteq.audit.examples import attacked, explanations, listed
 from trusteq.audit.family import Member
 from trusteq.audit.floors import of_compressed
 from trusteq.audit.grouped import Grouped, grouped
@@ -16,7 +15,7 @@ from trusteq.audit.judging import correct, entry_of
 from trusteq.audit.memo import Run
 from trusteq.audit.schema import SCHEMA_NAME
 from trusteq.audit.sentences import sentence
-from trusteq.audit.slicing import different_for, judged, slicings_of
+from trusteq.audit.slicing import Slices, different_for, judged, slicings_of
 from trusteq.audit.store import digest
 from trusteq.audit.work import reason_of
 from trusteq.dimensions.registry import DIMENSIONS
@@ -60,9 +59,7 @@ def audit_family(
     )
     for pair in compared if sliced else ():
         pair["different_for"] = different_for(sliced, pair["compressed"]) if pair["role"] == "compressed" else []
-    audit = as_told(
-        run, work, about, compared, ood_texts, options, together, data_name, unlabelled, clock, list(slicings)
-    )
+    audit = as_told(run, work, about, compared, ood_texts, options, together, data_name, unlabelled, clock, slicings)
     return audit | ({"slices": sliced} if sliced else {})
 
 
@@ -81,7 +78,7 @@ def as_told(
     data_name: str,
     unlabelled: int,
     clock: float,
-    slices: Sequence[str] = (),
+    slices: dict[str, Slices] | None = None,
 ) -> Audit:
     """What was found, on what, and how."""
     ood, seconds, classes = grouped(ood_texts or []), time.monotonic() - clock, names_of(about)
@@ -109,6 +106,7 @@ def as_told(
         "examples": {
             "explanations": explanations(work, compared, classes),
             "attacks": attacked(work, compared, classes),
+            "listed": listed(work, compared, classes, slices or {}, ood_texts or [], options),
         },
         "failures": failures_of(compared),
         "run": {

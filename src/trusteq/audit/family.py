@@ -30,7 +30,16 @@ DERIVED: dict[str, Callable[..., Any]] = {
 PARTS = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".spm", ".vocab", ".py")
 CUTS = ("token", "vocab", "merges")  # one of these is in the name of a tokenizer's .json or .txt
 PLACES = ("_name_or_path", "name_or_path", "transformers_version")  # settings that say where a model is from
-ASKED = ("names", "pooling", "layer", "length", "parts", "verbalizers", "mean")  # of a predictor: what it asks
+ASKED = (
+    "names",
+    "pooling",
+    "layer",
+    "length",
+    "parts",
+    "verbalizers",
+    "mean",
+    "calibration",
+)  # of a predictor: what it asks
 PROBES = 256  # texts that a function is also asked about with every other word left out
 
 

@@ -10,7 +10,7 @@ class Floor:
     """What two models differ by that ought to count as the same."""
 
     beside: str  # what a compressed model is further away than, with its verb
-    between: str  # the two models that the floor is the distance of; {large} and {compressed} stand for their names
+    name: str  # what its own figure is called beside the compressed model's
     than: str  # the same, explained
     near: str  # what a compressed model may be as near as
     says: str  # in a report, with what it does not cover
@@ -21,14 +21,14 @@ NO_SEEDS = "what another seed of training changes is not covered"
 
 TWIN = Floor(
     beside="the twin is",
-    between="{large} and its twin, which differ only by their seed,",
+    name="twin",
     than="the twin is, a second large model that was trained with another seed",
     near="its twin",
     says="one twin ({names}): verdicts are relative to this twin, and another might lie elsewhere",
 )
 TWINS = Floor(
     beside="its {count} twins are on average",
-    between="{large} and its {count} twins, which differ only by their seed, on average",
+    name="{count} twins on average",
     than="its twins are on average, large models that were trained with other seeds",
     near="its twins",
     says="{count} twins ({names}): their mean, with what seeds scatter in every interval",
@@ -36,21 +36,21 @@ TWINS = Floor(
 STAND_INS: Mapping[str, Floor] = {
     "rounding": Floor(
         beside="itself in other numbers is",
-        between="{large} and itself in other numbers",
+        name="itself in other numbers",
         than="the large model itself is when it computes in other numbers",
         near="itself in other numbers",
         says=f"itself in other numbers (rounding): {NO_SEEDS}",
     ),
     "wording": Floor(
         beside="itself under another prompt is",
-        between="{large} and itself under another prompt",
+        name="itself under another prompt",
         than="the large model itself is when its prompt is said otherwise",
         near="itself under another prompt",
         says=f"itself under another prompt (wording): {NO_SEEDS}",
     ),
     "calibration": Floor(
         beside="the same compression with other calibration data is from it",
-        between="{compressed} and the same compression with other calibration data",
+        name="the same compression with other calibration data",
         than="two compressions are from each other that had other calibration data",
         near="another compression",
         says="the same compression with other calibration data ({names}): a verdict says whether compressing changed"

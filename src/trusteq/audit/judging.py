@@ -48,11 +48,11 @@ def entry_of(
     entry |= {"seeds": excess.seeds, "one_more": excess.one_more}
     entry |= {"verdict": verdict if judged else None, "examples": examples, "chance": chance}
     entry |= {"examples_needed": excess.needed(examples) if judged and open_yet and not because else None}
-    entry |= {"open_because": because if judged else None, "beside": None, "between": None}
+    entry |= {"open_because": because if judged else None, "beside": None, "floor_name": None}
     if floors:
         floor = floor_named(options.floor, len(floors))
         names = {"large": large, "compressed": compressed, "count": len(floors)}
-        entry |= {"beside": floor.beside.format(**names), "between": floor.between.format(**names)}
+        entry |= {"beside": floor.beside.format(**names), "floor_name": floor.name.format(**names)}
     return entry | {"figures": figures, "details": details}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trusteq.audit.answers import figures, flips, moved, parting, scores, some_flips
+from trusteq.audit.answers import figures, flips, listed, moved, parting, scores, some_flips
 from trusteq.audit.audit import Audit, compact, compare_all, failures_of, versions
 from trusteq.audit.said import MISSING, Said, said_of, too_few
 from trusteq.audit.schema import SCHEMA_NAME
@@ -93,7 +93,12 @@ def audit_answers(family: Family, options: Any) -> tuple[Audit, dict[str, list[F
         "models": {name: described(family, name, whole, options) for name in family.sources},
         "pairs": compared,
         "tasks": tasks,
-        "examples": {"explanations": [], "attacks": [], "flips": shown},
+        "examples": {
+            "explanations": [],
+            "attacks": [],
+            "flips": shown,
+            "listed": listed([task for task in family.tasks if not task.again], compared),
+        },
         "failures": failures_of(compared),
         "run": {
             "started": started.isoformat(timespec="seconds"),

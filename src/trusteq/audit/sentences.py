@@ -4,33 +4,52 @@ What was found is told by the dimension itself (`told`); the answer over all dim
 
 from trusteq.dimensions.record import Entry
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.verdicts import tells
 from trusteq.wording import decimals, percent, points, signed
 
 
 def sentence(dimension: str, entry: Entry, compressed: str, large: str) -> str:
-    """What was found, what chance or a twin would give, and what that means.
+    """What was found, beside what the floor and chance give, and what that means.
 
     >>> figures = {"accuracy_fall": 0.75, "large_accuracy_fall": 0.5, "accuracy_fall_gap": 0.25}
-    >>> sentence("attack_divergence", {"figures": figures, "floor": None, "verdict": None}, "tiny", "large")
+    >>> entry = {"figures": figures, "floor": None, "expected": None, "verdict": None}
+    >>> sentence("attack_divergence", entry, "tiny", "large")
     'Under attack tiny loses 75 % of its accuracy, and large 50 %: a gap of 25 points.'
     """
     found = DIMENSIONS[dimension].told(entry["figures"], entry, compressed, large)
-    return " ".join([found, *beside_floor(entry), *what_that_means(dimension, entry, compressed, large)])
+    beside = "; ".join([*beside_floor(entry), *beside_chance(dimension, entry)])
+    found += f" ({beside})" if beside else ""
+    return " ".join([f"{found}.", *what_that_means(dimension, entry, compressed, large)])
 
 
 def beside_floor(entry: Entry) -> list[str]:
+    """
+    >>> beside_floor({"floor": 0.67, "kind": "overlap", "verdict": "different", "floor_name": "twin"})
+    ['twin: 67 %']
+    """
     if entry["floor"] is None or entry["verdict"] is None:
         return []
-    found = f"it is {percent(entry['floor'])}" if entry["kind"] == "overlap" else f"the gap is {points(entry['floor'])}"
-    return [f"Between {entry['between']} {found}."]
+    return [
+        f"{entry['floor_name']}: {percent(entry['floor']) if entry['kind'] == 'overlap' else points(entry['floor'])}"
+    ]
+
+
+def beside_chance(dimension: str, entry: Entry) -> list[str]:
+    """
+    >>> beside_chance("prediction_error_jaccard", {"expected": 0.2})
+    ['chance alone: 20 %']
+    """
+    told = DIMENSIONS[dimension].expected is not None and tells(entry["expected"])
+    return [f"chance alone: {percent(entry['expected'])}"] if told else []
 
 
 def what_that_means(dimension: str, entry: Entry, compressed: str, large: str) -> list[str]:
     if not entry["verdict"]:
         return []
-    subject = f"So {compressed} is" if entry["floor"] is not None else "That is"
-    verdict = f"{subject} {how_far(entry, large, ' points')}: {entry['verdict']}."
-    return [verdict, *too_close(dimension, entry), *when_settled(dimension, entry)]
+    subject = f"{compressed} is" if entry["floor"] is not None else "That is"
+    end = "" if entry["verdict"] == "inconclusive" else f": {entry['verdict']}"  # why it is open follows
+    says = f"{subject} {how_far(entry, large, ' points')}{end}."
+    return [says, *too_close(dimension, entry), *when_settled(dimension, entry)]
 
 
 def how_far(entry: Entry, large: str, unit: str = "") -> str:

@@ -223,8 +223,10 @@ def with_places(audit: Audit, order: list[int]) -> Audit:
     """Examples under the numbers that they have in the data that were given."""
     shown = [*audit["examples"]["explanations"], *audit["examples"]["attacks"]]
     for pair in audit["pairs"]:
-        details = pair["dimensions"].get("attribution_alignment", {}).get("details", {})
-        shown += details.get("per_example", ())
+        for name in ("attribution_alignment", "attack_divergence"):
+            shown += pair["dimensions"].get(name, {}).get("details", {}).get("per_example", ())
     for one in shown:
         one["index"] = order[one["index"]]
+    listed = audit["examples"]["listed"]
+    listed["index"] = [order[place] for place in listed["index"]]
     return audit

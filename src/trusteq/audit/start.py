@@ -7,6 +7,7 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
+from trusteq.audit.advice import with_advice
 from trusteq.audit.audit import Audit, audit_family
 from trusteq.audit.family import check_names, open_family, twins_of
 from trusteq.audit.grouped import grouped
@@ -87,7 +88,8 @@ def audit(
         held.callback(store.close)
         run = Run(members, some, store, processes, progress or (lambda what, count: progress_bar(count, what)))
         given = run, references, ood, options, together, data_name, unlabelled
-        return audit_until_settled(*given) if again else audit_family(*given, slices)
+        found = audit_until_settled(*given) if again else audit_family(*given, slices)
+        return None if found is None else with_advice(found)
 
 
 def compare_predictions(rows: Rows, options: AuditOptions) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`trusteq audit`: can the compressed models stand in for the large one? A verdict for each, and a report."""
 
+import json
 import shlex
 import sys
 import tempfile
@@ -34,6 +35,7 @@ REPORTS = ("report.json", "report.schema.json", "report.md", "report.html")
 OF_REPORTS = (".json", ".svg", ".png", ".tex")  # in the folders of plots and tables
 PAIRS: dict[str, Any] = {"nargs": "+", "type": pair}
 MARGINS = PAIRS | {"metavar": "DIMENSION=MARGIN", "action": "extend"}
+COMMAND = "command.json"  # beside the kept work: the words as they were typed, for what reads that work again
 OF_ATTACKS = ("attack_field", "word_vectors", "similarity", "masked_model", "rate")
 
 
@@ -64,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def begin(typed: Typed) -> int:
         try:
-            return audit(typed)
+            return audit(typed, words)
         except KeyboardInterrupt:
             again = shlex.join([*words, *(() if "resume" in typed else ("--resume",))])
             print(f"\nstopped; what is finished is kept: go on with trusteq audit {again}", file=sys.stderr)
@@ -96,8 +98,9 @@ def parser() -> Parser:
     return made
 
 
-def audit(typed: Typed) -> int:
+def audit(typed: Typed, words: Sequence[str]) -> int:
     from trusteq.audit import start
+    from trusteq.audit.advice import next_steps, with_advice
     from trusteq.audit.owner import owned
     from trusteq.report.plots import plot_pair
     from trusteq.report.terminal import verdict_table
@@ -113,11 +116,15 @@ def audit(typed: Typed) -> int:
         found = start.audit(options, **given, folder=work, resume=family.resume, progress=command_progress)
         if found is None:  # another process writes the report
             return 0
+        found = with_advice(found, words)
+        (work / COMMAND).write_text(json.dumps(words), encoding="utf-8")
         written = write_report(found, family.out, plot_pair)
     print(verdict_table(found))
     for failure in found["failures"]:
         reason = f"{failure['dimension']} of {failure['pair']} failed: {failure['reason']}"
         print(visible(reason), file=sys.stderr)
+    for line in next_steps(found, words):
+        print(line)
     print(f"the report: {next(path for path in written if path.name == 'report.html')}")
     if reasons := why_nothing(found):
         print(f"trusteq audit: nothing could be compared: {visible(reasons)}", file=sys.stderr)
@@ -179,7 +186,7 @@ def check_room(out: Path, resume: bool) -> None:
         except OSError as error:
             raise ValueError(f"{folder} cannot be written ({error.strerror}): the report goes there") from None
     inner = (path for name in ("plots", "tables") for path in (out / name).iterdir() if path.suffix in OF_REPORTS)
-    for path in (*(out / name for name in REPORTS), *out.glob("model_card*.md"), *inner):
+    for path in (*(out / name for name in REPORTS), *out.glob("model_card*.md"), *out.glob("badge*.svg"), *inner):
         if path.is_dir():
             raise ValueError(f"{path} is a folder where the report has a file: give another folder as --out")
 

@@ -5,9 +5,12 @@ import sys
 
 COMMANDS = {
     "audit": "audit a family of models: a verdict for each, and a report",
+    "cascade": "the compressed model where it is sure, the large one elsewhere: from a finished audit",
     "compare": "compare what models said, from logs, tables or arrays on disk",
     "compress": "make a smaller model from a trained one, and measure what that saved",
     "finetune": "train a classifier of texts, with a teacher or without",
+    "push": "the verdict of an audit into a model's card on the Hub",
+    "repair": "make a compressed model honest about its confidence, without training",
     "plan": "how many examples the verdicts will take, before any model is asked",
 }
 

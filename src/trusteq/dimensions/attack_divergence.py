@@ -372,7 +372,7 @@ def hidden(figures: Figures) -> str | None:
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
     own, larges = (percent(f[f"{prefix}accuracy_fall"]) for prefix in ("", "large_"))
     gap = f"a gap of {points(f['accuracy_fall_gap'])}"
-    return f"Under attack {compressed} loses {own} of its accuracy, and {large} {larges}: {gap}."
+    return f"Under attack {compressed} loses {own} of its accuracy, and {large} {larges}: {gap}"
 
 
 DIMENSION = Dimension(
@@ -391,6 +391,7 @@ DIMENSION = Dimension(
     headline="accuracy_fall_gap",
     kind="gap",
     words={"accuracy_fall_gap": "gap of the accuracy lost", "broken_jaccard": "overlap of what breaks"},
+    direction=("more lost", "less lost"),
     told=told,
     needs="attacks",
     counted="attacked examples",

@@ -217,9 +217,8 @@ def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
-    count, share, chance = entry["headline"].rpartition("_")[2], percent(entry["value"]), percent(entry["expected"])
-    words = f"Of the {count} words that matter most to {compressed} or {large}"
-    return f"{words}, {share} matter most to both; chance alone would give {chance}."
+    count = entry["headline"].rpartition("_")[2]
+    return f"{compressed} and {large} share {percent(entry['value'])} of the {count} words that matter most to each"
 
 
 DIMENSION = Dimension(

@@ -492,7 +492,7 @@ def settings(options: Any) -> dict[str, Any]:
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
     own, larges = (f"{points(f[f'{prefix}ece'])}" for prefix in ("", "large_"))
     gap = f"a gap of {points(f['ece_gap'])}"
-    return f"{compressed}'s confidence is off by {own} on average, and {large}'s by {larges}: {gap}."
+    return f"{compressed}'s confidence is off by {own} on average, and {large}'s by {larges}: {gap}"
 
 
 DIMENSION = Dimension(
@@ -513,6 +513,7 @@ DIMENSION = Dimension(
         "smooth_ece_gap": "gap of the calibration error (smooth ECE)",
         "brier_gap": "gap of the Brier score",
     },
+    direction=("less honest", "more honest"),
     told=told,
     count=lambda work, figures: len(told_rows(work)),
     settings=settings,

@@ -495,6 +495,15 @@ def redrawn(work: Any, others: Sequence[str], large: str, options: Any) -> np.nd
     return fewer.spread(gaps_from(work, DIMENSION.name, of, others, large))
 
 
+def flagged(work: Any, model: str, options: Any) -> np.ndarray:
+    """Which texts a model takes to be out of distribution: the ordinary ones first, then those that are."""
+    asked = OodOptions(**settings_for(work, options))
+    inside, outside = (score_rows(model, rows, asked, 0) for rows in both_kinds(work, model))
+    scores, is_outside = np.concatenate([inside, outside]), np.repeat([False, True], [len(inside), len(outside)])
+    groups = both_groups(work, len(inside), len(outside))
+    return np.asarray(scores > Ranking(scores, is_outside, groups).cut(asked.keep).threshold)
+
+
 def redrawn_auroc(scores: np.ndarray, out_scores: np.ndarray, inside: Weights, outside: Weights) -> np.ndarray:
     """One model's AUROC in every draw, from how often each block of the one kind lies below each of the other."""
     below = np.empty((inside.blocks, outside.blocks))
@@ -524,7 +533,7 @@ def hidden(figures: Figures) -> str | None:
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
     own, larges = (percent(f[f"{prefix}auroc"]) for prefix in ("", "large_"))
     less_sure = f"{compressed} is less sure of a text out of distribution than of an ordinary one in {own} of cases"
-    return f"{less_sure}, and {large} in {larges}: a gap of {points(f['auroc_gap'])}."
+    return f"{less_sure}, and {large} in {larges}: a gap of {points(f['auroc_gap'])}"
 
 
 DIMENSION = Dimension(
@@ -546,6 +555,7 @@ DIMENSION = Dimension(
         "fpr95_gap": "gap of the out-of-distribution texts that pass (FPR at 95 %)",
         "flagged_jaccard": "overlap of what is flagged",
     },
+    direction=("better at it", "worse at it"),
     told=told,
     hidden=hidden,
     needs="ood",

@@ -320,10 +320,9 @@ def hidden(figures: Figures) -> str | None:
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
     together = f["shared_errors"] + f["compressed_only_errors"] + f["large_only_errors"]
     if not together:
-        return f"Neither {compressed} nor {large} makes a mistake here."
-    share, chance = percent(f["jaccard"]), percent(f["expected_jaccard"])
-    wrong = f"Of the {together:,} examples that {compressed} or {large} gets wrong"
-    return f"{wrong}, both get {share} wrong; chance alone would give {chance}."
+        return f"Neither {compressed} nor {large} makes a mistake here"
+    both = f"{f['shared_errors']:,.0f} of {together:,.0f}"
+    return f"{compressed} and {large} share {percent(f['jaccard'])} of their errors, {both}"
 
 
 DIMENSION = Dimension(

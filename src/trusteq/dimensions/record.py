@@ -44,7 +44,11 @@ class Dimension:
     expected: str | None = None  # the figure that says what chance gives
     most: str | None = None  # the figure that says what is possible
     words: Mapping[str, str]  # of its figures, those that a report names
-    told: Callable[[Figures, Entry, str, str], str]  # what was found, in a sentence: (figures, entry, both names)
+    direction: tuple[str, str] = (
+        "shared",
+        "shared",
+    )  # what it is to be above, and below, no gap; of an overlap, what it is
+    told: Callable[[Figures, Entry, str, str], str]  # what was found, without a full stop: (figures, entry, both names)
 
     # In an audit.
     needs: str = "answers"  # what is asked of every model: answers, embeddings, ood, explanations or attacks

@@ -184,9 +184,8 @@ def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
-    count, share, chance = entry["headline"].rpartition("_")[2], percent(entry["value"]), percent(entry["expected"])
-    near = f"Of the {count} nearest neighbours of a text in {compressed} or {large}"
-    return f"{near}, {share} are neighbours in both; chance alone would give {chance}."
+    count = entry["headline"].rpartition("_")[2]
+    return f"{compressed} and {large} share {percent(entry['value'])} of a text's {count} nearest neighbours"
 
 
 DIMENSION = Dimension(

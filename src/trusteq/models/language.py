@@ -17,6 +17,7 @@ from trusteq.kinds.text import Text, parts_of
 from trusteq.models.checkpoints import open_network
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.predictor import Predictor
+from trusteq.scaling import Scaling, read_scaling
 
 FIELD = re.compile(r"(\{text\}|\{text_pair\})")
 
@@ -29,18 +30,19 @@ def as_causal_predictor(
     trust_remote_code: bool = False,
     **settings: Any,
 ) -> Predictor:
-    """A predictor from a dict with `model`, `prompt`, `verbalizers` and, if wanted, `length`.
+    """A predictor from a dict with `model`, `prompt`, `verbalizers` and, if wanted, `length` and `calibration`.
 
     `model` is a path, a Hub id, (model, tokenizer) or a pipeline. `prompt` holds {text}, and {text_pair} where texts
     are pairs; a label's verbalizer is what follows it, with a space in front where the model's words have one. With
     `length="total"` (default) a label's score is the log-probability of its verbalizer, of which long ones have less;
-    with "mean" it is that divided by the verbalizer's tokens. The labels' probabilities are the softmax of the scores.
+    with "mean" it is that divided by the verbalizer's tokens. The labels' probabilities are the softmax of the scores,
+    scaled by `calibration` where that is given, as `trusteq repair` finds it.
 
     >>> as_causal_predictor({"model": "gpt2", "prompt": "Good or bad?", "verbalizers": {"good": " good"}}, "model")
     Traceback (most recent call last):
     ValueError: model: prompt must hold {text} once and {text_pair} at most once, got 'Good or bad?'
     """
-    known = ("model", "prompt", "verbalizers", "length")
+    known = ("model", "prompt", "verbalizers", "length", "calibration")
     if unknown := [key for key in given if key not in known]:
         raise ValueError(f"{name}: a dict takes {', '.join(known)}, not {brief(unknown[0])}")
     if missing := [key for key in known[:3] if key not in given]:
@@ -50,7 +52,10 @@ def as_causal_predictor(
     opened = open_network(given["model"], name, device, dtype, trust_remote_code, task="CausalLM")
     if opened is None:
         raise ValueError(f"{name}: model must be a path, a Hub id or (model, tokenizer), got {brief(given['model'])}")
-    return CausalPredictor(*opened, name, prompt, verbalizers, length, **settings)
+    made = CausalPredictor(*opened, name, prompt, verbalizers, length, **settings)
+    if given.get("calibration") is not None:
+        made.calibration = read_scaling(f"{name}: calibration", given["calibration"], len(verbalizers))
+    return made
 
 
 def check_prompt(name: str, prompt: Any, verbalizers: Any, length: Any) -> None:
@@ -78,6 +83,7 @@ class CausalPredictor(ModelPredictor):
 
     poolings = ("last", "mean")
     stays = "it is a language model with a prompt"
+    calibration: Scaling | None = None
 
     def __init__(
         self,
@@ -166,6 +172,7 @@ class CausalPredictor(ModelPredictor):
             rows, pooled = np.empty(0), np.empty(0)
             if probabilities:
                 rows = torch.softmax(self.scores(output, mask).double(), dim=-1).cpu().numpy()
+                rows = rows if self.calibration is None else self.calibration.of(rows)
             if embeddings:
                 hidden, weight = self._hidden(output).float(), mask[..., None].float()
                 mean = (hidden * weight).sum(dim=1) / weight.sum(dim=1)

@@ -1,7 +1,9 @@
 """What goes into a README? The audit as Markdown, and a model card for the Hub with its `model-index`."""
 
+import re
 from typing import Any
 
+from trusteq.audit.advice import advice_of
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.queries import between, headline_of, judged, measured, models_of
 from trusteq.report.slices import slice_tables
@@ -21,13 +23,14 @@ from trusteq.report.words import (
     looks_say,
     megabytes,
     parameters,
+    shown,
     simulated,
     status,
     together,
     unread,
     value_of,
 )
-from trusteq.wording import clean, number, plain
+from trusteq.wording import clean, plain
 
 PROJECT = "trust-equivalence"
 
@@ -42,11 +45,11 @@ def markdown(audit: Audit) -> str:
     for pair in judged(audit):
         says = answer(pair)
         parts += [f"## Can {md(pair['compressed'])} stand in for {md(pair['large'])}? {says.word}.", md(says.summary)]
-        parts += [verdicts(audit, pair), sentences(pair)]
+        parts += [verdicts(audit, pair), sentences(pair), next_for(audit, pair)]
     for one in slice_tables(audit):
         parts += [f"## By {md(one['name'])}", md(one["says"]), slices(one), md(one["unasked"])]
         parts += ["\n".join(f"- **{md(name)}**: {md(text)}" for name, text in one["worst"])]
-    parts += ["## Summary", "![Divergence of every pair and dimension, in margins](plots/summary.png)"]
+    parts += ["## Summary", "![Divergence of every pair and dimension, in margins](plots/summary.svg)"]
     for one in tables(audit):
         parts += [f"## {md(one['name'])} against {md(one['large'])}, task by task", *task_by_task(one)]
     parts += ["## Models", models(audit), md(simulated(audit)), md(unread(audit))]
@@ -80,7 +83,7 @@ def verdict_row(name: str, entry: Entry, twin: bool) -> list[str]:
     if entry["status"] != "done":
         return [DIMENSIONS[name].question, *[""] * (4 if twin else 3), verdict]
     cells = [figure_name(entry["headline"]), value_of(entry), interval(entry)]
-    return [DIMENSIONS[name].question, *cells, *([number(entry["floor"], entry["kind"])] * twin), verdict]
+    return [DIMENSIONS[name].question, *cells, *([shown(entry["floor"], entry["kind"])] * twin), verdict]
 
 
 def sentences(pair: Pair) -> str:
@@ -90,6 +93,28 @@ def sentences(pair: Pair) -> str:
         says = entry["sentence"] if entry["status"] == "done" else entry["reason"]
         lines.append(f"- **{DIMENSIONS[name].question}** {md(says)}")
     return "\n".join(lines)
+
+
+def next_for(audit: Audit, pair: Pair) -> str:
+    """What addresses each dimension that is different or open, with its command."""
+    listed = [
+        f"- **{DIMENSIONS[one.dimension].question}** {md(one.says)}\n\n{command(clean(one.line))}"
+        for one in advice_of(audit, pair["compressed"])
+    ]
+    return "\n".join(["### What to do next", "", *listed]) if listed else ""
+
+
+def command(line: str) -> str:
+    """In a block to copy from; one with names that are markup somewhere is shown as text.
+
+    >>> print(command("trusteq cascade results/audit"))
+      ```bash
+      trusteq cascade results/audit
+      ```
+    >>> print(command("trusteq cascade '<b>'"))
+      trusteq cascade '&lt;b&gt;'
+    """
+    return f"  ```bash\n  {line}\n  ```" if re.fullmatch(r"[\w ./=:@,+'-]+", line) else f"  {md(line)}"
 
 
 def slices(of: dict[str, Any]) -> str:
@@ -104,7 +129,7 @@ def models(audit: Audit) -> str:
     rows = []
     for name, model in audit["models"].items():
         size = [parameters(model), megabytes(model) + " (simulated)" * model["simulated"]]
-        rows.append([md(name), model["role"], *size, number(model["accuracy"]), md(model["source"])])
+        rows.append([md(name), model["role"], *size, shown(model["accuracy"], "overlap"), md(model["source"])])
     return table(["model", "role", "parameters", "megabytes", "accuracy", "source"], rows)
 
 
@@ -113,7 +138,7 @@ def matrix(audit: Audit, name: str) -> str:
     rows = []
     for row in names:
         found = [between(audit, name, row, column) for column in names]
-        rows.append([md(row), *("" if pair is None else number(*pair) for pair in found)])
+        rows.append([md(row), *("" if pair is None else shown(*pair) for pair in found)])
     title = f"{DIMENSIONS[name].question} {headline_of(audit, name)}, row against column:"
     return title + "\n\n" + table(["", *map(md, names)], rows)
 
@@ -141,10 +166,14 @@ def md(text: str) -> str:
 
 def model_card(audit: Audit, pair: Pair) -> str:
     """To paste into the compressed model's README on the Hub: `model-index` metadata, then the verdicts."""
+    return "---\n" + metadata(audit, pair) + "---\n\n" + verdict_text(audit, pair) + "\n"
+
+
+def verdict_text(audit: Audit, pair: Pair) -> str:
+    """The verdict on one model, under a heading of its own."""
     says, large, data = answer(pair), md(pair["large"]), audit["data"]
     tried = f"Tried on {md(data['name'])}: {together(audit)}"
     parts = [
-        "---\n" + metadata(audit, pair) + "---",
         f"## Can this model stand in for {large}?",
         f"**{says.word}.** {md(says.summary)} {tried}",
         verdicts(audit, pair),
@@ -152,14 +181,22 @@ def model_card(audit: Audit, pair: Pair) -> str:
         *(part for one in tables(audit) if one["name"] == pair["compressed"] for part in task_by_task(one)),
         signature(audit),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part for part in parts if part)
 
 
 def metadata(audit: Audit, pair: Pair) -> str:
     """The `model-index`: accuracy, and the figure of every dimension that was measured."""
-    from huggingface_hub import EvalResult, ModelCardData
+    from huggingface_hub import ModelCardData
 
-    name = clean(pair["compressed"])
+    results = results_of(audit, pair) or None
+    card = ModelCardData(model_name=clean(pair["compressed"]), eval_results=results, tags=[PROJECT])
+    return card.to_yaml() + "\n"
+
+
+def results_of(audit: Audit, pair: Pair) -> list[Any]:
+    """As the Hub's model cards hold them."""
+    from huggingface_hub import EvalResult
+
     data = clean(audit["data"]["name"]) or "unnamed"
     where: dict[str, Any] = {"task_type": "text-classification", "dataset_type": data, "dataset_name": data}
     results = [
@@ -177,5 +214,4 @@ def metadata(audit: Audit, pair: Pair) -> str:
     if model and model["accuracy"] is not None:
         accuracy = EvalResult(**where, metric_type="accuracy", metric_name="accuracy", metric_value=model["accuracy"])
         results = [accuracy, *results]
-    card = ModelCardData(model_name=name, eval_results=results or None, tags=[PROJECT])
-    return card.to_yaml() + "\n"
+    return results

@@ -1,15 +1,21 @@
-"""How does the audit look as a page? One file, without scripts and network: first the verdicts, then the rest.
+"""How does the audit look as a page? One file that asks for nothing: first the verdicts, then the rest.
 
-What is filled in comes from here; headings, and where everything stands, from page.html; how it looks from page.css."""
+What is filled in comes from here; headings, and where everything stands, from page.html; how it looks from page.css.
+Without its script (page.js) the page says the same, but shows only some of the examples behind the counts."""
 
+import base64
+import hashlib
+import json
 from functools import cache
 from typing import Any, NamedTuple
 
+from trusteq.audit.advice import advice_of, next_step
 from trusteq.audit.sentences import would_decide
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.report.disagreements import disagreements
 from trusteq.report.examples import attack, explanation, some
 from trusteq.report.flips import shown_flips
-from trusteq.report.geometry import in_margins, place_of, reach
+from trusteq.report.forest import forest
 from trusteq.report.queries import between, headline_of, judged, measured, models_of
 from trusteq.report.slices import slice_tables
 from trusteq.report.tasks import COLUMNS, partings, scored, tables
@@ -19,6 +25,7 @@ from trusteq.report.words import (
     Pair,
     answer,
     figure_name,
+    figure_of,
     floor_says,
     floor_word,
     interval,
@@ -26,6 +33,7 @@ from trusteq.report.words import (
     looks_say,
     megabytes,
     parameters,
+    shown,
     simulated,
     status,
     than_floor,
@@ -34,37 +42,47 @@ from trusteq.report.words import (
     value_of,
 )
 from trusteq.resources import text
-from trusteq.wording import clean, number, plain
+from trusteq.wording import clean, plain, points
 
 DEEPEST = 60  # percent of colour in a cell of a heat map: what stands in it stays easy to read
 
 
 class Drawn(NamedTuple):
-    """A plot as inline SVG, or why there is none."""
+    """A plot as inline SVG, or why there is none, or the file where it lies."""
 
     svg: str
     problem: str = ""
+    file: str = ""
 
 
 Plots = dict[tuple[str, str], Drawn]
 
 
-def page(audit: Audit, plots: Plots) -> str:
-    """The page; `plots` holds what was drawn for (pair, dimension)."""
+def page(audit: Audit, plots: Plots, space: str | None = None) -> str:
+    """The page; `plots` holds what was drawn for (pair, dimension), `space` is the address of a Space that has its
+    models."""
     from markupsafe import Markup
+
+    examples = disagreements(audit, space)
+    script = text("report/page.js") if examples else ""
 
     answers = [answer_of(audit, pair, f"model-{i}") for i, pair in enumerate(judged(audit))]
     explanations = audit["examples"]["explanations"]
     attacks = [x for x in audit["examples"]["attacks"] if "broken" in (x["compressed"]["status"], x["large"]["status"])]
     return template().render(
-        style=Markup(text("report/page.css")),
+        style=Markup("".join(text(f"report/{name}.css") for name in ("palette", "page", "forest"))),
+        script=Markup(script),
+        allowed=f"'sha256-{sha256(script)}'" if script else "'none'",
+        disagreements=examples,
+        data=Markup(as_data(examples["data"]) if examples else ""),
         title=" · ".join([*(f"{item['name']}: {item['word']}" for item in answers[:3]), "Trust-equivalence audit"]),
         large=(models_of(audit, "large") or ["the large model"])[0],
         answers=answers,
         failures=[item | {"question": DIMENSIONS[item["dimension"]].question} for item in audit["failures"]],
         facts=facts(audit),
         overview=overview(audit) if len(answers) > 1 else [],
-        ticks=ticks(audit),
+        forest=Markup(forest(audit)),
+        questions=[(name, DIMENSIONS[name].question) for name in measured(audit)],
         floor=floor_word(audit) if models_of(audit, "twin") else "",
         floor_says=floor_says(audit),
         than_floor=than_floor(audit),
@@ -72,7 +90,7 @@ def page(audit: Audit, plots: Plots) -> str:
         models=[model_row(name, model) for name, model in audit["models"].items()],
         simulated=simulated(audit),
         unread=unread(audit),
-        dimensions=[dimension_of(audit, name, plots) for name in measured(audit)],
+        dimensions=[dimension_of(audit, name, plots, examples) for name in measured(audit)],
         slicings=slice_tables(audit),
         matrices=matrices_of(audit) if len(audit["models"]) > 2 else [],
         tasks=tables(audit),
@@ -107,6 +125,19 @@ def template() -> Any:
     return environment.from_string(text("report/page.html"))
 
 
+def sha256(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def as_data(data: dict[str, Any]) -> str:
+    """JSON that cannot end the element that it stands in.
+
+    >>> as_data({"texts": ["</script><!--"]})
+    '{"texts":["\\\\u003c/script>\\\\u003c!--"]}'
+    """
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
 # The head of the page, and a card for every compressed model.
 
 
@@ -116,8 +147,14 @@ def answer_of(audit: Audit, pair: Pair, anchor: str) -> dict[str, Any]:
     if compressed and large and compressed["accuracy"] is not None and large["accuracy"] is not None:
         shares = f"{100 * compressed['accuracy']:.1f} % against {100 * large['accuracy']:.1f} %"
         accuracy = f"By accuracy alone: {shares}{of_its_size(compressed, large)}."
-    rows = [summary_row(audit, name, entry) for name, entry in pair["dimensions"].items()]
-    names = {"name": pair["compressed"], "large": pair["large"], "anchor": anchor}
+    rows = [summary_row(name, entry) for name, entry in pair["dimensions"].items()]
+    names: dict[str, Any] = {"name": pair["compressed"], "large": pair["large"], "anchor": anchor}
+    names["advice"] = [
+        {"question": DIMENSIONS[one.dimension].question, "says": one.says, "line": one.line}
+        for one in advice_of(audit, pair["compressed"])
+    ]
+    step = next_step(audit, pair["compressed"])
+    names["next"] = {"says": step.says, "line": step.line} if step else None
     return {**names, "accuracy": accuracy, "rows": rows, **answer(pair)._asdict()}
 
 
@@ -145,67 +182,53 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
 
 
 def overview(audit: Audit) -> list[dict[str, Any]]:
+    """A row for each compressed model: the verdict of every dimension, with its figure."""
     rows = []
-    for name in measured(audit):
-        entries = [pair["dimensions"].get(name) for pair in judged(audit)]
-        cells = [entry and {"found": status(entry), "value": value_of(entry)} for entry in entries]
-        rows.append({"anchor": name, "question": DIMENSIONS[name].question, "cells": cells})
+    for place, pair in enumerate(judged(audit)):
+        entries = [(name, pair["dimensions"].get(name)) for name in measured(audit)]
+        cells = [
+            {"question": DIMENSIONS[name].question, "found": status(entry) if entry else "", "says": brief(name, entry)}
+            for name, entry in entries
+        ]
+        rows.append({"name": pair["compressed"], "anchor": f"model-{place}", "cells": cells, **answer(pair)._asdict()})
     return rows
 
 
-def summary_row(audit: Audit, name: str, entry: Entry) -> dict[str, Any]:
-    row = {"anchor": name, "question": DIMENSIONS[name].question, "found": status(entry), "strip": strip(audit, entry)}
+def brief(name: str, entry: Entry | None) -> str:
+    return figure_of(entry, name, brief=True) if entry and entry["status"] == "done" else ""
+
+
+def summary_row(name: str, entry: Entry) -> dict[str, Any]:
+    row = {"anchor": name, "question": DIMENSIONS[name].question, "found": status(entry)}
     if entry["status"] != "done":
-        return row | {"name": "", "reason": entry["reason"]}
+        return row | {"name": "", "needed": "", "reason": entry["reason"]}
     needed = entry["examples_needed"] if status(entry) == "inconclusive" else None
     return row | {
+        "reason": "",
         "name": figure_name(entry["headline"]),
         "needed": would_decide(needed, DIMENSIONS[name].counted) if needed else "",
         "value": value_of(entry),
         "interval": interval(entry),
-        "floor": number(entry["floor"], entry["kind"]),
+        "floor": shown(entry["floor"], entry["kind"]),
         "floor_interval": interval(entry, "floor_low", "floor_high"),
+        "further": shown(entry["divergence"], "gap"),
+        "further_interval": interval(entry, "divergence_low", "divergence_high", "gap"),
+        "allowed": points(entry["margin"]),
     }
-
-
-def strip(audit: Audit, entry: Entry) -> dict[str, Any] | None:
-    """Places on the summary's line, in percent of its length, and what it shows in words."""
-    span, ends = in_margins(entry), reach(audit)
-    if span is None:
-        return None
-    low, high, margin = place_of(span.low, ends), place_of(span.high, ends), f"margin {number(entry['margin'])}"
-    floor = [place_of(end, ends) for end in span.floor or ()]
-    ends_of = interval(entry, "divergence_low", "divergence_high", "overlap")
-    return {
-        "zero": place_of(0, ends),
-        "margin": place_of(1, ends),
-        "bar": (low, round(high - low, 2)),
-        "dot": place_of(span.middle, ends) if ends[0] <= span.middle <= ends[1] else None,
-        "beyond": f"{span.middle:.0f}x " if span.middle > ends[1] else "",
-        "off": ["left"] * (span.low < ends[0]) + ["right"] * (span.high > ends[1]),
-        "floor": (floor[0], round(floor[1] - floor[0], 2)) if floor else None,
-        "label": "; ".join([f"Divergence {number(entry['divergence'])}", *filter(None, [ends_of]), margin]),
-    }
-
-
-def ticks(audit: Audit) -> list[tuple[float, str, str]]:
-    """Where they are, what they say, and on which side of their line."""
-    ends = reach(audit)
-    zero = floor_word(audit) if models_of(audit, "twin") else "0"
-    more = [(place_of(x, ends), f"{x}x", "") for x in range(3, int(ends[1]) + 1, 2)]
-    return [(place_of(0, ends), zero, "before"), (place_of(1, ends), "margin", "after"), *more]
 
 
 def model_row(name: str, model: dict[str, Any]) -> dict[str, Any]:
     sizes = {"parameters": parameters(model), "megabytes": megabytes(model)}
-    accuracy = {"accuracy": number(model["accuracy"]), "interval": interval(model, "accuracy_low", "accuracy_high")}
-    return {"name": name} | model | sizes | accuracy
+    accuracy = {"accuracy": shown(model["accuracy"], "overlap")}
+    role = model["role"] if model["role"] != name else ""
+    ends = {"interval": interval(model, "accuracy_low", "accuracy_high")}
+    return {"name": name} | model | sizes | accuracy | ends | {"role": role}
 
 
 # The dimensions.
 
 
-def dimension_of(audit: Audit, name: str, plots: Plots) -> dict[str, Any]:
+def dimension_of(audit: Audit, name: str, plots: Plots, examples: dict[str, Any] | None) -> dict[str, Any]:
     order = {"compressed": 0, "twin": 1, "other": 2}
     pairs = sorted((p for p in audit["pairs"] if name in p["dimensions"]), key=lambda pair: order[pair["role"]])
     pairs = [pair for pair in pairs if pair["role"] != "other"] or pairs
@@ -221,9 +244,21 @@ def dimension_of(audit: Audit, name: str, plots: Plots) -> dict[str, Any]:
         "kind": DIMENSIONS[name].kind,
         "cells": [
             dimension_cell(pair, entry, plots.get((pair["name"], name), Drawn("")))
+            | {"lists": lists_for(pair, name, examples)}
             for pair, entry in zip(pairs, entries, strict=True)
         ],
     }
+
+
+def lists_for(pair: Pair, name: str, examples: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The examples behind the counts of this dimension, if there are any: where each list is found."""
+    return [
+        {**one, "pair": place}
+        for place, other in enumerate(examples["pairs"] if examples else [])
+        if (other["compressed"], other["large"]) == (pair["compressed"], pair["large"])
+        for one in other["lists"]
+        if one["dimension"] == name
+    ]
 
 
 def dimension_cell(pair: Pair, entry: Entry, drawn: Drawn) -> dict[str, Any]:
@@ -238,6 +273,7 @@ def dimension_cell(pair: Pair, entry: Entry, drawn: Drawn) -> dict[str, Any]:
         "numbers": numbers(entry),
         "svg": Markup(drawn.svg),
         "plot_failed": drawn.problem,
+        "plot_file": drawn.file,
         "figures": [(key, plain(value)) for key, value in entry["figures"].items()],
     }
 
@@ -247,15 +283,15 @@ def numbers(entry: Entry) -> list[tuple[str, str, str]]:
     kind, twin = entry["kind"], entry["floor"] is not None
     rows = [(figure_name(entry["headline"]), value_of(entry), interval(entry))]
     if twin:
-        rows.append(("the floor", number(entry["floor"], kind), interval(entry, "floor_low", "floor_high")))
+        rows.append(("the floor", shown(entry["floor"], kind), interval(entry, "floor_low", "floor_high")))
     for key, name in (("expected", "chance alone"), ("most", "the most possible")):
         if entry[key] is not None:
-            rows.append((name, number(entry[key], kind), ""))
+            rows.append((name, shown(entry[key], kind), ""))
     if entry["verdict"] is not None:
         what = f"further than {entry['beside']}" if twin else "divergence"
-        name = f"{what}; allowed {number(entry['margin'])}"
+        name = f"{what}; allowed {points(entry['margin'])}"
         ends = interval(entry, "divergence_low", "divergence_high", "gap")
-        rows.append((name, number(entry["divergence"], "gap"), ends))
+        rows.append((name, shown(entry["divergence"], "gap"), ends))
     needed = entry["examples_needed"]
     return [*rows, ("examples", f"{entry['examples']:,}", would_decide(needed) if needed else "")]
 
@@ -289,11 +325,11 @@ def cell_of(audit: Audit, name: str, row: str, column: str) -> dict[str, Any] | 
         return None
     value, kind = found
     if kind == "overlap":
-        return {"value": number(value), "level": round(DEEPEST * max(0.0, value)), "kind": ""}
+        return {"value": shown(value, kind), "level": round(DEEPEST * max(0.0, value)), "kind": ""}
     entries = [pair["dimensions"].get(name, {"status": "skipped"}) for pair in audit["pairs"]]
     greatest = max(abs(entry["value"]) for entry in entries if entry["status"] == "done") or 1.0
     level, side = round(DEEPEST * abs(value) / greatest), "plus" if value > 0 else "minus"
-    return {"value": number(value, "gap"), "level": level, "kind": side}
+    return {"value": shown(value, kind).removesuffix("s").removesuffix(" point"), "level": level, "kind": side}
 
 
 # The end of the page.

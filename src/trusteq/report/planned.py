@@ -12,7 +12,7 @@ from trusteq.report.summary_plot import with_boxes
 from trusteq.report.svg import pictures
 from trusteq.report.terminal import wrapped
 from trusteq.report.write import write_whole
-from trusteq.wording import clean, plain, shorten
+from trusteq.wording import NOTHING, clean, plain, shorten
 
 Plan = dict[str, Any]
 Row = dict[str, Any]
@@ -52,8 +52,8 @@ def short(count: int) -> str:
 def chances(row: Row) -> list[str]:
     """In percent; a dash where so few examples get no verdict."""
     if row["chances"] is None:
-        return ["-"] * len(NUMBERS)
-    return [f"{100 * chance:.0f}" if chance else "-" for chance in row["chances"]]
+        return [NOTHING] * len(NUMBERS)
+    return [f"{100 * chance:.0f}" if chance else NOTHING for chance in row["chances"]]
 
 
 def half_widths(row: Row) -> list[str]:
@@ -87,7 +87,7 @@ def plan_table(plan: Plan) -> str:
         for row in rows:
             said = needed(row)
             fits = len(said) <= 20
-            lines.append(line([row["dimension"], *chances(row)], said if fits else "-"))
+            lines.append(line([row["dimension"], *chances(row)], said if fits else NOTHING))
             notes += [] if fits else wrapped(f"{row['dimension']}: {clean(said)}", "  ")
         lines += notes
         if plan["guesses"]:

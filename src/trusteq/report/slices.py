@@ -5,8 +5,8 @@ from typing import Any
 from trusteq.audit.sentences import how_far
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.queries import models_of
-from trusteq.report.words import Audit, Entry
-from trusteq.wording import number, shorten
+from trusteq.report.words import Audit, Entry, shown
+from trusteq.wording import in_points, shorten
 
 WORST = 3  # verdicts that are told in words
 LONGEST = 40  # characters of a name in a sentence
@@ -45,7 +45,7 @@ def cell(entry: Entry | None, left_out: str | None) -> dict[str, str]:
         return {"found": "", "value": few if left_out else "left out"}
     return {
         "found": entry["verdict"],
-        "value": f"{number(entry['divergence'], 'gap')}, allowed {number(entry['margin'])}",
+        "value": f"{shown(entry['divergence'], 'gap')}, allowed {in_points(entry['margin'])}",
     }
 
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 BRAND = {"#d55e00": "var(--compressed)", "#0072b2": "var(--large)", "#5b3a6b": "var(--shared)"}
 DOTS_PER_INCH = 160
+PLACES = re.compile(r'\b(?:d|x|y|transform|points|width|height)="[^"]*"')
 FONT = re.compile(r"font-family: [^;]+")
 
 
@@ -23,13 +24,22 @@ def pictures(figure: Any, png: bool = True) -> dict[str, bytes]:
     svg, dots = io.StringIO(), io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "trust_equivalence"}):
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
-    found = {"svg": svg.getvalue().encode()}
+    found = {"svg": PLACES.sub(lambda match: rounded(match[0]), svg.getvalue()).encode()}
     if not png:
         return found
     figure.set_layout_engine("none")  # as it was laid out for the first picture
     figure.set_dpi(DOTS_PER_INCH)
     FigureCanvasAgg(figure).print_png(dots, metadata={"Software": None})
     return found | {"png": dots.getvalue()}
+
+
+def rounded(attribute: str) -> str:
+    """Places to a hundredth of a point, which nobody sees.
+
+    >>> rounded('d="M 12.345678 0.5 L -1.000001 7"')
+    'd="M 12.35 0.5 L -1 7"'
+    """
+    return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), attribute)
 
 
 def inline_svg(svg: str, prefix: str, label: str) -> str:

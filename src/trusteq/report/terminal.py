@@ -11,7 +11,6 @@ from trusteq.report.words import (
     answer,
     floor_says,
     floor_word,
-    interval,
     interval_name,
     left_out,
     looks_say,
@@ -19,9 +18,8 @@ from trusteq.report.words import (
     status,
     together,
     unread,
-    value_of,
 )
-from trusteq.wording import clean, number, shorten
+from trusteq.wording import NOTHING, clean, number, shorten
 
 WIDTH = 100
 COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 16), ("floor", 7), ("verdict", 12))
@@ -42,7 +40,7 @@ def verdict_table(audit: Audit) -> str:
     ...                               "duplicates_apart": 0, "ood_duplicates": 0}}))
     tiny against large: not settled. Of 1 dimension: inconclusive in 1.
       dimension                 figure                    value  95 % interval        twin  verdict
-      prediction_error_jaccard  jaccard                   0.600  0.500 to 0.700          -  inconclusive
+      prediction_error_jaccard  jaccard                   0.600  0.500 to 0.700          –  inconclusive
       prediction_error_jaccard: 0.40 from a full overlap (0.30 to 0.50; allowed 0.44). Too close to call
         with 90 examples; about 1,200 would decide.
     <BLANKLINE>
@@ -70,10 +68,12 @@ def block(pair: Pair, interval_name: str, floor: str) -> str:
     for name, entry in pair["dimensions"].items():
         found = status(entry)
         if entry["status"] != "done":
-            lines.append(row(name, "-", "-", "-", "-", found))
+            lines.append(row(name, *[NOTHING] * 4, found))
             notes += wrapped(f"{name} {found}: {clean(entry['reason'])}", "  ")
             continue
-        cells = (entry["headline"], value_of(entry), interval(entry) or "-", number(entry["floor"], entry["kind"]))
+        kind = entry["kind"]
+        ends = f"{number(entry['low'], kind)} to {number(entry['high'], kind)}" if entry["low"] is not None else NOTHING
+        cells = (entry["headline"], number(entry["value"], kind), ends, number(entry["floor"], kind))
         lines.append(row(name, *cells, found if entry["verdict"] else ""))
         if entry["verdict"]:
             parts = [f"{name}: {how_far(entry, large)}.", *too_close(name, entry), *when_settled(name, entry)]

@@ -7,8 +7,9 @@ import re
 from typing import Any, NamedTuple
 
 from trusteq.audit.floors import floor_named
+from trusteq.audit.sentences import how_far
 from trusteq.dimensions.registry import DIMENSIONS
-from trusteq.wording import number, shorten
+from trusteq.wording import NOTHING, in_points, percent, points, shorten, signed
 
 Audit = dict[str, Any]
 Pair = dict[str, Any]
@@ -16,7 +17,7 @@ Entry = dict[str, Any]  # one dimension of one pair; one that failed or was left
 
 
 FIGURES = {figure: words for dimension in DIMENSIONS.values() for figure, words in dimension.words.items()}
-SIGNS = {"equivalent": "=", "different": "≠", "inconclusive": "?", "failed": "!", "skipped": "-", "reference": "·"}
+SIGNS = {"equivalent": "=", "different": "≠", "inconclusive": "?", "failed": "!", "skipped": "–", "reference": "·"}
 
 
 def figure_name(headline: str) -> str:
@@ -40,18 +41,63 @@ def status(entry: Entry) -> str:
 
 
 def value_of(entry: Entry) -> str:
-    return number(entry["value"], entry["kind"]) if entry["status"] == "done" else ""
+    return shown(entry["value"], entry["kind"]) if entry["status"] == "done" else ""
+
+
+def shown(value: float | None, kind: str) -> str:
+    """A figure as a page has it: two significant digits, with its unit; of a gap with its sign.
+
+    >>> shown(0.644, "overlap"), shown(0.0123, "gap"), shown(-0.25, "gap"), shown(None, "gap")
+    ('64 %', '+1.2 points', '−25 points', '–')
+    """
+    if value is None:
+        return NOTHING
+    return percent(value) if kind == "overlap" else ("+" if round(value, 3) > 0 else "") + points(value)
+
+
+def figure_of(entry: Entry, name: str, brief: bool = False) -> str:
+    """A verdict's figure, with its unit and what that is.
+
+    >>> entry = {"value": -0.031, "low": -0.08, "high": 0.02, "kind": "gap", "headline": "auroc_gap", "status": "done"}
+    >>> figure_of(entry, "ood_divergence", brief=True), figure_of(entry, "ood_divergence")
+    ('3.1 points worse at it', 'gap of the AUROC −3.1 points (−8 to +2 points)')
+    """
+    if brief and entry["kind"] == "gap":
+        above, below = DIMENSIONS[name].direction
+        side = above if entry["value"] > 0 else below
+        return f"{points(abs(entry['value']))} {side}" if round(entry["value"], 3) else "no gap"
+    if brief:
+        return f"{value_of(entry)} {DIMENSIONS[name].direction[0]}"
+    ends = interval(entry)
+    return f"{figure_name(entry['headline'])} {value_of(entry)}{f' ({ends})' * bool(ends)}"
+
+
+def held_against(entry: Entry) -> str:
+    """The divergence beside its interval and its margin, as a sentence.
+
+    >>> entry = {"floor": 0.6, "kind": "overlap", "divergence": 0.03, "divergence_low": -0.05, "divergence_high": 0.1}
+    >>> held_against(entry | {"margin": 0.09, "beside": "the twin is"})
+    '3 points further from the large model than the twin is (−5 to 10; allowed 9).'
+    """
+    says = how_far(entry, "the large model", " points")
+    return f"{says[0].upper()}{says[1:]}."
 
 
 def interval(of: dict[str, Any], low: str = "low", high: str = "high", kind: str | None = None) -> str:
     """
     >>> interval({"low": -0.05, "high": 0.1, "kind": "gap"}), interval({"low": None, "high": None, "kind": "gap"})
-    ('−0.050 to +0.100', '')
+    ('−5 to +10 points', '')
+    >>> interval({"low": 0.571, "high": 0.7})
+    '57 to 70 %'
     """
     if of[low] is None or of[high] is None:
         return ""
-    kind = kind or of.get("kind", "overlap")
-    return f"{number(of[low], kind)} to {number(of[high], kind)}"
+    ends, kind = (of[low], of[high]), kind or of.get("kind", "overlap")
+    if kind == "overlap":
+        few, many = map(percent, ends)
+        return f"{few.removesuffix(' %')} to {many}"
+    first, last = (("+" if round(end, 3) > 0 else "") + signed(in_points(end)) for end in ends)
+    return f"{first} to {last} points"
 
 
 def interval_name(audit: Audit) -> str:
@@ -84,7 +130,7 @@ def floor_says(audit: Audit) -> str:
     if not twins:
         return "no twin: two large models that differ only by their seed may differ as much"
     says = floor_named(audit["settings"].get("floor"), len(twins)).says
-    return says.format(count=len(twins), names=", ".join(twins))
+    return says.format(count=len(twins), names=", ".join(twins)).replace("one twin (twin)", "one twin")
 
 
 def looks_say(audit: Audit) -> str:
@@ -175,14 +221,14 @@ def of_dimensions(pair: Pair) -> Answer:
 def parameters(model: dict[str, Any]) -> str:
     """
     >>> parameters({"parameters": 22_713_216}), parameters({"parameters": None})
-    ('22.7 M', '-')
+    ('22.7 M', '–')
     """
     count = model["parameters"]
-    return "-" if count is None else f"{count / 1e6:.1f} M" if count >= 100_000 else f"{count:,}"
+    return NOTHING if count is None else f"{count / 1e6:.1f} M" if count >= 100_000 else f"{count:,}"
 
 
 def megabytes(model: dict[str, Any]) -> str:
-    return "-" if model["megabytes"] is None else f"{model['megabytes']:.1f}"
+    return NOTHING if model["megabytes"] is None else f"{model['megabytes']:.1f}"
 
 
 def simulated(audit: Audit) -> str:

@@ -17,28 +17,36 @@ from trusteq.audit.schema import SCHEMA
 from trusteq.audit.store import digest
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.options import VERSION
+from trusteq.report.badge import badge
+from trusteq.report.forest import forest_file
 from trusteq.report.latex import models_table, pairwise_tables
 from trusteq.report.markdown import markdown, model_card
 from trusteq.report.page import Drawn, Plots, page
 from trusteq.report.plots import plot_pair
-from trusteq.report.queries import judged, models_of
-from trusteq.report.summary_plot import summary_plot
+from trusteq.report.queries import judged
 from trusteq.report.svg import inline_svg, pictures
 from trusteq.report.words import Audit, Pair
 from trusteq.wording import clean, without_places
 
 OLD = 3600  # seconds after which a file that is half written is nobody's
 KINDS = ("svg", "png")
+INLINED = 700_000  # characters of plots that stand on the page itself
 
 
 def write_report(
-    audit: Audit, folder: str | Path, plot: Callable[[str, Pair], Any] = plot_pair, kinds: tuple[str, ...] = KINDS
+    audit: Audit,
+    folder: str | Path,
+    plot: Callable[[str, Pair], Any] = plot_pair,
+    kinds: tuple[str, ...] = KINDS,
+    space: str | None = None,
 ) -> list[Path]:
-    """Write report.html, report.json with its schema, report.md, a model card per compressed model, tables/ and plots/.
+    """Write report.html, report.json with its schema, report.md, tables/, plots/, and of every compressed model a card
+    and a badge.
 
-    `plot(dimension, pair)` draws the plot of a pair and a dimension, in these kinds of files. A plot that cannot be
-    drawn is named on the page; the rest is written. Every file appears whole or not at all; cards and plots that an
-    earlier report has left there, and this one has not, are removed. Returns the paths, the page first.
+    `plot(dimension, pair)` draws the plot of a pair and a dimension, in these kinds of files. `space` is the address of
+    a Space that has these models: from the page's examples links lead there. A plot that cannot be drawn is named on
+    the page; the rest is written. Every file appears whole or not at all; cards and plots that an earlier report has
+    left there, and this one has not, are removed. Returns the paths, the page first.
 
     >>> import tempfile
     >>> audit = {"schema": "trust_equivalence/2", "version": "0.1.0", "signature": "trust_equivalence:0.1.0|seed=0",
@@ -50,7 +58,7 @@ def write_report(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.name for path in write_report(audit, folder)]
     ['report.html', 'report.json', 'report.schema.json', 'report.md',
-     'pairwise.tex', 'models.tex', 'summary.svg', 'summary.png', 'drawn.json']
+     'pairwise.tex', 'models.tex', 'summary.svg', 'drawn.json']
     """
     folder = Path(folder)
     plots: Plots = {}
@@ -63,13 +71,17 @@ def write_report(
     write("report.schema.json", json.dumps(SCHEMA, indent=1))
     write("report.md", markdown(audit))
     cards, stems = card_names(audit), plot_stems(audit)
-    kept = Kept(folder, [*cards, *(f"plots/{stem}.{kind}" for stem in stems.values() for kind in kinds)])
+    kept = Kept(
+        folder,
+        [*cards, *map(badge_name, cards), *(f"plots/{stem}.{kind}" for stem in stems.values() for kind in kinds)],
+    )
     for pair, name in zip(judged(audit), cards, strict=True):
         write(name, model_card(audit, pair))
+        write(badge_name(name), badge(pair))
     write("tables/pairwise.tex", pairwise_tables(audit))
     write("tables/models.tex", models_table(audit))
-    for kind, content in kept.pictures("summary", in_summary(audit), partial(summary_plot, audit)).items():
-        write(f"plots/summary.{kind}", content)
+    write("plots/summary.svg", forest_file(audit))
+    room = INLINED
     for place, pair in enumerate(audit["pairs"]):
         for dimension in [name for name, entry in pair["dimensions"].items() if entry["status"] == "done"]:
             stem = stems[place, dimension]
@@ -82,17 +94,27 @@ def write_report(
                 plots[pair["name"], dimension] = Drawn("", problem)
                 continue
             if pair["role"] != "other":  # the page would grow with the square of the models; the files are there
-                plots[pair["name"], dimension] = Drawn(inlined)
+                fits = len(inlined) <= room
+                room -= len(inlined) * fits
+                plots[pair["name"], dimension] = Drawn(inlined) if fits else Drawn("", file=f"plots/{stem}.svg")
             for kind, content in drawn.items():
                 write(f"plots/{stem}.{kind}", content)
     files.append(kept.close([path.relative_to(folder).as_posix() for path in files]))
     sweep(folder)
-    return [write_whole(folder / "report.html", page(audit, plots)), *files]
+    return [write_whole(folder / "report.html", page(audit, plots, space)), *files]
 
 
 def card_names(audit: Audit) -> list[str]:
     cards = file_names([pair["compressed"] for pair in judged(audit)])
     return ["model_card.md"] if len(cards) == 1 else [f"model_card.{name}.md" for name in cards]
+
+
+def badge_name(card: str) -> str:
+    """
+    >>> badge_name("model_card.tiny.md")
+    'badge.tiny.svg'
+    """
+    return card.replace("model_card", "badge").removesuffix("md") + "svg"
 
 
 def plot_stems(audit: Audit) -> dict[tuple[int, str], str]:
@@ -111,7 +133,7 @@ class Kept:
     cards and plots of other models, which are removed. The list of them is written before they are, so that it holds
     what a killed report has left, too."""
 
-    OURS = re.compile(r"model_card(\.[\w-]+)?\.md|plots/\w+\.[\w-]+\.(svg|png)")
+    OURS = re.compile(r"model_card(\.[\w-]+)?\.md|badge(\.[\w-]+)?\.svg|plots/\w+\.[\w-]+\.(svg|png)")
 
     def __init__(self, folder: Path, planned: list[str]):
         self.folder, self.planned = folder, planned
@@ -149,15 +171,6 @@ class Kept:
 
     def _write(self, plots: dict[str, Any], files: list[str]) -> Path:
         return write_whole(self.list, json.dumps({"plots": plots, "files": files}))
-
-
-def in_summary(audit: Audit) -> list[Any]:
-    """All that the plot of all dimensions shows; what was said of each example it does not show."""
-    pairs = []
-    for pair in audit["pairs"]:
-        entries = [(name, {**entry, "details": None}) for name, entry in pair["dimensions"].items()]
-        pairs.append({**pair, "dimensions": entries})
-    return [pairs, models_of(audit, "twin")]
 
 
 def spoken(dimension: str, pair: Pair) -> str:

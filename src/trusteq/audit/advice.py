@@ -1,0 +1,338 @@
+"""What to do next? For each dimension that is different or open, what addresses it, with the command filled in.
+
+The commands are made of the words that the audit was asked with (`run.command` of its results; of an audit in code, of
+the models' and the data's names). What no audit can know, such as where further texts lie, has a name that says so:
+held-out.csv, train.csv, extra.txt."""
+
+import dataclasses
+import json
+import math
+import os
+import shlex
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from trusteq.audit.bundled import bundled_family
+from trusteq.audit.planning import excess_in
+from trusteq.audit.results import audit_of
+from trusteq.dimensions.record import Entry
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.verdicts import rounded, tells
+from trusteq.wording import clean, place_name
+
+KEPT = {  # by dimension, what `compress distil --keep` calls it
+    "prediction_error_jaccard": "errors",
+    "calibration_gap": "confidence",
+    "representation_overlap": "neighbours",
+    "ood_divergence": "outliers",
+    "attribution_alignment": "reasons",
+    "attack_divergence": "attacks",
+}
+IN_CASCADE = ("prediction_error_jaccard", "calibration_gap", "ood_divergence")  # what rows of probabilities decide
+PROBED = {"explanations": "--explained", "attacks": "--attacked"}  # what limits a dimension's examples, if not --limit
+FEW_QUESTIONS = 25  # an attack with fewer breaks less
+HIDDEN = {  # by dimension: what shows a difference that the figures hide
+    "prediction_error_jaccard": ("Take harder texts, which both models may get wrong.", ("--dataset", "harder.csv")),
+    "ood_divergence": ("Take texts that are nearer to the models' own kind.", ("--ood-dataset", "nearer.csv")),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Advice:
+    """One thing to do about one dimension of one model."""
+
+    dimension: str
+    found: str  # different or inconclusive
+    way: str  # examples, twin, attack, data, repair, distil or cascade
+    says: str
+    command: tuple[str, ...]  # the words behind `trusteq`
+
+    @property
+    def line(self) -> str:
+        """As it is typed."""
+        return shlex.join(("trusteq", *self.command))
+
+
+def advice_of(results: dict[str, Any], model: str, words: Sequence[str] | None = None) -> list[Advice]:
+    """What addresses each dimension of a compressed model that is different or open, in the order of the dimensions.
+
+    `words` are those that the audit was asked with, where they are known better than the results have them.
+    """
+    audit = audit_of(results)
+    if "tasks" in audit:  # logs were compared: there is no model to change
+        return []
+    pair = next((one for one in audit["pairs"] if one["role"] == "compressed" and one["compressed"] == model), None)
+    if pair is None:
+        return []
+    asked = Asked(audit, model, words)
+    different = [name for name, entry in pair["dimensions"].items() if entry.get("verdict") == "different"]
+    found: list[Advice] = []
+    for name, entry in pair["dimensions"].items():
+        if entry["status"] == "done" and entry["verdict"] == "different":
+            found += about_different(name, entry, asked, different)
+        elif entry["status"] == "done" and entry["verdict"] == "inconclusive":
+            found += about_open(name, entry, asked)
+    return found
+
+
+def next_step(results: dict[str, Any], model: str, words: Sequence[str] | None = None) -> Advice | None:
+    """The first thing to do: what is different comes before what is open; of that, what takes the most examples."""
+    found = advice_of(results, model, words)
+    if different := [one for one in found if one.found == "different"]:
+        return different[0]
+    more = [one for one in found if one.way == "examples"]
+    return max(more, key=lambda one: asked_for(one.command), default=found[0] if found else None)
+
+
+def next_steps(audit: dict[str, Any], words: Sequence[str] | None = None) -> list[str]:
+    """What to do next, for every compressed model of which anything is different or open."""
+    models = [pair["compressed"] for pair in audit["pairs"] if pair["role"] == "compressed"]
+    steps = {model: step for model in models if (step := next_step(audit, model, words)) is not None}
+    return [clean(f"next for {model}: {step.says} {step.line}") for model, step in steps.items()]
+
+
+def with_advice(audit: dict[str, Any], words: Sequence[str] | None = None) -> dict[str, Any]:
+    """The audit with the words that it was asked with, as a report may show them, and with its advice as data."""
+    if words is not None:
+        audit["run"]["command"] = [shown(word) for word in words]
+    models = [pair["compressed"] for pair in audit["pairs"] if pair["role"] == "compressed"]
+    audit["advice"] = {
+        model: [
+            {name: getattr(one, name) for name in ("dimension", "found", "way", "says")} | {"command": one.line}
+            for one in advice_of(audit, model)
+        ]
+        for model in models
+    }
+    return audit
+
+
+def shown(word: str) -> str:
+    """
+    >>> shown("/home/me/tiny"), shown("small=/home/me/tiny"), shown("runs/tiny")
+    ('tiny', 'small=tiny', 'runs/tiny')
+    """
+    name, equals, place = word.partition("=")
+    is_name = equals and not any(separator in name for separator in ("/", "\\"))
+    return f"{name}={place_name(place)}" if is_name else place_name(word)
+
+
+# What is different.
+
+
+def about_different(name: str, entry: Entry, asked: "Asked", different: Sequence[str]) -> list[Advice]:
+    found: list[Advice] = []
+
+    def add(way: str, says: str, command: Sequence[str]) -> None:
+        found.append(Advice(name, "different", way, says, tuple(command)))
+
+    if entry["floor"] is None:
+        seeds = "Give a twin: two large models that differ only by their seed may differ as much."
+        add("twin", seeds, asked.with_twin())
+    if asked.derived:
+        add("compress", "It is simulated: make it a model of its own before it is repaired.", asked.made())
+    elif name == "calibration_gap":
+        add("repair", "Scale its probabilities to the large model's confidence curve; no training.", asked.repair())
+    keep = [KEPT[one] for one in different if one in KEPT]
+    add("distil", "Train a student that is held to the large model in this.", asked.distil(keep))
+    if name in IN_CASCADE and asked.folder is not None:
+        add("cascade", "Let the large model answer where this one is unsure.", asked.cascade())
+    return found
+
+
+# What is open.
+
+
+def about_open(name: str, entry: Entry, asked: "Asked") -> list[Advice]:
+    dimension, figures = DIMENSIONS[name], entry["figures"]
+
+    def advice(way: str, says: str, command: Sequence[str]) -> list[Advice]:
+        return [Advice(name, "inconclusive", way, says, tuple(command))]
+
+    if dimension.hidden(figures):
+        if name == "attack_divergence":
+            return advice("attack", *asked.questions(broken=min(falls(figures)) > 0.5))
+        says, flags = HIDDEN.get(name, HIDDEN["prediction_error_jaccard"])
+        return advice("data", says, asked.again(flags))
+    if not tells(entry["expected"]):
+        return advice("data", "Take longer texts: of these, chance alone shares nearly all.", asked.again(HARDER))
+    if entry["examples"] < dimension.fewest:
+        return advice("examples", *asked.more(name, dimension.fewest))
+    if excess_in(entry, asked.level).needs_twins:
+        return advice("twin", "Give more twins: how much seeds scatter keeps it open.", asked.with_twin())
+    needed = entry["examples_needed"] or excess_in(entry, asked.level).needed(entry["examples"])
+    if needed:
+        return advice("examples", *asked.more(name, needed))
+    says = "It lies on the margin, which more texts hardly settle: bring it nearer."
+    if name == "calibration_gap" and not asked.derived:
+        return advice("repair", says, asked.repair())
+    return advice("distil", says, asked.distil([KEPT[name]]))
+
+
+HARDER = ("--dataset", "longer.csv")
+
+
+def falls(figures: dict[str, Any]) -> tuple[float, float]:
+    return figures["accuracy_fall"], figures["large_accuracy_fall"]
+
+
+def asked_for(command: Sequence[str]) -> int:
+    """The largest number of examples in a command."""
+    flags = ("--limit", *PROBED.values())
+    return max((int(value) for flag, value in pairwise(command) if flag in flags), default=0)
+
+
+# Commands, from the audit's own words.
+
+
+class Asked:
+    """What the audit was asked, and other commands made of it."""
+
+    def __init__(self, audit: dict[str, Any], model: str, words: Sequence[str] | None = None):
+        self.audit, self.model = audit, model
+        self.level = audit["settings"]["confidence_level"]
+        known = words if words is not None else audit.get("run", {}).get("command")
+        self.flags = flags_of(rebuilt(audit) if known is None else known)
+        self.folder = None if known is None else self.one("--out", "results/audit")
+        self.source, self.large = self.source_of(model), self.source_of("large")
+        self.derived = audit["models"][model]["simulated"]
+
+    def one(self, flag: str, default: str) -> str:
+        return next(iter(self.flags.get(flag, ())), default)
+
+    def source_of(self, model: str) -> str:
+        """Where a model lies, as it was given."""
+        if "--large" not in self.flags:
+            return bundled(model) or self.audit["models"][model]["source"]
+        if model == "large":
+            return self.one("--large", "large")
+        named = dict(zip(*self.names(), strict=True))
+        return str(named.get(model, self.audit["models"][model]["source"]))
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """Of the compressed models, the names and the sources."""
+        given = [word.partition("=") for word in self.flags.get("--compressed", ())]
+        plain = [("/" in name or not equals) for name, equals, _ in given]
+        sources = ["".join(parts) if alone else parts[2] for parts, alone in zip(given, plain, strict=True)]
+        names = [
+            Path(source.removeprefix("derived:")).name if alone else parts[0]
+            for parts, source, alone in zip(given, sources, plain, strict=True)
+        ]
+        return names, sources
+
+    def again(self, changed: Sequence[str]) -> list[str]:
+        """The same audit, but for these flags, and into a folder of its own."""
+        flags = {name: values for name, values in self.flags.items() if name not in ("--resume", "--out")}
+        if "--dataset" in changed and "--large" not in flags:  # the bundled texts are part of the bundled audit
+            flags = flags_of(rebuilt(self.audit, bundled)) | flags
+        flags |= flags_of(changed)
+        flags["--out"] = [f"{self.folder or 'results/audit'}-next"]
+        return ["audit", *(word for name, values in flags.items() for word in (name, *values))]
+
+    def more(self, name: str, needed: int) -> tuple[str, list[str]]:
+        """So many examples: explained or attacked ones of the texts at hand, and more texts where they are too few."""
+        dimension, there = DIMENSIONS[name], self.audit["data"]["examples"]
+        flag, texts = PROBED.get(dimension.needs), needed
+        if dimension.needs == "ood":  # counted are both kinds
+            texts = rounded(needed * there / max(1, there + self.audit["data"]["ood_examples"]))
+        says = f"About {needed:,} {dimension.counted} would decide."
+        changed = [flag, str(needed)] if flag else []
+        if flag is None or needed > there:
+            if "--limit" in self.flags:
+                changed += ["--limit", str(math.ceil(texts))]
+            else:
+                says += f" There are {there:,} texts: take a larger file, of {texts:,} or more."
+                changed += ["--dataset", "more.csv", "--limit", str(texts)]
+        return says, self.again(changed)
+
+    def questions(self, broken: bool) -> tuple[str, list[str]]:
+        """Of an attack that breaks nearly everything, fewer questions a text; of one that breaks nothing, more."""
+        before = self.audit["settings"].get("max_queries")
+        if broken:
+            few = max(2, before // 2) if before else FEW_QUESTIONS
+            return f"The attack breaks nearly everything: let it ask {few} times a text.", self.again(
+                ["--max-queries", str(few)]
+            )
+        if before:
+            return f"The attack breaks hardly anything: let it ask {4 * before} times a text.", self.again(
+                ["--max-queries", str(4 * before)]
+            )
+        return "The attack breaks hardly anything: take a stronger one.", self.again(["--attack", "bert_attack"])
+
+    def with_twin(self) -> list[str]:
+        return self.again(["--twin", *self.flags.get("--twin", ()), "another-seed"])
+
+    def columns(self) -> list[str]:
+        names = ("--text", "--text-pair", "--label")
+        return [word for name in names if name in self.flags for word in (name, *self.flags[name])]
+
+    def repair(self) -> list[str]:
+        where = ["--like", self.large, "--to", "large", "--dataset", "held-out.csv", *self.columns()]
+        return ["repair", self.source, *where, "--out", f"{self.model}-repaired"]
+
+    def distil(self, keep: Sequence[str]) -> list[str]:
+        data = ["--dataset", "train.csv", "--eval-dataset", "held-out.csv", "--text-only", "extra.txt", *self.columns()]
+        shape = self.shape()
+        return ["compress", "distil", self.large, *shape, "--keep", *keep, *data, "--out", f"{self.model}-kept"]
+
+    def shape(self) -> list[str]:
+        """The compressed model's own layers and width, where its configuration lies here."""
+        path = Path(os.path.expanduser(self.source)) / "config.json"
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return ["--layers", "2"]
+        wanted = {"--layers": ("num_hidden_layers", "n_layers"), "--width": ("hidden_size", "dim")}
+        wanted |= {"--heads": ("num_attention_heads", "n_heads")}
+        found = {flag: next((config[key] for key in keys if key in config), None) for flag, keys in wanted.items()}
+        return [word for flag, value in found.items() if isinstance(value, int) for word in (flag, str(value))]
+
+    def made(self) -> list[str]:
+        if "pruned" in self.source:
+            return ["compress", "prune", self.large, "--share", "0.3", "--out", self.model]
+        return ["compress", "int8", self.large, "--out", self.model]
+
+    def cascade(self) -> list[str]:
+        return ["cascade", str(self.folder), "--model", self.model]
+
+
+def flags_of(words: Sequence[str]) -> dict[str, list[str]]:
+    """Each flag with its values.
+
+    >>> flags_of(["--large", "a", "--compressed", "b", "c", "--limit=5", "--resume"])
+    {'--large': ['a'], '--compressed': ['b', 'c'], '--limit': ['5'], '--resume': []}
+    """
+    found: dict[str, list[str]] = {}
+    last: list[str] = []
+    for word in words:
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            last = found.setdefault(name, [])
+            last.extend([value] if equals else [])
+        else:
+            last.append(word)
+    return found
+
+
+def bundled(model: str) -> str | None:
+    """A model of the family that ships with the project, as seen from here."""
+    family = bundled_family()
+    source = family.get(model, family["compressed"].get(model))
+    if source is None or source.startswith("derived:"):
+        return source
+    near = os.path.relpath(source)
+    return place_name(source) if near.startswith("..") else near
+
+
+def rebuilt(audit: dict[str, Any], source: Any = None) -> list[str]:
+    """The words of an audit in code, or of the bundled one, from its models."""
+    words = []
+    for role in ("large", "twin", "compressed"):
+        models = {name: model for name, model in audit["models"].items() if model["role"] == role}
+        if models:
+            words += [f"--{role}"]
+        for name, model in models.items():
+            place = (source and source(name)) or model["source"]
+            words.append(place if role != "compressed" else f"{name}={place}")
+    return [*words, "--dataset", audit["data"]["name"] or "texts.csv"]
