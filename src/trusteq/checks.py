@@ -82,3 +82,12 @@ def failure(error: BaseException) -> str:
         error = error.__cause__
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says of an error, or its kind where it says nothing.
+
+    >>> first_line(OSError("no room\\nleft")), first_line(MemoryError())
+    ('no room', 'MemoryError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -159,3 +159,25 @@ def pushes(a: np.ndarray, b: np.ndarray, jaccard: np.ndarray, k: int) -> Iterato
         (a, in_b, shared - 1 + a_enters + b_enters + (next_a == next_b)),
     ):
         yield lists, leaving, np.broadcast_to((jaccard - left / (2 * k - left))[:, None], lists.shape)
+
+
+NEAREST = 10  # of the others, by which a row is near or far
+SOME = 1024  # rows that are compared with all others at a time
+
+
+def apart(rows: np.ndarray, queries: np.ndarray, own: bool = False) -> np.ndarray:
+    """How far each query is from the rows near it: 1 - the mean cosine to its nearest; `own`: it is one of the rows.
+
+    >>> apart(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([[0.0, 3.0], [5.0, 0.0]])).tolist()
+    [1.0, 0.0]
+    """
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(min=1e-12)
+    found = []
+    for at in range(0, len(queries), SOME):
+        some = queries[at : at + SOME]
+        alike = (some / np.linalg.norm(some, axis=1, keepdims=True).clip(min=1e-12)) @ unit.T
+        if own:
+            alike[np.arange(len(some)), at + np.arange(len(some))] = -np.inf
+        count = min(NEAREST, len(rows) - own)
+        found.append(1 - np.sort(alike, axis=1)[:, -count:].mean(axis=1))
+    return np.concatenate(found)

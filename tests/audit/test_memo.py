@@ -222,7 +222,7 @@ def test_bars_reach_their_total_on_two_processes_to_which_a_model_is_not_quite_t
         assert [len(results) for results in found.values()] == [20, 20, 20]
         bar = Bar()
         for member in run.members:
-            rows, _ = clean_answers(run, member, TEXTS * 20, False, bar)
+            rows, *_ = clean_answers(run, member, TEXTS * 20, False, bar)
             assert np.isfinite(rows).all()
             assert len(rows) == 400
         return bars[0], bar.count
@@ -248,18 +248,19 @@ def test_clean_answers_that_are_not_finite_are_used_but_not_kept():
 
     def answers(texts, embeddings):
         asked.append(len(texts))
-        return np.full((len(texts), 2), 0.5), np.full((len(texts), 3), np.nan if len(asked) == 1 else 1.0)
+        pooled = np.full((len(texts), 3), np.nan if len(asked) == 1 else 1.0)
+        return np.full((len(texts), 2), 0.5), pooled, np.empty((len(texts), 0))
 
     member = SimpleNamespace(
         name="m", fingerprint="f", labels=None, answers=answers, about=lambda store: {"embeddings": True}
     )
     run = Run([member], TEXTS, Store(place), Processes(), None)
-    rows, pooled = clean_answers(run, member, TEXTS, True, Bar())
+    rows, pooled, _ = clean_answers(run, member, TEXTS, True, Bar())
     assert rows.shape == (20, 2)
     assert np.isnan(pooled).all()
     assert place == {}
     for _ in range(2):
-        _, pooled = clean_answers(run, member, TEXTS, True, Bar())
+        _, pooled, _ = clean_answers(run, member, TEXTS, True, Bar())
         assert (pooled == 1).all()
     assert asked == [20, 20]
 
@@ -273,7 +274,7 @@ def test_what_a_stopped_run_had_asked_is_not_asked_again(tmp_path):
         if stop and asked:
             raise KeyboardInterrupt
         asked.append(len(some))
-        return np.array(large(some)), np.empty((len(some), 0))
+        return np.array(large(some)), np.empty((len(some), 0)), np.empty((len(some), 0))
 
     member = SimpleNamespace(name="m", fingerprint="f", labels=None, answers=answers, about=lambda store: {})
     for stop in (True, False, False):
@@ -283,7 +284,7 @@ def test_what_a_stopped_run_had_asked_is_not_asked_again(tmp_path):
             with pytest.raises(KeyboardInterrupt):
                 clean_answers(run, member, texts, False, bar)
         else:
-            rows, pooled = clean_answers(run, member, texts, False, bar)
+            rows, pooled, _ = clean_answers(run, member, texts, False, bar)
             np.testing.assert_array_equal(rows, large(texts))
             assert pooled is None
             assert bar.count == len(texts)

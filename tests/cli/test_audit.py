@@ -299,7 +299,7 @@ BAD = {
         "--masked-model: there is no folder ./nowhere",
     ),
     "an attack": (f"{MODELS} {DATA} --attack poison", "--attack must be one of"),
-    "a score": (f"{MODELS} {DATA} --score energy", "--score must be 'msp' or 'entropy', got 'energy'"),
+    "a score": (f"{MODELS} {DATA} --score energy", "--score must be 'msp' or 'entropy' or 'perplexity'"),
     "a column": (f"{MODELS} {DATA} --text review", "has no column 'review'; its columns are text, label"),
     "a label column": (f"{MODELS} {DATA} --label gold", "no column 'gold'; its columns are text, label"),
     "labels of other classes": (f"{MODELS} --dataset {{bad}}/words.csv", "references[0] is 'good', which is none of"),

@@ -19,7 +19,7 @@ from trusteq.records.readers.reader import ReadOptions
 
 SLOW = ("torch", "transformers", "evaluate", "datasets", "pandas", "matplotlib", "scipy.stats", "sklearn", "gradio")
 COMMAND = [sys.executable, "-m", "trusteq.cli.main"]
-WAYS = ["compress prune", "compress drop-layers", "compress int8", "compress distil"]
+WAYS = ["compress prune", "compress drop-layers", "compress int8", "compress round", "compress distil"]
 
 
 def run(*words, cwd=None):
@@ -74,6 +74,7 @@ KINDS = {
     AuditOptions: ("audit", {"details", "from_logits", "attack_options"}),  # of code, and of predictions
     ChosenTexts: ("audit", set()),
     audit.Family: ("audit", set()),
+    audit.Asked: ("audit", set()),
     compare.CompareOptions: ("compare", set()),
     ReadOptions: ("compare", {"model"}),  # every place holds a model of its own
     FinetuneOptions: ("finetune", set()),
@@ -104,9 +105,17 @@ def test_options_of_attacks_and_of_ways_to_compress_are_those_of_their_dataclass
     flags = {action.dest for action in PARSERS["audit"]._actions}
     assert set(audit.OF_ATTACKS) <= flags & set(attack)
     own = {"compress prune": {"share"}, "compress drop-layers": {"keep"}, "compress int8": set()}
+    own["compress round"] = {"bits", "group"}
     for way, more in own.items():
         assert {action.dest for action in PARSERS[way]._actions} == {"help", "model", "out", *more}
-    assert {field.name for field in dataclasses.fields(CompressOptions)} == {"model", "out", "share", "keep"}
+    assert {field.name for field in dataclasses.fields(CompressOptions)} == {
+        "model",
+        "out",
+        "share",
+        "keep",
+        "bits",
+        "group",
+    }
     distil = {action.dest for action in PARSERS["compress distil"]._actions}
     assert distil == {field.name for field in dataclasses.fields(FinetuneOptions)} - {"from_scratch"} | {"help"}
 
@@ -242,6 +251,7 @@ def talking(place, tmp_path):
         "compress prune": ([place / "large", *out], ""),
         "compress drop-layers": ([place / "large", "--keep", "1", *out], ""),
         "compress int8": ([place / "large", *out], ""),
+        "compress round": ([place / "large", "--bits", "4", *out], ""),
         "compress distil": ([place / "large", *size, *file, *out], rf"the teacher \S+: accuracy .*\n{TRAINED}"),
         "finetune": (["--model", place / "large", *file, *out], TRAINED),
     }  # fmt: skip

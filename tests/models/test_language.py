@@ -8,41 +8,20 @@ import pytest
 import tiny_models
 import torch
 import transformers
+from tiny_language_models import KINDS, WORDS, network, tokenizer
 
+from trusteq.explain.language_gradients import language_gradients, located
 from trusteq.models.labels import match_labels
 from trusteq.models.open import as_predictor
 
 alignment = evaluate.load("metrics/attribution_alignment")
 
-WORDS = [*tiny_models.WORDS, "Review", ":", "Verdict", "Premise", "Claim", "true", "thumbs", "up", "down"]
 PROMPT = "Review : {text} Verdict :"
 VERBALIZERS = {"negative": "thumbs down", "positive": "thumbs up"}
 UNEVEN = {"negative": "bad", "positive": "very very good", "mixed": "not bad"}
 TEXTS = ["the film was very good", "awful", "the plot is dull but the acting is great", "awful", "a cat sleeps"]
 PAIRS = [("the cat sleeps", "a cat is awful"), ("a film", "the movie was not very good"), ("good", "bad")]
 GOOD, BAD = ["good", "great", "fine"], ["bad", "awful", "dull"]
-KINDS = {
-    "gpt2": (transformers.GPT2Config, transformers.GPT2LMHeadModel),
-    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
-    "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),  # looks back no further than a window
-    "bloom": (transformers.BloomConfig, transformers.BloomForCausalLM),  # is told no positions
-}
-
-
-def tokenizer(length=64):
-    """Its post-processor adds [CLS] in front and [SEP] behind, as a tokenizer that marks the end of every text does."""
-    return tiny_models.tokenizer(length, words=WORDS)
-
-
-def network(kind="gpt2", seed=0, width=32, spread=0.2):
-    torch.manual_seed(seed)
-    config, model = KINDS[kind]
-    layers, heads = ("n_layer", "n_head") if kind == "bloom" else ("num_hidden_layers", "num_attention_heads")
-    sizes = {layers: 2, heads: 2, "intermediate_size": 2 * width}
-    sizes |= {"max_position_embeddings": 64, "hidden_size": width, "initializer_range": spread}
-    sizes |= {"num_key_value_heads": 2, "sliding_window": 8} if kind == "mistral" else {}
-    sizes |= {"bos_token_id": 2, "eos_token_id": 3}
-    return model(config(vocab_size=len(tiny_models.SPECIAL) + len(WORDS), **sizes)).eval()
 
 
 def given(model, prompt=PROMPT, verbalizers=UNEVEN, **more):
@@ -122,7 +101,7 @@ def test_only_the_prompts_last_position_is_turned_into_logits():
 
 def test_braces_in_a_text_or_around_other_words_are_left_alone():
     predict = as_predictor(given(network(), "{json} {text} / {text_pair} :"), "model")
-    assert predict.fill(("{text_pair} {0}", "{text}")) == "{json} {text_pair} {0} / {text} :"
+    assert predict.prompt.fill(predict.parts, ("{text_pair} {0}", "{text}")) == "{json} {text_pair} {0} / {text} :"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -334,10 +313,37 @@ def test_a_predictor_is_a_model_to_every_metric_and_stays_as_it_was_opened(famil
     assert (ours.tokens, theirs.tokens) == (40, 40)
 
 
-def test_integrated_gradients_are_for_classifiers():
+def test_integrated_gradients_take_verbalizers_of_one_token():
     one = given(network(), verbalizers=VERBALIZERS)
-    with pytest.raises(ValueError, match="classifiers, and model is a language model with a prompt"):
+    with pytest.raises(ValueError, match="needs verbalizers of one token each, and model has others: explain it with"):
         alignment.compute(texts=["good"], references=[0], model=one, large_model=one, method="integrated_gradients")
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, "Premise : {text} Claim : {text_pair} true :"])
+def test_integrated_gradients_sum_to_what_the_text_moves(prompt):
+    model, words = network("llama", width=8), {"negative": "bad", "positive": "good"}
+    predict = as_predictor(given(model, prompt, words), "model")
+    texts = PAIRS[:2] if "pair" in prompt else TEXTS[:3]
+    for text, weights in zip(texts, language_gradients(predict, texts, [1] * len(texts), steps=200), strict=True):
+        ids, found, owner = located(predict, text)
+        assert found == " ".join(text if isinstance(text, tuple) else [text]).split()
+        assert sum(place >= 0 for place in owner) == len(found)  # a token for each word
+        empty = torch.tensor(
+            [[predict.padding if place >= 0 else token for token, place in zip(ids, owner, strict=True)]]
+        )
+        with torch.no_grad():
+            logits = model(empty).logits[0, -1, [tokens[0] for tokens in predict.verbalizers]]
+        moved = predict([text])[0, 1] - float(logits.softmax(dim=0)[1])
+        repeated = len(found) != len(set(found))  # whose strongest occurrence alone is kept
+        assert repeated or sum(weight for _, weight in weights) == pytest.approx(moved, abs=2e-3)
+
+
+def test_integrated_gradients_of_two_language_models_are_compared():
+    one, other = (given(network("llama", seed), verbalizers={"no": "bad", "yes": "good"}) for seed in (0, 1))
+    found = alignment.compute(
+        texts=TEXTS[:3], references=[1, 0, 0], model=one, large_model=other, method="integrated_gradients", k=2
+    )
+    assert 0 <= found["jaccard_at_2"] <= 1
 
 
 # What goes wrong is one sentence.
@@ -357,7 +363,7 @@ def test_integrated_gradients_are_for_classifiers():
         ({"length": "median"}, "length must be 'total' or 'mean'"),
         ({"model": len}, "model must be a path, a Hub id or"),
         ({"model": "./nowhere"}, "there is no folder ./nowhere"),
-        ({"template": ""}, "a dict takes model, prompt, verbalizers, length, not 'template'"),
+        ({"template": ""}, "a dict takes model, calibration, prompt, verbalizers, .*, not 'template'"),
     ],
 )
 def test_what_is_no_language_model_with_a_prompt_is_refused(change, words):

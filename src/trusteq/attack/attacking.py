@@ -13,6 +13,7 @@ from trusteq.attack.masked_words import MaskedWords
 from trusteq.attack.outcomes import Outcome, Program, Questions, answer
 from trusteq.attack.recipes import RECIPES, Attack, bert_attack, textbugger, typos
 from trusteq.attack.textattack_bridge import PREFIX, textattack_program
+from trusteq.attack.whole_texts import WHOLE, whole_program
 from trusteq.attack.word_vectors import open_vectors
 from trusteq.checks import brief
 from trusteq.kinds.text import Text, check_not_blank, check_texts
@@ -71,6 +72,8 @@ def as_program(options: Any, large: Predictor) -> Program:
     field = FIELDS[options.attack_field]
     if is_of_textattack(options.attack):
         return textattack_program(options.attack, field, options.max_queries)
+    if isinstance(options.attack, str) and options.attack in WHOLE:
+        return whole_program(options.attack, field, options.max_queries)
     attack = options.attack if isinstance(options.attack, Attack) else named_attack(options, large)
     if options.target is not None:
         attack = replace(attack, goal=Targeted(class_number(options, large)))
@@ -102,8 +105,8 @@ def class_number(options: Any, large: Predictor) -> int:
 def check_attack(attack: Any) -> None:
     """One of the names, a composed attack, or one of TextAttack's."""
     if isinstance(attack, str):
-        if attack not in RECIPES and not attack.startswith(PREFIX):
-            known = ", ".join(map(repr, RECIPES))
+        if attack not in RECIPES and attack not in WHOLE and not attack.startswith(PREFIX):
+            known = ", ".join(map(repr, (*RECIPES, *WHOLE)))
             raise ValueError(f"attack must be one of {known} or '{PREFIX}NAME', got {brief(attack)}")
     elif not isinstance(attack, Attack) and not callable(attack):
         kinds = "a name, an Attack composed of parts, or one of TextAttack's"

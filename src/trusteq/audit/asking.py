@@ -17,7 +17,7 @@ from trusteq.audit.family import Member, of_file
 from trusteq.audit.floors import of_compressed
 from trusteq.audit.memo import Run
 from trusteq.audit.store import NoRoom
-from trusteq.audit.work import clean_answers, each_example, reason_of, transfers
+from trusteq.audit.work import clean_answers, each_example, reason_of, surprise, transfers
 from trusteq.dimensions import attack_divergence, attribution_alignment
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.dimensions.work import Work
@@ -25,6 +25,8 @@ from trusteq.explain.explaining import explain_each
 from trusteq.kinds.text import Text, is_blank
 from trusteq.models.checkpoints import looks_local
 from trusteq.models.labels import gold, gold_labels
+from trusteq.models.surprise import SURPRISES
+from trusteq.neighbors import apart
 from trusteq.options import VERSION, read_options
 
 NEEDS = ("answers", "embeddings", "ood", "explanations", "attacks")  # what a dimension may need of the models
@@ -101,9 +103,14 @@ def not_possible(run: Run, about: dict[str, Any], ood_texts: list[Text] | None, 
     """Why a dimension is left out, in a sentence, for those that are."""
     without = [name for name, one in about.items() if not one.get("embeddings")]
     blank = all(map(is_blank, run.texts))
+    no_embeddings = f"{without[0]} is a function and has no embeddings" if without else ""
+    mute = [member.name for member in run.members if not member.speaks]
+    no_score = no_embeddings if options.score == "hidden" else ""
+    if options.score in SURPRISES and mute:
+        no_score = f"the score {options.score} is of language models, and {mute[0]} is none"
     missing = {
-        "ood": "" if ood_texts else "it needs out-of-distribution texts, and none were given",
-        "embeddings": f"{without[0]} is a function and has no embeddings" if without else "",
+        "ood": no_score if ood_texts else "it needs out-of-distribution texts, and none were given",
+        "embeddings": no_embeddings,
         "explanations": "all texts are blank" if blank else "",
         "attacks": "all texts are blank" if blank else "",
     }
@@ -122,18 +129,22 @@ def do_work(
     needing = {need: [name for name in wanted if DIMENSIONS[name].needs == need] for need in NEEDS}
     with closing(run.progress("clean answers", len(run.texts) * len(run.members))) as bar:
         for member in run.members:
-            answers = clean_answers(run, member, run.texts, bool(needing["embeddings"]), bar)
-            work.probabilities[member.name], pooled = answers
+            hidden = bool(needing["embeddings"]) or bool(needing["ood"] and options.score == "hidden")
+            answers = clean_answers(run, member, run.texts, hidden, bar)
+            work.probabilities[member.name], pooled, told = answers
+            if told is not None:
+                work.told[member.name] = told
             if pooled is not None:
                 work.embeddings[member.name] = pooled
                 if not np.isfinite(pooled).all():
                     reasons = {member.name: f"{member.name}'s embeddings hold NaN or infinity"}
                     note(work, needing["embeddings"], reasons)
     if needing["ood"] and ood_texts:
-        with closing(run.progress("ood texts", len(ood_texts) * len(run.members))) as bar:
+        count = len(ood_texts) + (len(run.texts) if options.score in SURPRISES else 0)
+        with closing(run.progress("ood texts", count * len(run.members))) as bar:
             for member in run.members:
                 try:
-                    work.ood[member.name], _ = clean_answers(run, member, ood_texts, False, bar)
+                    score_ood(run, work, member, ood_texts, options.score, bar)
                 except NoRoom:
                     raise
                 except ValueError as error:
@@ -143,6 +154,21 @@ def do_work(
         note(work, needing["explanations"], explain(run, work, sorted(order[: options.explained]), options))
     if needing["attacks"]:
         note(work, needing["attacks"], attack(run, work, sorted(order[: options.attacked]), pairs, options))
+
+
+def score_ood(run: Run, work: Work, member: Member, ood_texts: list[Text], score: str, bar: Any) -> None:
+    """What a model makes of texts of another kind: its probabilities, or how strange these and the ordinary are."""
+    name = member.name
+    if score in SURPRISES:
+        inside, outside = (surprise(run, member, texts, score, bar) for texts in (run.texts, ood_texts))
+        work.strangeness[name], work.ood[name] = inside, outside
+    elif score == "hidden":
+        _, pooled, _ = clean_answers(run, member, ood_texts, True, bar)
+        assert pooled is not None  # all members have embeddings, or the dimension is left out
+        rows = work.embeddings[name]
+        work.strangeness[name], work.ood[name] = apart(rows, rows, own=True), apart(rows, pooled)
+    else:
+        work.ood[name], *_ = clean_answers(run, member, ood_texts, False, bar)
 
 
 def order_of(count: int, options: Any) -> list[int]:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
 from trusteq.audit.asking import Pair, pairs_of, work_once
 from trusteq.audit.examples import attacked, explanations, listed
 from trusteq.audit.family import Member
@@ -87,12 +89,15 @@ def as_told(
     groups |= {"ood_duplicates": ood.duplicates}
     told = options.settings | counts | {name: count for name, count in groups.items() if count}
     told |= {"slices": list(slices)} if slices else {}
+    asked = prompting_of(run.members[0])
+    told |= {"prompt": digest(asked)[:8]} if asked else {}
     made = "|".join(f"{name}={compact(value)}" for name, value in sorted(told.items()))
     return {
         "schema": SCHEMA_NAME,
         "version": VERSION,
         "signature": f"trust_equivalence:{VERSION}|{made}",
         "settings": options.settings,
+        **({"prompt": asked} if asked else {}),
         "data": {
             "name": without_places(data_name),
             **counts,
@@ -116,6 +121,11 @@ def as_told(
             "versions": versions(),
         },
     }
+
+
+def prompting_of(large: Member) -> dict[str, Any]:
+    """How the large model was asked, where that is by a prompt."""
+    return {name: value for asked in large.prompting for name, value in asked.items()}
 
 
 def fingerprint(texts: Any, work: Work, ood_texts: Any, together: Grouped) -> str:
@@ -199,6 +209,11 @@ def described(member: Member, about: dict[str, Any], work: Work, options: Any) -
     found: dict[str, Any] = {"role": member.role, "source": member.shown, "simulated": member.derived}
     found |= {name: about[name] for name in ("parameters", "megabytes", "unread")}
     found["accuracy"] = right / len(work.gold)
+    if member.name in work.told:
+        said = np.bincount(work.probabilities[member.name].argmax(axis=1), minlength=about["classes"])
+        found["label_shares"] = dict(zip(about["names"], (said / len(work.gold)).tolist(), strict=True))
+        mass, cut = work.told[member.name].T
+        found |= {"on_labels": float(mass.mean()), "shortened": int(cut.sum())}
     return found | {"accuracy_low": low, "accuracy_high": high, "fingerprint": member.fingerprint}
 
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,10 +15,12 @@ import numpy as np
 from trusteq.audit.store import Store, digest
 from trusteq.checks import brief, failure
 from trusteq.compress.copies import pruned, quantized, rounded
+from trusteq.compress.rounding import in_bits
 from trusteq.kinds.text import Text
-from trusteq.models.checkpoints import looks_local
+from trusteq.models.checkpoints import is_gguf, looks_local
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.labels import match_labels
+from trusteq.models.language import CausalPredictor
 from trusteq.models.open import as_predictor
 from trusteq.models.predictor import Predictor
 from trusteq.wording import place_name
@@ -26,20 +29,13 @@ DERIVED: dict[str, Callable[..., Any]] = {
     "derived:pruned": partial(pruned, share=0.3),
     "derived:quantized": quantized,
     "derived:rounded": rounded,
+    **{f"derived:{bits}bits": partial(in_bits, bits=bits, group=32) for bits in range(2, 9)},
 }
 PARTS = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".spm", ".vocab", ".py")
 CUTS = ("token", "vocab", "merges")  # one of these is in the name of a tokenizer's .json or .txt
 PLACES = ("_name_or_path", "name_or_path", "transformers_version")  # settings that say where a model is from
-ASKED = (
-    "names",
-    "pooling",
-    "layer",
-    "length",
-    "parts",
-    "verbalizers",
-    "mean",
-    "calibration",
-)  # of a predictor: what it asks
+# Of a predictor: what it asks.
+ASKED = ("names", "pooling", "layer", "length", "parts", "verbalizers", "prompt", "calibration")
 PROBES = 256  # texts that a function is also asked about with every other word left out
 
 
@@ -66,16 +62,36 @@ class Member:
         made.quiet = True
         return made
 
-    def answers(self, texts: list[Text], embeddings: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities, and embeddings where they are wanted; of a failure it says whose it was."""
+    def answers(self, texts: list[Text], embeddings: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Probabilities, embeddings where they are wanted, and of a language model how probable it is that any of the
+        answers follows, and whether the text was cut; of a failure it says whose it was."""
+        none = np.empty((len(texts), 0))
         if not embeddings and self.said and all(text in self.said for text in texts):
-            return np.stack([self.said[text] for text in texts]), np.empty((len(texts), 0))
-        try:
+            return np.stack([self.said[text] for text in texts]), none, none
+        with self.failing("gave no answers to the texts"):
             rows, pooled = self.predictor.both(texts, embeddings=embeddings)
+        asked = self.predictor if isinstance(self.predictor, CausalPredictor) else None
+        more = [[asked.on_labels[text], text in asked.shortened] for text in texts] if asked else none
+        return rows, pooled if embeddings else none, np.array(more, dtype=np.float64)
+
+    def surprise(self, texts: list[Text], score: str) -> np.ndarray:
+        """How strange the texts themselves are to a language model, a column: see `CausalPredictor.surprise`."""
+        with self.failing("gave no score to the texts"):
+            assert isinstance(self.predictor, CausalPredictor)
+            return np.asarray(self.predictor.surprise(texts, score))[:, None]
+
+    @contextmanager
+    def failing(self, how: str) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:
             text = str(error) if type(error) is ValueError else failure(error)
-            raise ValueError(f"{self.name} gave no answers to the texts ({text})") from error
-        return rows, pooled if embeddings else np.empty((len(texts), 0))
+            raise ValueError(f"{self.name} {how} ({text})") from error
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it is a language model with a prompt."""
+        return isinstance(self.large.source if self.derived and self.large else self.source, dict)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -88,24 +104,40 @@ class Member:
         """The same for models that answer alike: notes and records beside a checkpoint's weights make it no other."""
         if not self.on_disk:
             return self.fingerprint
-        folder = Path(os.path.expanduser(self.source))
+        folder = Path(os.path.expanduser(self.place))
         said = {name: without_places(folder / name) or sha for name, sha in self.files.items() if decides(name)}
-        return digest(sorted(said.items()))
+        return digest(sorted(said.items()), *self.prompting)
 
     @cached_property
     def files(self) -> dict[str, str]:
         """The checkpoint's files by name, and what they hold."""
-        folder = Path(os.path.expanduser(self.source))
+        folder = Path(os.path.expanduser(self.place))
+        if is_gguf(str(self.place)):
+            if not folder.is_file():
+                raise ValueError(f"{self.name}: there is no file {self.place}")
+            return {folder.name: of_file(folder)}
         if not folder.is_dir():
-            raise ValueError(f"{self.name}: there is no folder {self.source}")
+            raise ValueError(f"{self.name}: there is no folder {self.place}")
         if not (folder / "config.json").is_file():
-            raise ValueError(f"{self.name}: {self.source} is no checkpoint: it has no config.json")
+            raise ValueError(f"{self.name}: {self.place} is no checkpoint: it has no config.json")
         found = sorted(path for path in folder.iterdir() if path.suffix in PARTS and path.is_file())
         return {path.name: of_file(path) for path in found}
 
     @property
+    def place(self) -> Any:
+        """What was given without the prompt, where there is one: a path, a Hub id, or a model."""
+        return self.source.get("model") if isinstance(self.source, dict) else self.source
+
+    @property
+    def prompting(self) -> list[Any]:
+        """How a language model is asked, as plain data; of a classifier nothing."""
+        if not isinstance(self.source, dict):
+            return []
+        return [{name: value for name, value in self.source.items() if name != "model"}]
+
+    @property
     def on_disk(self) -> bool:
-        return not self.derived and isinstance(self.source, str | os.PathLike) and is_folder(os.fspath(self.source))
+        return not self.derived and isinstance(self.place, str | os.PathLike) and is_on_disk(os.fspath(self.place))
 
     @property
     def derived(self) -> bool:
@@ -115,7 +147,7 @@ class Member:
 
     @property
     def way(self) -> str:
-        """How a derived model is made: pruned or quantized."""
+        """How a derived model is made: pruned, quantized, 4bits."""
         return str(self.source).removeprefix("derived:")
 
     @property
@@ -123,9 +155,9 @@ class Member:
         """What the reader of a report is told about where the model is from."""
         if self.derived:
             return f"{self.way} from {self.large.name if self.large else 'the large model'}"
-        if isinstance(self.source, str | os.PathLike):
-            return place_name(os.fspath(self.source))
-        return type(self.source[0] if isinstance(self.source, tuple | list) else self.source).__name__
+        if isinstance(self.place, str | os.PathLike):
+            return place_name(os.fspath(self.place))
+        return type(self.place[0] if isinstance(self.place, tuple | list) else self.place).__name__
 
     def about(self, store: Store) -> dict[str, Any]:
         """Classes, parameters and size; kept, so that an audit that has nothing left to ask opens no model."""
@@ -156,29 +188,31 @@ class Member:
         opened = self.large.predictor
         if not isinstance(opened, ModelPredictor):
             raise ValueError(f"{self.name}: only a transformers model can be {self.way}, and large is a function")
-        return as_predictor((DERIVED[self.source](opened.model), opened.tokenizer), self.name, **self.settings)
+        made: Any = (DERIVED[self.source](opened.model), opened.tokenizer)
+        asked = dict(self.large.source, model=made) if isinstance(self.large.source, dict) else made
+        return as_predictor(asked, self.name, **self.settings)
 
     def _content(self) -> str:
         if self.derived:
             assert self.large is not None
             return digest(self.source, self.large._content())
         if self.on_disk:
-            return of_files(self.files)
+            return digest(of_files(self.files), *self.prompting) if self.prompting else of_files(self.files)
         if isinstance(self.predictor, ModelPredictor):
             return of_model(self.predictor)
         return self._of_function()
 
     def _of_function(self) -> str:
         """Of a function there is nothing to go by but what it says: of the texts, and of some with words left out."""
-        rows, _ = self.answers(list(self.texts), embeddings=False)
-        others, _ = self.answers([thinned(text) for text in self.texts[:PROBES]], embeddings=False)
+        rows, *_ = self.answers(list(self.texts), embeddings=False)
+        others, *_ = self.answers([thinned(text) for text in self.texts[:PROBES]], embeddings=False)
         self.said = dict(zip(self.texts, rows, strict=True))
         said = [hashlib.sha256(np.round(some, 6).tobytes()).hexdigest() for some in (rows, others)]
         return digest(self.name, said)
 
 
-def is_folder(source: str) -> bool:
-    return looks_local(source) or Path(os.path.expanduser(source)).is_dir()
+def is_on_disk(source: str) -> bool:
+    return looks_local(source) or is_gguf(source) or Path(os.path.expanduser(source)).is_dir()
 
 
 def of_files(files: dict[str, str]) -> str:

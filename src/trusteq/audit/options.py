@@ -10,6 +10,7 @@ from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.kinds.text import as_texts, check_texts
 from trusteq.models.engines import ENGINES
 from trusteq.models.labels import check_class_numbers
+from trusteq.models.surprise import OF_TEXTS
 from trusteq.options import Options
 from trusteq.wording import place_name
 
@@ -44,7 +45,8 @@ class AuditOptions(Options):
         explained: how many examples are explained.
         k: how many of the most important words are compared, one number or several.
     Attacks:
-        attack: "textbugger", "deepwordbug", "bert_attack", "typos" or TextAttack's "textattack:NAME" (in code: or an
+        attack: "textbugger", "deepwordbug", "bert_attack", "typos", "distraction" (a sentence beside the text),
+            "options" (a question's wrong options in another order) or TextAttack's "textattack:NAME" (in code: or an
             attack composed of parts).
         attacked: how many examples are attacked.
         max_queries: how many questions an attack may ask about one example (default: as many as it likes).
@@ -59,7 +61,10 @@ class AuditOptions(Options):
         n_bins: bins of the calibration errors.
         binning: "quantile" (bins of equally many examples) or "uniform" (of equal width).
     Out of distribution:
-        score: how far out of distribution a text is for a model: "msp" (1 - its highest probability) or "entropy".
+        score: how far out of distribution a text is for a model: "msp" (1 - its highest probability), "entropy" (of its
+            probabilities), "hidden" (how far its embedding is from those of ordinary texts), or what a language model
+            makes of the text itself, "perplexity" or "vocabulary" (the entropy of the next token), each a mean over
+            tokens (default: perplexity of language models, or else msp).
         keep: the share of ordinary texts that each model's threshold lets pass.
     Models:
         labels: class numbers by class name, where the models name their classes differently (in code: a dict).
@@ -91,7 +96,7 @@ class AuditOptions(Options):
     queries: int = 10_000
     n_bins: int = 10
     binning: str = "quantile"
-    score: str = "msp"
+    score: str | None = None
     keep: float = 0.95
     from_logits: bool = False
     labels: dict[str, int] | None = None
@@ -115,7 +120,8 @@ class AuditOptions(Options):
         check_integer("among", self.among, at_least=max(self.neighbors))
         if self.tokens is not None:
             check_integer("tokens", self.tokens, at_least=1)
-        check_choice("score", self.score, ("msp", "entropy"))  # the others are made of logits, or given
+        if self.score is not None:
+            check_choice("score", self.score, ("msp", "entropy", *OF_TEXTS))  # the others are of logits, or given
         check_choice("engine", self.engine, ENGINES)
         if self.labels is not None:
             check_class_numbers(self.labels)
@@ -151,7 +157,7 @@ class AuditOptions(Options):
         """All that decides the figures, as plain data."""
         without = ("details", "device", "tokens", "engine", "trust_remote_code", "from_logits")
         found = {name: value for name, value in vars(self).items() if name not in without}
-        found["dimensions"] = self.asked
+        found |= {"dimensions": self.asked, "score": self.score or "msp"}
         found["margins"] = {name: self.margins[name] for name in sorted(self.margins)} if self.margins else None
         return {name: as_plain(value) for name, value in found.items()}
 

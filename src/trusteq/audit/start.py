@@ -1,5 +1,6 @@
 """The audit as code calls it: what is given is checked, the models are opened, and the work begins or goes on."""
 
+import dataclasses
 import logging
 import os
 from collections.abc import Callable
@@ -47,6 +48,8 @@ def audit(
     say which texts belong together, `slices` which are judged by themselves as well; they change no question to a
     model, so another run may go on with other ones.
     """
+    if options.score is None:
+        options = dataclasses.replace(options, score="perplexity" if isinstance(large, dict) else "msp")
     if options.confidence_level is None:
         raise ValueError("an audit needs intervals to reach a verdict: give a confidence_level")
     for name, value in (("large", large), ("texts", texts)):

@@ -22,11 +22,30 @@ Explore = Callable[[dict[str, Any], dict[str, list[int]]], Iterable[tuple[int, s
 
 def clean_answers(
     run: Run, member: Member, texts: Sequence[Text], embeddings: bool, bar: Any
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """A model's probabilities of the texts, and its embeddings where it has any and they are wanted."""
-    pieces = [texts[at : at + PIECE] for at in range(0, len(texts), PIECE)]
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """A model's probabilities of the texts; its embeddings where it has any and they are wanted; and of a language
+    model how probable it is that any of the answers follows, and whether the text was cut."""
     wanted = embeddings and bool(member.about(run.store).get("embeddings"))
     context = run.context("clean", member, wanted)
+    rows, pooled, told = of_pieces(run, texts, context, lambda some: member.answers(some, wanted), bar)
+    return rows, pooled if wanted else None, told if told.shape[1] else None
+
+
+def surprise(run: Run, member: Member, texts: Sequence[Text], score: str, bar: Any) -> np.ndarray:
+    """How strange the texts are to a language model, a number each."""
+    context = run.context("surprise", member, score)
+    return of_pieces(run, texts, context, lambda some: (member.surprise(some, score),), bar)[0][:, 0]
+
+
+def of_pieces(
+    run: Run,
+    texts: Sequence[Text],
+    context: str,
+    answer: Callable[[list[Text]], tuple[np.ndarray, ...]],
+    bar: Any,
+) -> list[np.ndarray]:
+    """Tables with a row for each text, worked out piece by piece."""
+    pieces = [texts[at : at + PIECE] for at in range(0, len(texts), PIECE)]
     places: dict[Key, list[int]] = {}  # equal pieces are asked once
     for i, piece in enumerate(pieces):
         places.setdefault((context, digest(piece)), []).append(i)
@@ -42,7 +61,7 @@ def clean_answers(
 
     def ask(keys: list[Key], reasons: dict[str, str]) -> Iterator[Done]:
         some = [pieces[places[key][0]] for key in keys]
-        answers = member.answers([text for piece in some for text in piece], wanted)
+        answers = answer([text for piece in some for text in piece])
         cuts = np.cumsum([len(piece) for piece in some])[:-1]
         for key, *parts in zip(keys, *(np.split(table, cuts) for table in answers), strict=True):
             good = all(np.isfinite(part).all() for part in parts)  # what went wrong once may go right next time
@@ -52,8 +71,7 @@ def clean_answers(
         return sum(len(pieces[i]) for i in places[key])
 
     remembered(run, [[key] for key in places], ask, fill, bar, texts_in, at_a_time=GROUP // PIECE)
-    rows, pooled = tables
-    return rows, pooled if wanted else None
+    return tables
 
 
 def each_example(
@@ -153,13 +171,12 @@ def reason_of(error: Exception) -> str:
     return text
 
 
-def packed(rows: np.ndarray, pooled: np.ndarray) -> bytes:
-    """Two tables as bytes."""
+def packed(*tables: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    np.savez(buffer, rows=rows, pooled=pooled)
+    np.savez(buffer, *tables)
     return buffer.getvalue()
 
 
-def unpacked(value: bytes) -> tuple[np.ndarray, np.ndarray]:
+def unpacked(value: bytes) -> list[np.ndarray]:
     with np.load(io.BytesIO(value), allow_pickle=False) as tables:
-        return tables["rows"], tables["pooled"]
+        return [tables[name] for name in tables.files]

@@ -4,18 +4,20 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from trusteq.audit.bundled import ASKED, bundled_family
 from trusteq.audit.options import AuditOptions
-from trusteq.cli.typed import Parser, Typed, pair, part_of, run, visible
+from trusteq.cli.asked import SHAPES, Asked, drawn, label_of
+from trusteq.cli.typed import Parser, Typed, pair, part_of, run, unknown, visible
 from trusteq.dimensions.attack_divergence import AttackOptions
+from trusteq.kinds.text import options_of as answers_of
 from trusteq.progress import command_progress, rank
-from trusteq.records.chosen import ChosenTexts, sampled
+from trusteq.records.chosen import ChosenTexts, only, sampled
 from trusteq.records.labelled_texts import left_out
 
 ABOUT = """
@@ -26,9 +28,14 @@ Without options it audits the small family that ships with the project; with the
     trusteq audit --large bert-base --compressed distil tiny=./tiny --twin bert-base-seed2 \\
         --dataset glue/sst2 --split validation --text sentence --out results/sst2
 
-A model is a local folder or a Hub id. Finished work is kept in the folder of the report: stopped at any point, the
-same command with --resume goes on from there. Exit status: 0; 1 if a dimension failed, or if nothing could be
-compared; 2, with one sentence, if something is wrong with what was given; 130 if it was stopped.
+A language model, which may be a GGUF file, is asked with a prompt:
+
+    trusteq audit --large owner/model --compressed q4.gguf --prompt "Review: {text}\\nThis film is" \\
+        --verbalizers negative=" bad" positive=" good" --dataset reviews.csv
+
+A model is a local folder, a Hub id or a GGUF file. Finished work is kept in the folder of the report: stopped at any
+point, the same command with --resume goes on from there. Exit status: 0; 1 if a dimension failed, or if nothing could
+be compared; 2, with one sentence, if something is wrong with what was given; 130 if it was stopped.
 """
 
 REPORTS = ("report.json", "report.schema.json", "report.md", "report.html")
@@ -46,8 +53,8 @@ class Family:
     Args:
     Models:
         large: the model that is trusted.
-        compressed: the models under test; "derived:pruned" (by 30 %) and "derived:quantized" are made from the large
-            one.
+        compressed: the models under test; "derived:pruned" (by 30 %), "derived:quantized" and "derived:4bits" (2 to 8)
+            are made from the large one.
         twin: further large models, trained alike with other seeds: what differs among them is the floor.
     Output:
         out: folder of the report.
@@ -66,13 +73,20 @@ def main(argv: list[str] | None = None) -> int:
 
     def begin(typed: Typed) -> int:
         try:
-            return audit(typed, words)
+            return task_of(typed)(typed, words)
         except KeyboardInterrupt:
             again = shlex.join([*words, *(() if "resume" in typed else ("--resume",))])
             print(f"\nstopped; what is finished is kept: go on with trusteq audit {again}", file=sys.stderr)
             return 130
 
     return run("audit", parser(), begin, words)
+
+
+def task_of(typed: Typed) -> Callable[[Typed, Sequence[str]], int]:
+    task = typed.get("task", "classify")
+    if task not in TASKS:
+        raise ValueError(unknown("task", task, TASKS, f"there are {', '.join(TASKS)}"))
+    return TASKS[task]
 
 
 def parser() -> Parser:
@@ -93,6 +107,7 @@ def parser() -> Parser:
         labels=PAIRS | {"metavar": "NAME=NUMBER"},
         until_settled={"nargs": "?", "const": True, "metavar": "N_MAX"},
     )
+    made.add(Asked, **SHAPES)
     made.add(AttackOptions, under="attacks", only=OF_ATTACKS)
     made.add(Family, only=("out", "resume"))
     return made
@@ -107,10 +122,12 @@ def audit(typed: Typed, words: Sequence[str]) -> int:
     from trusteq.report.write import write_report
 
     family, options = part_of(Family, typed), options_of(typed)
-    given = read_inputs(family, part_of(ChosenTexts, typed), options)
+    given = read_inputs(family, part_of(ChosenTexts, typed), options, part_of(Asked, typed))
     check_room(family.out, family.resume)
     if given.get("unlabelled") and rank() == 0:
         print(visible(left_out(given["data_name"], given["unlabelled"])), file=sys.stderr)
+    if (shown := given.pop("shown", 0)) and rank() == 0:
+        print(f"{shown:,} examples are shown, solved, before each question and are not judged", file=sys.stderr)
     work = family.out / "work"
     with nullcontext() if rank() else owned(work, "report"):  # what there is to say of the folder, the audit says
         found = start.audit(options, **given, folder=work, resume=family.resume, progress=command_progress)
@@ -134,14 +151,18 @@ def audit(typed: Typed, words: Sequence[str]) -> int:
 def options_of(typed: Typed) -> AuditOptions:
     chosen = typed | {name: dict(typed[name]) for name in ("margins", "labels") if name in typed}
     of_attack = {name: typed[name] for name in OF_ATTACKS if name in typed}
+    of_attack |= {"attack_field": "first"} if typed.get("task") == "choices" else {}  # the question, not its options
     own = ASKED if "large" not in typed else {}
     return part_of(AuditOptions, own | chosen | {"attack_options": of_attack or None})
 
 
-def read_inputs(family: Family, chosen: ChosenTexts, options: AuditOptions) -> dict[str, Any]:
+def read_inputs(
+    family: Family, chosen: ChosenTexts, options: AuditOptions, asked: Asked | None = None
+) -> dict[str, Any]:
     """The family and the texts: those that ship with the project, or those that were named."""
+    asked = asked or Asked()
     if family.large is None:
-        if family.compressed or family.twin:
+        if family.compressed or family.twin or asked.prompted:
             raise ValueError("--large is missing: the model that the others are compared with")
         given = bundled_family() | {"data_name": "the bundled reviews"}
         if chosen.dataset is not None:
@@ -154,8 +175,49 @@ def read_inputs(family: Family, chosen: ChosenTexts, options: AuditOptions) -> d
         twins = named(family.twin, "--twin")
         alone = list(twins.values()) if len(family.twin) == 1 and "=" not in family.twin[0] else None
         given = {"large": family.large, "twin": alone or twins or None, "compressed": named(family.compressed)}
-    given |= chosen.read(given["large"], options.trust_remote_code)
+    given |= chosen.read(given["large"], options.trust_remote_code, asked.labels, asked.task == "choices")
+    if asked.prompted:
+        given = with_prompt(given, asked, chosen, options)
     return sampled(given, chosen.limit, options.seed)
+
+
+def with_prompt(given: dict[str, Any], asked: Asked, chosen: ChosenTexts, options: AuditOptions) -> dict[str, Any]:
+    """The models with their prompt and the same solved examples, which are not among the texts any more."""
+    if bool(asked.wording) != (options.floor == "wording"):
+        raise ValueError(
+            '`wording` and --floor wording go together: give both, as in --wording "Is it good? {text}\\nIt is"'
+        )
+    if asked.wording and given["twin"]:
+        raise ValueError("a twin is a floor already: give --twin or --floor wording, not both")
+    most, shots = most_options(given), []
+    if asked.shots and asked.shots_dataset is None:
+        places = drawn(asked.shots, len(given["texts"]), options.seed)
+        shots = [(given["texts"][i], given["references"][i]) for i in places]
+        shown = {text for text, _ in shots}
+        left = [i for i, text in enumerate(given["texts"]) if text not in shown]
+        given = only(given, left) | {"shown": len(given["texts"]) - len(left)}
+    elif asked.shots:
+        split = asked.shots_split or chosen.split
+        other = replace(chosen, dataset=asked.shots_dataset, split=split, ood_dataset=None, group=None, slice=())
+        more = other.read(given["large"], options.trust_remote_code, asked.labels, asked.task == "choices")
+        places = drawn(asked.shots, len(more["texts"]), options.seed)
+        shots = [(more["texts"][i], more["references"][i]) for i in places]
+        most = max(most, most_options(more))
+    solved = [(text, label_of(label, asked.labels)) for text, label in shots]
+
+    def ask(models: Any) -> Any:
+        if isinstance(models, dict):
+            return {name: ask(model) for name, model in models.items()}
+        return [ask(model) for model in models] if isinstance(models, list) else asked.model(models, solved, most)
+
+    large, twin = given["large"], given["twin"]
+    twins = asked.twins(large, solved, most) or (None if twin is None else ask(twin))
+    return given | {"large": ask(large), "compressed": ask(given["compressed"]), "twin": twins}
+
+
+def most_options(given: dict[str, Any]) -> int:
+    texts = (*given["texts"], *given.get("ood_texts", ()))
+    return max(len(answers_of(text)) if isinstance(text, tuple) else 0 for text in texts)
 
 
 def named(models: Sequence[str], what: str = "--compressed", place: str = "MODEL") -> dict[str, str]:
@@ -168,11 +230,16 @@ def named(models: Sequence[str], what: str = "--compressed", place: str = "MODEL
     for model in models:
         name, equals, source = model.partition("=")
         is_name = equals and not any(separator in name for separator in ("/", "\\"))
-        name, source = (name, source) if is_name else (Path(model.removeprefix("derived:")).name, model)
+        name, source = (name, source) if is_name else (place_of(model), model)
         if name in found:
             raise ValueError(f"{what} has two models called {name}: give them names, NAME={place}")
         found[name] = source
     return found
+
+
+def place_of(model: str) -> str:
+    name = Path(model.removeprefix("derived:")).name
+    return name.removesuffix(".gguf") or name
 
 
 def check_room(out: Path, resume: bool) -> None:
@@ -197,3 +264,6 @@ def why_nothing(found: dict[str, Any]) -> str:
     if any(entry["status"] != "skipped" for pair in found["pairs"] for entry in pair["dimensions"].values()):
         return ""
     return "; ".join(f"{name} was skipped ({entry['reason']})" for name, entry in entries.items())
+
+
+TASKS: dict[str, Callable[[Typed, Sequence[str]], int]] = {"classify": audit, "choices": audit}

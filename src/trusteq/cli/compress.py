@@ -1,4 +1,4 @@
-"""`trusteq compress`: makes a smaller model from a trained one, in one of four ways, and measures what that saved."""
+"""`trusteq compress`: makes a smaller model from a trained one, in one of five ways, and measures what that saved."""
 
 import shlex
 import sys
@@ -14,6 +14,7 @@ WAYS = {
     "prune": "the smallest of the encoder's weights become zero",
     "drop-layers": "only some of the layers stay",
     "int8": "linear weights in 8 bits, by torchao; embeddings stay",
+    "round": "linear weights on a grid of few bits, kept as ordinary numbers, for study",
     "distil": "a new, smaller model learns from it",
 }
 
@@ -21,12 +22,13 @@ EXAMPLES = {
     "prune": "large --share 0.5 --out pruned",
     "drop-layers": "large --keep 0 2 --out shallow",
     "int8": "large --out quantized",
+    "round": "large --bits 4 --out in-4-bits",
     "distil": "large --layers 2 --width 128 --heads 2 --dataset glue/sst2 --text sentence --out distilled",
 }
 
 HELP = """usage: trusteq compress WAY MODEL --out FOLDER [options]
 
-Makes a smaller model from a trained one, in one of four ways, and measures what that saved:
+Makes a smaller model from a trained one, in one of five ways, and measures what that saved:
 
 {}
 
@@ -34,7 +36,7 @@ What is written loads like any checkpoint (that of int8 needs torchao where it i
 that it says what was made. Size and speed are measured against the original, the two by turns. Exit status: 0; 2, with
 one sentence, if it cannot be done. `trusteq compress WAY --help` lists the options of a way."""
 
-OWN = {"prune": ("share",), "drop-layers": ("keep",), "int8": ()}  # options of this way
+OWN = {"prune": ("share",), "drop-layers": ("keep",), "int8": (), "round": ("bits", "group")}  # options of this way
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,36 +1,32 @@
-"""Makes a smaller model from a trained one: pruned, with fewer layers, or with weights in 8 bits.
+"""Makes a smaller model from a trained one: pruned, with fewer layers, or with weights in fewer bits.
 
 What is written loads like any checkpoint (that of int8 needs torchao where it is loaded), and is loaded again to see
 that it says what was made."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from trusteq.compress.copies import pruned
+from trusteq.compress.loading import load, place_of, tokenizer_of
 from trusteq.compress.measure import some_tokens
 from trusteq.compress.options import CompressOptions
-from trusteq.compress.starting_model import SAFE, checkpoint, opening
-from trusteq.models.checkpoints import with_weights, without_chatter
+from trusteq.compress.rounding import in_bits
+from trusteq.models.checkpoints import without_chatter
 
 
 def compress(way: str, options: CompressOptions) -> None:
     """Write the compressed model, and make sure that what lies on disk is what was made."""
     check_empty(options.out)
-    source = checkpoint(options.model)
-    if way == "int8":
-        made = int8(source)
-    else:
-        model = load(source)
-        made = pruned(model, options.share) if way == "prune" else without_layers(model, options.keep)
+    source = place_of(options.model)
+    made = int8(source) if way == "int8" else WAYS[way](load(source), options)
     with without_chatter():
         made.save_pretrained(options.out)
-        AutoTokenizer.from_pretrained(source, **SAFE).save_pretrained(options.out)
+        tokenizer_of(source).save_pretrained(options.out)
     batch = some_tokens(made.config.vocab_size)
     with torch.inference_mode():
         difference = (made(**batch).logits - load(options.out)(**batch).logits).abs().max().item()
@@ -41,12 +37,6 @@ def compress(way: str, options: CompressOptions) -> None:
 def check_empty(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is there already: give another folder as `out`, or remove it")
-
-
-def load(path: str | Path) -> Any:
-    """A trained classifier in evaluation, in the precision that it was saved in."""
-    with opening(str(path)):
-        return with_weights(AutoModelForSequenceClassification, path, dtype="auto", **SAFE).eval()
 
 
 def without_layers(model: Any, keep: Sequence[int]) -> Any:
@@ -65,7 +55,13 @@ def without_layers(model: Any, keep: Sequence[int]) -> Any:
         raise ValueError(f"{type(model).__name__} has {len(stacks)} stacks of {count} layers; expected one")
     parent, name = stacks[0]
     setattr(parent, name, torch.nn.ModuleList(getattr(parent, name)[layer] for layer in keep))
+    for place, layer in enumerate(getattr(parent, name)):
+        for part in layer.modules():
+            if hasattr(part, "layer_idx"):
+                part.layer_idx = place  # where it keeps what it has read
     made.config.num_hidden_layers = len(keep)
+    if kinds := getattr(made.config, "layer_types", None):
+        made.config.layer_types = [kinds[layer] for layer in keep]
     return made
 
 
@@ -77,8 +73,11 @@ def int8(source: str) -> Any:
     except ImportError:
         raise ValueError("int8 needs torchao: pip install torchao") from None
     load(source)  # says what is wrong with it
-    plan = transformers.TorchAoConfig(Int8WeightOnlyConfig(version=2))
-    with opening(source):
-        return with_weights(
-            AutoModelForSequenceClassification, source, dtype="auto", quantization_config=plan, **SAFE
-        ).eval()
+    return load(source, quantization_config=transformers.TorchAoConfig(Int8WeightOnlyConfig(version=2)))
+
+
+WAYS: dict[str, Callable[[Any, CompressOptions], Any]] = {
+    "prune": lambda model, options: pruned(model, options.share),
+    "drop-layers": lambda model, options: without_layers(model, options.keep),
+    "round": lambda model, options: in_bits(model, options.bits, options.group),
+}

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from transformers.utils import cached_file
 
-from trusteq.compress.starting_model import checkpoint
-from trusteq.models.open import as_predictor
+from trusteq.compress.loading import place_of, task_of
+from trusteq.models.checkpoints import is_gguf, load_checkpoint
 
 BATCH, LENGTH, PAIRS = 16, 32, 24
 TURN = 0.03  # seconds of a turn at least: of a model that takes less, the best time of the turn counts
@@ -18,15 +18,19 @@ TURN = 0.03  # seconds of a turn at least: of a model that takes less, the best 
 NOTES = {
     "prune": "Pruning is simulated: the zeros are stored and multiplied like other weights, which makes the model "
     "neither smaller on disk nor faster.",
+    "round": "Rounding is simulated: the weights are stored as ordinary numbers, which makes the model neither "
+    "smaller on disk nor faster.",
     "int8": "The linear weights are stored in 8 bits; each is turned back into a float where it is multiplied.",
 }
 
 
 def report(original: str, compressed: Path, note: str = "") -> str:
     """Size and speed of both, as one table, in the precision in which the metrics ask them."""
-    opened = {"original": checkpoint(original), "compressed": str(compressed)}
-    predictors: dict[str, Any] = {name: as_predictor(source, name) for name, source in opened.items()}
-    models = {name: predictor.model.eval() for name, predictor in predictors.items()}
+    opened = {"original": place_of(original), "compressed": str(compressed)}
+    models: dict[str, Any] = {}
+    for name, source in opened.items():
+        models[name], _ = load_checkpoint(source, name, None, None, False, task_of(source))
+        models[name].eval()
     known = min(model.config.vocab_size for model in models.values())  # tokens that both have
     batch = {name: value.to(models["original"].device) for name, value in some_tokens(known).items()}
     with torch.inference_mode():
@@ -79,6 +83,8 @@ def some_tokens(known: int) -> dict[str, torch.Tensor]:
 
 def megabytes(source: str) -> float:
     """Of the weights as they lie on disk."""
+    if is_gguf(source):
+        return Path(source).expanduser().stat().st_size / 1e6
     folder = Path(str(cached_file(source, "config.json"))).parent
     return sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
 

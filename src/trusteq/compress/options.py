@@ -18,12 +18,16 @@ class CompressOptions:
         out: folder for the compressed model.
         share: of the encoder's linear weights, the smallest, which become zero.
         keep: the layers that stay, counted from 0.
+        bits: of a weight, from 2 to 8.
+        group: so many weights of a row share a grid.
     """
 
     model: str
     out: Path
     share: float = 0.5
     keep: tuple[int, ...] = ()
+    bits: int = 8
+    group: int = 32
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from trusteq.arrays import as_objects
 from trusteq.attack.attacking import FIELDS, attack_each, check_attack, is_of_textattack
 from trusteq.attack.outcomes import Outcome, check_pair, read_outcome, read_outcomes
 from trusteq.attack.recipes import Attack
+from trusteq.attack.whole_texts import WHOLE
 from trusteq.attack.word_vectors import WordVectors, open_vectors
 from trusteq.checks import check_choice, check_integer, check_number, failure
 from trusteq.dimensions.plots.attacks import plot
@@ -41,7 +42,8 @@ class AttackOptions(ClassifierOptions):
     """What a comparison under attack can be asked.
 
     Args:
-        attack: "textbugger", "deepwordbug", "bert_attack", "typos", an attack composed of parts (see the card), or one
+        attack: "textbugger", "deepwordbug", "bert_attack", "typos", "distraction" (a sentence beside the text),
+            "options" (a question's wrong options in another order), an attack composed of parts (see the card), or one
             of TextAttack's: "textattack:NAME", a recipe class, or a function from a model wrapper to an attack.
         target: a class that the attack has to lead to; without it any wrong class will do.
         attack_field: which text of a pair may change, "first" or "second".
@@ -93,6 +95,8 @@ class AttackOptions(ClassifierOptions):
                 raise ValueError(f"{name} is for {' and '.join(recipes)}, got it with {self.attack_name}")
         if self.masked_model is None and self.attack == "bert_attack":
             raise ValueError("bert_attack needs masked_model: a path, a Hub id, (model, tokenizer) or a callable")
+        if self.target is not None and isinstance(self.attack, str) and self.attack in WHOLE:
+            raise ValueError(f"target is for attacks on words; {self.attack} takes whatever makes a model wrong")
         if self.target is not None and is_of_textattack(self.attack):
             raise ValueError("target is for the attacks of this metric; a TextAttack attack has a goal of its own")
 

@@ -18,6 +18,7 @@ from trusteq.dimensions.plots.colors import COMPRESSED, LARGE
 from trusteq.dimensions.record import Dimension, Entry, Figures, common, gaps_from
 from trusteq.groups import ALONE, Design, Groups, units_of
 from trusteq.intervals import LEAST_UNITS, share_interval
+from trusteq.models.surprise import OF_TEXTS
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_share, kappa
 from trusteq.resampling import Weights
@@ -451,7 +452,7 @@ def plot_roc(axis: Any, result: dict[str, Any]) -> None:
 
 def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
     inside, outside = len(work.gold), len(work.ood[compressed])
-    return DIMENSION.of(
+    found = DIMENSION.of(
         predictions=np.concatenate(both_kinds(work, compressed)),
         references=np.repeat([0, 1], [inside, outside]),
         large_predictions=np.concatenate(both_kinds(work, large)),
@@ -459,17 +460,21 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
         **settings_for(work, options),
         **common(options, level),
     )
+    found["details"]["of_the_text"] = bool(work.strangeness)
+    return found
 
 
 def both_kinds(work: Any, model: str) -> tuple[np.ndarray, np.ndarray]:
     """What is known of ordinary inputs and of those out of distribution: probabilities, or how unsure the model was."""
     if work.confidence:
         return 1 - work.confidence[model], 1 - work.ood[model]
+    if work.strangeness:
+        return work.strangeness[model], work.ood[model]
     return work.probabilities[model], work.ood[model]
 
 
 def settings_for(work: Any, options: Any) -> dict[str, Any]:
-    return settings(options) | ({"score": "given"} if work.confidence else {})
+    return settings(options) | ({"score": "given"} if work.confidence or work.strangeness else {})
 
 
 def both_groups(work: Any, inside: int, outside: int) -> Groups:
@@ -516,7 +521,7 @@ def redrawn_auroc(scores: np.ndarray, out_scores: np.ndarray, inside: Weights, o
 
 
 def settings(options: Any) -> dict[str, Any]:
-    return {"score": options.score, "keep": options.keep}
+    return {"score": "given" if options.score in OF_TEXTS else options.score or "msp", "keep": options.keep}
 
 
 def count(work: Any, figures: Figures) -> int:
@@ -533,6 +538,8 @@ def hidden(figures: Figures) -> str | None:
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
     own, larges = (percent(f[f"{prefix}auroc"]) for prefix in ("", "large_"))
     less_sure = f"{compressed} is less sure of a text out of distribution than of an ordinary one in {own} of cases"
+    if entry.get("details", {}).get("of_the_text"):
+        less_sure = f"To {compressed} a text out of distribution is stranger than an ordinary one in {own} of cases"
     return f"{less_sure}, and {large} in {larges}: a gap of {points(f['auroc_gap'])}"
 
 

@@ -22,6 +22,8 @@ class Work:
     probabilities: dict[str, np.ndarray] = field(default_factory=dict)
     embeddings: dict[str, np.ndarray] = field(default_factory=dict)  # of the models that have any
     ood: dict[str, np.ndarray] = field(default_factory=dict)  # probabilities of the out-of-distribution texts
+    strangeness: dict[str, np.ndarray] = field(default_factory=dict)  # of the texts, to language models; `ood` is, too
+    told: dict[str, np.ndarray] = field(default_factory=dict)  # of language models: p(any of the answers); was it cut?
     labels: dict[str, np.ndarray] = field(default_factory=dict)  # of records: 0 for right, others for wrong answers
     confidence: dict[str, np.ndarray] = field(default_factory=dict)  # of what was said, where that alone is known
     explained: list[int] = field(default_factory=list)  # which examples
@@ -61,6 +63,8 @@ class Work:
             texts=[self.texts[i] for i in examples],
             groups=some_of(self.groups, examples),
             labels={name: labels[examples] for name, labels in self.labels.items()},
+            strangeness={name: found[examples] for name, found in self.strangeness.items()},
+            told={name: rows[examples] for name, rows in self.told.items()},
             confidence={name: said[examples] for name, said in self.confidence.items()},
             probabilities={name: rows[examples] for name, rows in self.probabilities.items()},
             embeddings={name: rows[examples] for name, rows in self.embeddings.items()},

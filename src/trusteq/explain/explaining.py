@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from trusteq.explain.gradients import BATCH_TOKENS, integrated_gradients
+from trusteq.explain.language_gradients import check_answers, language_gradients
 from trusteq.explain.methods import METHODS, Explanation, distinct_words, explain
 from trusteq.kinds.text import Text, check_not_blank, check_texts
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.labels import gold, gold_labels
+from trusteq.models.language import CausalPredictor
 from trusteq.models.predictor import Predictor
 from trusteq.models.probing import PARTIAL, Results, Subject, check_classes, every_job, gathered, subjects_of, wanted_of
 from trusteq.side_by_side import Ask, Failure, Job, example_seed, side_by_side
@@ -87,11 +89,12 @@ def explanations(
 
 
 def check_method(method: str, predictors: Iterable[Predictor]) -> None:
-    for predictor in predictors:
-        if method == "integrated_gradients" and type(predictor) is not ModelPredictor:
-            kind = "a language model with a prompt" if isinstance(predictor, ModelPredictor) else "a function"
+    for predictor in predictors if method == "integrated_gradients" else ():
+        if isinstance(predictor, CausalPredictor):
+            check_answers(predictor)
+        elif type(predictor) is not ModelPredictor:
             needs = "transformers models that are classifiers"
-            raise ValueError(f"integrated_gradients needs {needs}, and {predictor.name} is {kind}")
+            raise ValueError(f"integrated_gradients needs {needs}, and {predictor.name} is a function")
 
 
 def choose_targets(
@@ -168,15 +171,16 @@ def by_gradients(
             columns = targets[subject.name][piece]
             columns = columns if predictor.order is None else predictor.order[columns]
             with predictor.in_evaluation():
-                found = integrated_gradients(
-                    predictor.model,
-                    predictor.tokenizer,
-                    some,
-                    columns.tolist(),
-                    max_length=predictor.length,
-                    batch_tokens=min(BATCH_TOKENS, predictor.tokens),
-                )
+                found = gradients_of(predictor, some, columns.tolist())
             if not all(np.isfinite(weight) for explanation in found for _, weight in explanation):
                 raise ValueError(f"{subject.name}'s gradients hold NaN or infinity")
             for index, explanation in zip(piece, found, strict=True):
                 yield (index, subject.name), [explanation[: options.features]] * options.runs
+
+
+def gradients_of(predictor: ModelPredictor, texts: list[Text], targets: list[int]) -> list[Explanation]:
+    batch_tokens = min(BATCH_TOKENS, predictor.tokens)
+    if isinstance(predictor, CausalPredictor):
+        return language_gradients(predictor, texts, targets, batch_tokens=batch_tokens)
+    of = predictor.model, predictor.tokenizer, texts, targets
+    return integrated_gradients(*of, max_length=predictor.length, batch_tokens=batch_tokens)

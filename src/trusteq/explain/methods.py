@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from trusteq.checks import check_choice
-from trusteq.kinds.text import Text, WordTokenizer, one_line, parts_of, split, without, word_places
+from trusteq.kinds.text import Text, WordTokenizer, changeable, one_line, whole, without, word_places
 
 Ask = Callable[[list[Text]], np.ndarray]  # texts in, probability rows out, one row a text
 Explanation = list[tuple[str, float]]  # distinct words, signed weights, falling |weight|, ties in text order
@@ -61,7 +61,7 @@ def lime(text: Text, ask: Ask, target: int, seed: int, samples: int, features: i
     check_table(re.split(r"(\W+)", line))
 
     def answer(lines: list[str]) -> np.ndarray:
-        return rows(ask, lines if isinstance(text, str) else [split(line, boundary) for line in lines])
+        return rows(ask, whole(text, lines, boundary))
 
     # The boundary of a pair is no word character: like all that stands between words, lime never removes it.
     explainer = lime_text.LimeTextExplainer(random_state=seed)
@@ -86,8 +86,7 @@ def partition_shap(
     check_table(words)
 
     def answer(lines: Iterable[str]) -> np.ndarray:
-        plain = [str(line) for line in lines]
-        return rows(ask, plain if isinstance(text, str) else [split(line, boundary, strip=True) for line in plain])
+        return rows(ask, whole(text, map(str, lines), boundary, strip=True))
 
     explainer = shap.Explainer(answer, word_masker()(tokens), algorithm="partition")  # new: it caches on itself
     explainer.owen = MethodType(with_own_random(type(explainer).owen, seed), explainer)
@@ -105,16 +104,15 @@ def occlusion(
         return []
 
     def probabilities(lines: list[str]) -> np.ndarray:
-        plain = isinstance(text, str)
-        return rows(ask, lines if plain else [split(line, boundary, strip=True) for line in lines])[:, target]
+        return rows(ask, whole(text, lines, boundary, strip=True))[:, target]
 
-    whole = rows(ask, [text])[0, target]
+    unchanged = rows(ask, [text])[0, target]
     at_a_time = max(1, PIECE // len(line))
     found: list[float] = []
     for at in range(0, len(places), at_a_time):
         found.extend(probabilities([without(line, place) for place in places[at : at + at_a_time]]).tolist())
     words = (line[start:end].strip() for start, end in places)
-    return ranked(((word, float(whole) - p) for word, p in zip(words, found, strict=True)), features)
+    return ranked(((word, float(unchanged) - p) for word, p in zip(words, found, strict=True)), features)
 
 
 @dataclass(frozen=True)
@@ -255,4 +253,4 @@ def distinct_words(method: str, text: Text) -> int:
     (1, 2)
     """
     words = re.compile(METHODS[method].words if method in METHODS else r"\S+")
-    return len({word for part in parts_of(text) for word in words.findall(part)})
+    return len({word for part in changeable(text) for word in words.findall(part)})

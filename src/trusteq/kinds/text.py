@@ -92,7 +92,43 @@ def one_line(text: Text) -> tuple[str, str]:
     boundary = next((chr(code) for code in chain(*PRIVATE) if chr(code) not in present), None)
     if boundary is None:
         raise ValueError("the text has every private-use character of Unicode, so none is left to mark its boundary")
+    if isinstance(text, Question):
+        return text[0], boundary
     return (text if isinstance(text, str) else boundary.join(text)), boundary
+
+
+def whole(text: Text, lines: Iterable[str], boundary: str, strip: bool = False) -> list[Text]:
+    """The texts that changed lines of this one stand for; the options of a question stay.
+
+    >>> whole(Question.of("What purrs?", ["a cat", "a dog"]), ["purrs?"], "|")
+    [('purrs?', 'a cat\\na dog')]
+    """
+    if isinstance(text, str):
+        return list(lines)
+    if isinstance(text, Question):
+        return [(line.strip() if strip else line, text[1]) for line in lines]
+    return [split(line, boundary, strip) for line in lines]
+
+
+def changeable(text: Text) -> tuple[str, ...]:
+    """The parts whose words explanations and attacks may take."""
+    return text[:1] if isinstance(text, Question) else parts_of(text)
+
+
+class Question(tuple[str, str]):
+    """A question and its options, a line each: explanations take words from the question alone.
+
+    >>> Question.of("What purrs?", ["a cat", "a dog"])
+    ('What purrs?', 'a cat\\na dog')
+    """
+
+    @classmethod
+    def of(cls, question: str, options: Sequence[str]) -> "Question":
+        return cls((question, "\n".join(" ".join(option.split()) for option in options)))
+
+
+def options_of(question: Text) -> list[str]:
+    return question[1].split("\n")
 
 
 def split(line: str, boundary: str, strip: bool = False) -> tuple[str, str]:

@@ -4,10 +4,11 @@ import copy
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import util
 from pathlib import Path
 from typing import Any
 
-from trusteq.checks import brief
+from trusteq.checks import brief, first_line
 
 
 def open_network(
@@ -58,8 +59,11 @@ def load_checkpoint(
     """A checkpoint from disk or from the Hub, with its tokenizer, or for images its image processor.
 
     Safetensors only, and no code of its own unless that is asked for. One without a head for classification is loaded
-    as an encoder, which has embeddings; another task needs its head.
+    as an encoder, which has embeddings; another task needs its head. A GGUF file is a language model with its
+    tokenizer; its weights become ordinary numbers.
     """
+    if is_gguf(path):
+        return load_gguf(Path(path).expanduser(), name, device, dtype, task)
     if looks_local(path) and not Path(os.path.expanduser(path)).is_dir():
         raise ValueError(f"{name}: there is no folder {brief(path)[1:-1]}")
     import torch
@@ -87,6 +91,42 @@ def load_checkpoint(
         what = f"{name}: {brief(path)[1:-1]} is no checkpoint with safetensors that could be loaded"
         raise ValueError(f"{what}: {why_not(source, error, task)}") from error
     return model.to(where), read
+
+
+def is_gguf(path: str) -> bool:
+    return path.lower().endswith(".gguf")
+
+
+def load_gguf(path: Path, name: str, device: Any, dtype: Any, task: str) -> tuple[Any, Any]:
+    """A language model from a GGUF file, which is data and no code."""
+    if not path.is_file():
+        raise ValueError(f"{name}: there is no file {path}")
+    if task != "CausalLM":
+        raise ValueError(f"{name}: {path.name} is a language model: give a prompt and verbalizers, or another model")
+    if util.find_spec("gguf") is None:
+        raise ValueError(f"{name}: reading {path.name} needs the package gguf: pip install gguf")
+    import torch
+    import transformers
+
+    where = as_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    wanted = torch.float32 if dtype is None else as_dtype(dtype)
+    try:
+        with without_chatter():
+            inside: dict[str, Any] = {"gguf_file": path.name, "trust_remote_code": False}
+            model = with_weights(transformers.AutoModelForCausalLM, path.parent, dtype=wanted, **inside)
+            read = transformers.AutoTokenizer.from_pretrained(path.parent, **inside)
+            as_ordinary(model)
+    except Exception as error:  # an unknown architecture, a torn file: each has errors of its own
+        raise ValueError(f"{name}: {path.name} could not be read: {first_line(error)}") from error
+    return model.to(where), read
+
+
+def as_ordinary(model: Any) -> None:
+    """Its weights are ordinary numbers by now, which it says itself: or else it could not be saved."""
+    model.hf_quantizer = None
+    for owner, name in ((model, "is_quantized"), (model, "quantization_method"), (model.config, "quantization_config")):
+        if hasattr(owner, name):
+            delattr(owner, name)
 
 
 def with_weights(auto: Any, source: Any, new_head: bool = False, **settings: Any) -> Any:
@@ -156,7 +196,7 @@ def why_not(source: str, error: Exception, task: str = "SequenceClassification")
         convert = f"from transformers import AutoModelFor{task} as M; M.from_pretrained('.').save_pretrained('.')"
         advice = f'if you trust their maker, convert them: cd {folder} && python -c "{convert}"'
         return f"its weights are pickles ({pickled[0]}), {refused}; {advice}"
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    reason = first_line(error)
     if not folder.is_dir() and "use_safetensors" in reason:
         page = "https://huggingface.co/spaces/safetensors/convert converts them"
         return f"it has no weights in safetensors but pickles, {refused}; {page}"
@@ -188,5 +228,6 @@ def as_device(device: Any) -> Any:
     try:
         return torch.empty(0, device=device).device
     except Exception as error:  # each kind of device has errors of its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"device must be one that this machine has, got {brief(device)} ({reason})") from None
+        raise ValueError(
+            f"device must be one that this machine has, got {brief(device)} ({first_line(error)})"
+        ) from None

@@ -11,6 +11,7 @@ import numpy as np
 from trusteq.checks import brief, check_integer
 from trusteq.kinds.text import Text, split_pairs
 from trusteq.models.batches import START, TOKENS, batches, is_out_of_memory
+from trusteq.models.checkpoints import HEADS
 from trusteq.models.converted import Converted
 from trusteq.models.engines import Engine
 from trusteq.models.labels import class_names
@@ -23,7 +24,6 @@ class ModelPredictor(Predictor):
     """A transformers model with its tokenizer."""
 
     poolings: tuple[str, ...] = ("mean", "cls")
-    behind = 0  # tokens that are read behind each row, beside what is kept of it
     stays = ""  # why PyTorch answers, whatever the engine, where it does
 
     def __init__(
@@ -67,7 +67,7 @@ class ModelPredictor(Predictor):
         self, encoded: dict[str, list[list[int]]], probabilities: bool, embeddings: bool, bar: Any
     ) -> tuple[list[Any], list[Any]]:
         """What the model says of every row of tokens, and its embedding, in batches of like length."""
-        lengths = np.array([len(ids) for ids in encoded["input_ids"]]) + self.behind
+        lengths = lengths_of(encoded)
         rows: list[Any] = [None] * len(lengths)
         pooled: list[Any] = [None] * len(lengths)
         answer: Answer = partial(self._forward, encoded, probabilities=probabilities, embeddings=embeddings)
@@ -75,13 +75,16 @@ class ModelPredictor(Predictor):
             if probabilities and not embeddings:
                 copy = self.engine.copy_for(lengths, partial(self.tensors, encoded), partial(self._apart, encoded))
                 answer = partial(self._by_copy, encoded, copy) if copy else answer
-            for batch in batches(lengths, lambda: self.tokens, self.start):
+            for batch in self.deal(encoded):
                 for part, (probability, embedding) in self._run(answer, batch):
                     for i, index in enumerate(part):
                         rows[index] = probability[i] if probabilities else None
                         pooled[index] = embedding[i] if embeddings else None
                 bar.update(len(batch))
         return rows, pooled
+
+    def deal(self, encoded: dict[str, list[list[int]]]) -> Iterator[np.ndarray]:
+        return batches(lengths_of(encoded), lambda: self.tokens, self.start)
 
     def in_evaluation(self) -> AbstractContextManager[None]:
         return in_evaluation(self.model)
@@ -173,6 +176,10 @@ class ModelPredictor(Predictor):
 
     def _probabilities(self, output: Any) -> np.ndarray:
         if getattr(output, "logits", None) is None:
+            kinds = getattr(self.model.config, "architectures", None) or []
+            if any(kind.endswith(HEADS["CausalLM"]) for kind in kinds):
+                asks = "say with a prompt and verbalizers how it names the labels"
+                raise ValueError(f"{self.name} has no classification head, it is a language model: {asks}")
             raise ValueError(f"{self.name} has no classification head: its checkpoint is an encoder alone")
         if getattr(self.model.config, "problem_type", None) == "multi_label_classification":
             raise ValueError(f"{self.name} gives every label a probability of its own; one label per text is needed")
@@ -186,6 +193,10 @@ class ModelPredictor(Predictor):
         except IndexError:
             count = len(output.hidden_states)
             raise ValueError(f"layer must be from {-count} to {count - 1} for {self.name}, got {self.layer}") from None
+
+
+def lengths_of(encoded: dict[str, list[list[int]]]) -> np.ndarray:
+    return np.array([len(ids) for ids in encoded["input_ids"]])
 
 
 @contextmanager

@@ -1,25 +1,30 @@
-"""Which label does a language model mean? A decoder-only model, a prompt and a word for each label become a predictor.
+"""Which label does a language model mean? A decoder-only model and a prompt become a predictor.
 
-The text is put into the prompt, and the model says how probable each label's words (its verbalizer) are as what comes
-next. The prompt is read once: the verbalizers share what the model keeps of it. A text too long for the model is cut;
-the rest of the prompt never is."""
+The text is put into the prompt (prompts.py), and the model says how probable each answer is as what comes next: the
+words for a label (its verbalizer), or one of the options that the example brings. A prompt is read once, its answers
+share what the model keeps of it, and prompts share their beginnings (beginnings.py). A text too long for the model is
+cut; the rest of the prompt never is."""
 
 import copy
 import inspect
-import re
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import logsumexp, softmax
 
-from trusteq.checks import brief, check_characters
+from trusteq.checks import brief
 from trusteq.kinds.text import Text, parts_of
+from trusteq.models.batches import batches
+from trusteq.models.beginnings import Beginnings, dealt, is_plain
 from trusteq.models.checkpoints import open_network
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.predictor import Predictor
+from trusteq.models.prompts import FIELD, Prompt, read_prompt
+from trusteq.models.surprise import of_tokens
+from trusteq.progress import progress_bar
 from trusteq.scaling import Scaling, read_scaling
-
-FIELD = re.compile(r"(\{text\}|\{text_pair\})")
 
 
 def as_causal_predictor(
@@ -30,52 +35,34 @@ def as_causal_predictor(
     trust_remote_code: bool = False,
     **settings: Any,
 ) -> Predictor:
-    """A predictor from a dict with `model`, `prompt`, `verbalizers` and, if wanted, `length` and `calibration`.
+    """A predictor from a dict with `model`, `prompt`, `verbalizers` and, if wanted, what else prompts.py knows.
 
-    `model` is a path, a Hub id, (model, tokenizer) or a pipeline. `prompt` holds {text}, and {text_pair} where texts
-    are pairs; a label's verbalizer is what follows it, with a space in front where the model's words have one. With
-    `length="total"` (default) a label's score is the log-probability of its verbalizer, of which long ones have less;
-    with "mean" it is that divided by the verbalizer's tokens. The labels' probabilities are the softmax of the scores,
-    scaled by `calibration` where that is given, as `trusteq repair` finds it.
+    `model` is a path (of a folder or a GGUF file), a Hub id, (model, tokenizer) or a pipeline. `prompt` holds {text},
+    and {text_pair} where texts are pairs; a label's verbalizer is what follows it, with a space in front where the
+    model's words have one. With `length="total"` (default) a label's score is the log-probability of its verbalizer, of
+    which long ones have less; with "mean" it is that divided by the verbalizer's tokens, with "characters" by its
+    characters. The labels' probabilities are the softmax of the scores, scaled by `calibration` where that is given, as
+    `trusteq repair` finds it.
 
     >>> as_causal_predictor({"model": "gpt2", "prompt": "Good or bad?", "verbalizers": {"good": " good"}}, "model")
     Traceback (most recent call last):
     ValueError: model: prompt must hold {text} once and {text_pair} at most once, got 'Good or bad?'
     """
-    known = ("model", "prompt", "verbalizers", "length", "calibration")
-    if unknown := [key for key in given if key not in known]:
-        raise ValueError(f"{name}: a dict takes {', '.join(known)}, not {brief(unknown[0])}")
-    if missing := [key for key in known[:3] if key not in given]:
-        raise ValueError(f"{name}: the dict has no {brief(missing[0])}; it needs model, prompt and verbalizers")
-    prompt, verbalizers, length = given["prompt"], given["verbalizers"], given.get("length", "total")
-    check_prompt(name, prompt, verbalizers, length)
+    if "model" not in given:
+        raise ValueError(f"{name}: the dict has no 'model'; it needs model, prompt and verbalizers")
+    calibration = given.get("calibration")
+    prompt = read_prompt(name, {key: value for key, value in given.items() if key not in ("model", "calibration")})
     opened = open_network(given["model"], name, device, dtype, trust_remote_code, task="CausalLM")
     if opened is None:
         raise ValueError(f"{name}: model must be a path, a Hub id or (model, tokenizer), got {brief(given['model'])}")
-    made = CausalPredictor(*opened, name, prompt, verbalizers, length, **settings)
-    if given.get("calibration") is not None:
-        made.calibration = read_scaling(f"{name}: calibration", given["calibration"], len(verbalizers))
+    made = CausalPredictor(*opened, name, prompt, **settings)
+    if calibration is not None:
+        made.calibration = read_scaling(f"{name}: calibration", calibration, len(prompt.names))
     return made
 
 
-def check_prompt(name: str, prompt: Any, verbalizers: Any, length: Any) -> None:
-    if not isinstance(prompt, str) or prompt.count("{text}") != 1 or prompt.count("{text_pair}") > 1:
-        raise ValueError(f"{name}: prompt must hold {{text}} once and {{text_pair}} at most once, got {brief(prompt)}")
-    if not isinstance(verbalizers, dict) or len(verbalizers) < 2:
-        raise ValueError(
-            f"{name}: verbalizers must be a dict from two or more labels to words, got {brief(verbalizers)}"
-        )
-    for label, words in verbalizers.items():
-        if not isinstance(label, str) or not isinstance(words, str) or not words.strip():
-            raise ValueError(f"{name}: verbalizers must give every label its words, got {brief(label)}: {brief(words)}")
-        check_characters(f"{name}: the verbalizer of {brief(label)}", words)
-    check_characters(f"{name}: prompt", prompt)
-    if length not in ("total", "mean"):
-        raise ValueError(f"{name}: length must be 'total' or 'mean', got {brief(length)}")
-
-
 class CausalPredictor(ModelPredictor):
-    """A decoder-only language model with its tokenizer, a prompt and a verbalizer for each label.
+    """A decoder-only language model with its tokenizer, a prompt and the answers to choose from.
 
     Embeddings are those of the prompt's last token, where the model is about to name the label, or with
     `pooling="mean"` the mean over the prompt.
@@ -85,119 +72,257 @@ class CausalPredictor(ModelPredictor):
     stays = "it is a language model with a prompt"
     calibration: Scaling | None = None
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        name: str,
-        prompt: str,
-        verbalizers: dict[str, str],
-        length: str,
-        **settings: Any,
-    ):
+    def __init__(self, model: Any, tokenizer: Any, name: str, prompt: Prompt, **settings: Any):
         super().__init__(model, tokenizer, name, **settings)
-        self.names = list(verbalizers)
-        self.mean = length == "mean"
-        self.parts = FIELD.split(prompt)
-        self.verbalizers = [tokenizer(words, add_special_tokens=False)["input_ids"] for words in verbalizers.values()]
-        for label, tokens in zip(self.names, self.verbalizers, strict=True):
-            if not tokens:
-                raise ValueError(f"{name}: the verbalizer of {brief(label)} has no tokens")
-            if self.verbalizers.count(tokens) > 1:
-                raise ValueError(f"{name}: the verbalizer of {brief(label)} has the same tokens as another label's")
-        self.longest = max(map(len, self.verbalizers))
-        self.behind = self.longest - 1  # the last word is not read
-        self.room = self.length - self.behind  # tokens that the prompt may take
+        self.prompt, self.names = prompt, prompt.names
+        self.parts = prompt.parts(tokenizer, name)
+        self.beginnings: Beginnings | None = Beginnings()  # None: every prompt is read whole
+        self.on_labels: dict[Text, float] = {}  # of the texts asked last: how probable it is that a label follows
+        self.shortened: set[Text] = set()  # of them those that were cut
+        self.verbalizers: list[list[int]] | None = None  # tokens; None where each example brings its options
+        if prompt.verbalizers is not None:
+            self.verbalizers = self.of_labels(prompt)
         self.accepts = parameters(model)
+
+    def of_labels(self, prompt: Prompt) -> list[list[int]]:
+        """The verbalizers' tokens."""
+        said = prompt.answers("")
+        found = [list(self.tokenizer(words, add_special_tokens=False)["input_ids"]) for words in said]
+        for label, tokens in zip(prompt.names, found, strict=True):
+            if not tokens:
+                raise ValueError(f"{self.name}: the verbalizer of {brief(label)} has no tokens")
+            if found.count(tokens) > 1:
+                raise ValueError(
+                    f"{self.name}: the verbalizer of {brief(label)} has the same tokens as another label's"
+                )
+        return found
 
     def padding_token(self) -> int:
         """Padding is on the left, where nothing looks at it, so that any token will do."""
         return int(self.tokenizer.pad_token_id or 0)
 
-    def encode(self, texts: list[Text]) -> dict[str, list[list[int]]]:
-        """The prompts' tokens; what is too long has its texts cut, each to so many characters, and is counted."""
-        if isinstance(texts[0], tuple) != ("{text_pair}" in self.parts):
-            needs = "pairs of texts" if "{text_pair}" in self.parts else "texts that are not pairs"
-            raise ValueError(f"{self.name}: the prompt takes {needs}")
-        encoded = self.tokens_of([self.fill(text) for text in texts])
-        for i, text in enumerate(texts):
-            if len(encoded[i]) > self.room:
-                self.truncated += 1
-                encoded[i] = self.cut(text)
-        return {"input_ids": encoded}
+    # From texts to tokens.
 
-    def fill(self, text: Text, characters: int | None = None) -> str:
-        """The prompt with the text in it; braces in the text are left alone."""
-        first, second = (text, "") if isinstance(text, str) else text
-        fields = {"{text}": first[:characters], "{text_pair}": second[:characters]}
-        return "".join(fields.get(part, part) for part in self.parts)
+    def encode(self, texts: list[Text]) -> dict[str, Any]:
+        """The prompts' tokens, and those of every answer; what is too long has its texts cut, and is counted."""
+        if isinstance(texts[0], tuple) != self.prompt.pairs:
+            needs = "pairs of texts" if self.prompt.pairs else "texts that are not pairs"
+            raise ValueError(f"{self.name}: the prompt takes {needs}")
+        filled = [self.prompt.fill(self.parts, text) for text in texts]
+        encoded = self.tokens_of(filled)
+        answers = self.answers_of(texts, filled, encoded)
+        for i, text in enumerate(texts):
+            room = self.room(answers[i])
+            if len(encoded[i]) > room:
+                self.truncated += 1
+                self.shortened.add(text)
+                encoded[i] = self.cut(text, room)
+        return {"input_ids": encoded, "answers": answers}
+
+    def room(self, answers: list[list[int]]) -> int:
+        """Tokens that the prompt may take: the last one of an answer is not read."""
+        return self.length - max(map(len, answers)) + 1
+
+    def answers_of(self, texts: list[Text], filled: list[str], encoded: list[list[int]]) -> Sequence[list[list[int]]]:
+        """The tokens of every answer: of options those that prompt and option have beyond the prompt's."""
+        if self.verbalizers is not None:
+            return [self.verbalizers] * len(texts)
+        said = [self.prompt.answers(text) for text in texts]
+        most = max(map(len, said))
+        if most > self.prompt.most:
+            raise ValueError(f"{self.name}: a question has {most} options, more than most={self.prompt.most}")
+        whole = iter(self.tokens_of([text + words for text, some in zip(filled, said, strict=True) for words in some]))
+        found = [[next(whole)[len(tokens) :] for _ in some] for tokens, some in zip(encoded, said, strict=True)]
+        for i, some in enumerate(found):
+            if not all(some):
+                raise ValueError(f"{self.name}: an option of {brief(texts[i])} has no tokens of its own")
+        return found
 
     def tokens_of(self, prompts: list[str]) -> list[list[int]]:
-        """Token ids without what a tokenizer puts behind a text, such as an end: the verbalizer is to follow."""
-        encoded = self.tokenizer(prompts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False)
+        """Token ids without what a tokenizer puts behind a text, such as an end: the answer is to follow."""
+        how = {"add_special_tokens": False} if self.prompt.chat else {}  # a template has them in it
+        encoded = self.tokenizer(
+            prompts, return_special_tokens_mask=True, return_attention_mask=False, verbose=False, **how
+        )
+        if self.prompt.chat:
+            return [list(ids) for ids in encoded["input_ids"]]
         found = []
         for ids, special in zip(encoded["input_ids"], encoded["special_tokens_mask"], strict=True):
             end = len(ids) - next((i for i, added in enumerate(reversed(special)) if not added), len(ids))
             found.append(list(ids[:end]))
         return found
 
-    def cut(self, text: Text) -> list[int]:
+    def cut(self, text: Text, room: int) -> list[int]:
         """The prompt with as many characters of the text, of both texts of a pair, as the model can read."""
 
         def tokens(characters: int) -> list[int]:
-            return self.tokens_of([self.fill(text, characters)])[0]
+            return self.tokens_of([self.prompt.fill(self.parts, text, characters)])[0]
 
         longest = max(map(len, parts_of(text)))
-        fits = bisect_right(range(longest), self.room, key=lambda characters: len(tokens(characters))) - 1
+        fits = bisect_right(range(longest), room, key=lambda characters: len(tokens(characters))) - 1
         if fits < 0:
             most = f"{len(tokens(0))} of the {self.length} tokens that {self.name} can read"
-            raise ValueError(f"the prompt without a text takes {most}, and the verbalizers up to {self.longest}")
+            raise ValueError(f"the prompt without a text takes {most}, and the answers up to {self.length - room + 1}")
         return tokens(fits)
 
+    # From tokens to probabilities.
+
+    def _answer(
+        self, texts: list[Text], probabilities: bool, embeddings: bool, bar: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        encoded = self.encode(texts)
+        said, pooled = self._pass(encoded, probabilities, embeddings, bar)
+        rows = np.empty(0)
+        if probabilities:
+            scores = np.stack(said)
+            self.on_labels |= zip(texts, np.exp(logsumexp(scores, axis=1)).tolist(), strict=True)
+            rows = softmax(scores / self.lengths(texts, encoded["answers"], scores), axis=1)
+            rows = rows if self.calibration is None else self.calibration.of(rows)
+        return rows, np.stack(pooled) if embeddings else np.empty(0)
+
+    def both(
+        self, texts: Sequence[Text], probabilities: bool = True, embeddings: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        self.on_labels, self.shortened = {}, set()
+        return super().both(texts, probabilities, embeddings)
+
+    def lengths(self, texts: list[Text], answers: Sequence[list[list[int]]], scores: np.ndarray) -> np.ndarray:
+        """What the log-probabilities are divided by."""
+        found = np.ones_like(scores)
+        if self.prompt.length == "total":
+            return found
+        for row, text, some in zip(found, texts, answers, strict=True):
+            each: list[Any] = list(some) if self.prompt.length == "mean" else self.prompt.answers(text)
+            row[: len(each)] = [len(one.strip() if isinstance(one, str) else one) for one in each]
+        return found
+
+    def log_probabilities(self, texts: list[Text]) -> list[list[float]]:
+        """Of every text the log-probabilities of all its answers, as they stand, undivided."""
+        encoded = self.encode(texts)
+        with progress_bar(len(texts), "", quiet=True) as bar:
+            rows, _ = self._pass(encoded, True, False, bar)
+        return [row[: len(some)].tolist() for row, some in zip(rows, encoded["answers"], strict=True)]
+
+    def surprise(self, texts: list[Text], score: str) -> list[float]:
+        """How strange each text is by itself, behind what stands before it in the prompt: a mean over its tokens.
+
+        "perplexity" is the mean of -log p(token), "vocabulary" that of the entropy of what could have come.
+        """
+        before = FIELD.split(self.prompt.prompt)[0]
+        start = len(self.tokens_of([before])[0]) if before else 0
+        rows = [ids[: self.length] for ids in self.tokens_of([before + "\n".join(parts_of(text)) for text in texts])]
+        found = np.zeros(len(rows))
+
+        def answer(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return self.surprise_of([rows[i] for i in some], start, score), np.empty(0)
+
+        with self.in_evaluation():
+            for batch in batches(np.array([max(1, len(row)) for row in rows]), lambda: self.tokens, self.start):
+                for part, (values, _) in self._run(answer, batch):
+                    found[part] = values
+        return found.tolist()
+
+    def surprise_of(self, rows: list[list[int]], start: int, score: str) -> np.ndarray:
+        import torch
+
+        length = max(2, *map(len, rows))
+        ids = torch.tensor([row + [self.padding] * (length - len(row)) for row in rows], device=self.model.device)
+        mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows], device=self.model.device)
+        with torch.inference_mode():
+            each = of_tokens(self.read(ids, mask, use_cache=False).logits, ids, score)
+        own = mask[:, 1:].clone()
+        own[:, : max(0, start - 1)] = 0
+        return ((each * own).sum(dim=1) / own.sum(dim=1).clamp(min=1)).double().cpu().numpy()
+
+    def _pass(self, encoded: dict[str, Any], *what: Any) -> tuple[list[Any], list[Any]]:
+        try:
+            return super()._pass(encoded, *what)
+        finally:
+            if self.beginnings is not None:
+                self.beginnings.forget()
+
+    def deal(self, encoded: dict[str, Any]) -> Iterator[np.ndarray]:
+        behind = np.array([max(map(len, some)) - 1 for some in encoded["answers"]])
+        if self.beginnings is None or not self.beginnings.possible:
+            lengths = np.array(list(map(len, encoded["input_ids"]))) + behind
+            return batches(lengths, lambda: self.tokens, self.start)
+        self.beginnings.begin(encoded["input_ids"])
+        return dealt(encoded["input_ids"], behind, lambda: self.tokens, self.start)
+
     def _forward(
-        self, encoded: dict[str, list[list[int]]], batch: np.ndarray, probabilities: bool, embeddings: bool
+        self, encoded: dict[str, Any], batch: np.ndarray, probabilities: bool, embeddings: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         import torch
 
         prompts = [encoded["input_ids"][i] for i in batch]
-        length = max(map(len, prompts))
-        padded = [[self.padding] * (length - len(row)) + row for row in prompts]
-        ids = torch.tensor(padded, device=self.model.device)
-        mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in prompts], device=self.model.device)
-        wanted = {"use_cache": probabilities and self.longest > 1}
+        answers = [encoded["answers"][i] for i in batch]
+        wanted: dict[str, Any] = {"use_cache": probabilities and any(len(one) > 1 for some in answers for one in some)}
         if embeddings:
             wanted["output_hidden_states"] = True
         with torch.inference_mode():
+            common, kept = 0, None
+            if self.beginnings is not None and not (embeddings and self.pooling == "mean"):
+                common, kept = self.beginnings.of(prompts, self.keep, self.start)
+            if kept is not None:
+                wanted |= {"past_key_values": kept, "use_cache": True}
+            length = max(map(len, prompts))
+            padded = [[self.padding] * (length - len(row)) + row[common:] for row in prompts]
+            ids = torch.tensor(padded, device=self.model.device)
+            masks = [[1] * common + [0] * (length - len(row)) + [1] * (len(row) - common) for row in prompts]
+            mask = torch.tensor(masks, device=self.model.device)
             output = self.read(ids, mask, last_only=True, **wanted)
             rows, pooled = np.empty(0), np.empty(0)
             if probabilities:
-                rows = torch.softmax(self.scores(output, mask).double(), dim=-1).cpu().numpy()
-                rows = rows if self.calibration is None else self.calibration.of(rows)
+                rows = self.scores(output, mask, answers).double().cpu().numpy()
             if embeddings:
-                hidden, weight = self._hidden(output).float(), mask[..., None].float()
+                hidden = self._hidden(output).float()
+                weight = mask[:, -hidden.shape[1] :, None].float()
                 mean = (hidden * weight).sum(dim=1) / weight.sum(dim=1)
                 pooled = (hidden[:, -1] if self.pooling == "last" else mean).cpu().numpy()
         return rows, pooled
 
-    def scores(self, output: Any, mask: Any) -> Any:
-        """Log-probabilities of the verbalizers, a column each: the first token's from the prompt, others' after it."""
+    def keep(self, rows: list[list[int]], before: int, kept: Any) -> Any:
+        """What the model keeps of these tokens, behind so many others of which it is kept already."""
+        import torch
+
+        ids = torch.tensor(rows, device=self.model.device)
+        mask = torch.ones(len(rows), before + ids.shape[1], dtype=torch.long, device=self.model.device)
+        more = {} if kept is None else {"past_key_values": kept}
+        return getattr(self.read(ids, mask, last_only=True, use_cache=True, **more), "past_key_values", None)
+
+    def scores(self, output: Any, mask: Any, answers: list[list[list[int]]]) -> Any:
+        """Log-probabilities of every row's answers, -inf where it has fewer than others: the first tokens' from the
+        prompt, the others' from behind it."""
         import torch
 
         first = torch.log_softmax(output.logits[:, -1].float(), dim=-1)
-        if self.longest > 1 and getattr(output, "past_key_values", None) is None:
-            raise ValueError(f"{self.name} keeps nothing of a prompt: give every label a verbalizer of one token")
-        columns = []
-        for tokens in self.verbalizers:
-            column = first[:, tokens[0]]
-            if len(tokens) > 1:
-                given = torch.tensor(tokens[:-1], device=mask.device).repeat(len(mask), 1)
-                longer = torch.cat([mask, torch.ones_like(given)], dim=1)
-                kept = copy.deepcopy(output.past_key_values)  # reading on changes it, and the next verbalizer needs it
-                logits = self.read(given, longer, past_key_values=kept, use_cache=True).logits
-                following = torch.log_softmax(logits.float(), dim=-1)
-                column = column + following[:, range(len(tokens) - 1), tokens[1:]].sum(dim=1)
-            columns.append(column / len(tokens) if self.mean else column)
-        return torch.stack(columns, dim=1)
+        most = self.prompt.most if self.verbalizers is None else len(self.verbalizers)
+        found = torch.full((len(answers), most), -torch.inf, device=first.device)
+        for j in range(most):
+            there = [i for i, some in enumerate(answers) if j < len(some)]
+            if not there:
+                continue
+            tokens = [answers[i][j] for i in there]
+            found[there, j] = first[there, [some[0] for some in tokens]]
+            longest = max(map(len, tokens))
+            if longest == 1:
+                continue
+            kept = getattr(output, "past_key_values", None)
+            if kept is None:
+                raise ValueError(f"{self.name} keeps nothing of a prompt: give every label a verbalizer of one token")
+            tails = torch.zeros((len(answers), longest - 1), dtype=torch.long, device=first.device)
+            for i, some in zip(there, tokens, strict=True):
+                tails[i, : len(some) - 1] = torch.tensor(some[:-1], dtype=torch.long)
+            plain = is_plain(kept)  # then what is read on is cut off again; or else it is read behind a copy
+            behind = kept if plain else copy.deepcopy(kept)
+            longer = torch.cat([mask, torch.ones_like(tails)], dim=1)
+            logits = self.read(tails, longer, past_key_values=behind, use_cache=True).logits
+            if plain:
+                kept.crop(1 - longest)
+            following = torch.log_softmax(logits.float(), dim=-1)
+            for i, some in zip(there, tokens, strict=True):
+                found[i, j] += following[i, range(len(some) - 1), some[1:]].sum()
+        return found
 
     def read(self, ids: Any, mask: Any, last_only: bool = False, **wanted: Any) -> Any:
         """One pass over new tokens; positions count what is not padding, for models that are told them."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trusteq.checks import first_line
 from trusteq.groups import is_missing
 from trusteq.models.checkpoints import looks_local
-from trusteq.records.tables import SUFFIXES, Columns, first_line, from_file
+from trusteq.records.tables import SUFFIXES, Columns, from_file
 
 Text = str | tuple[str, str]
 MOST_CLASSES = 100_000  # where they have no names; a number beyond is an id, or a mistake

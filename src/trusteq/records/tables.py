@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet
 
+from trusteq.checks import first_line
 from trusteq.records.memory import check_fits
 
 Columns = dict[str, list[Any]]
@@ -125,7 +126,3 @@ def values_of(column: Any) -> list[Any]:
         return column.to_pylist()
     words = column.dictionary.to_pylist()
     return [None if i is None else words[i] for i in column.indices.to_pylist()]
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -19,6 +19,7 @@ from trusteq.report.words import (
     floor_word,
     interval,
     interval_name,
+    labels_say,
     left_out,
     looks_say,
     megabytes,
@@ -52,7 +53,7 @@ def markdown(audit: Audit) -> str:
     parts += ["## Summary", "![Divergence of every pair and dimension, in margins](plots/summary.svg)"]
     for one in tables(audit):
         parts += [f"## {md(one['name'])} against {md(one['large'])}, task by task", *task_by_task(one)]
-    parts += ["## Models", models(audit), md(simulated(audit)), md(unread(audit))]
+    parts += ["## Models", models(audit), md(labels_say(audit)), md(simulated(audit)), md(unread(audit))]
     if len(audit["models"]) > 2:
         parts += ["## Every pair", *(matrix(audit, name) for name in measured(audit))]
     if noticed := audit["data"].get("noticed"):

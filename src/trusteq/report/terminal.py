@@ -12,6 +12,7 @@ from trusteq.report.words import (
     floor_says,
     floor_word,
     interval_name,
+    labels_say,
     left_out,
     looks_say,
     simulated,
@@ -51,7 +52,7 @@ def verdict_table(audit: Audit) -> str:
     """
     sure = f"Stopped when sure: {looks_say(audit)}." if "looks" in audit else ""
     held = f"Held against {floor_says(audit)}."
-    told = (held, sure, together(audit), left_out(audit), simulated(audit), unread(audit))
+    told = (held, sure, together(audit), left_out(audit), labels_say(audit), simulated(audit), unread(audit))
     notes = [line for text in told for line in wrapped(clean(text), "")]
     blocks = [block(pair, interval_name(audit), floor_word(audit)) for pair in audit["pairs"]]
     slices = [line for text in worst_lines(audit) for line in wrapped(clean(text), "  " * text.startswith("  "))]

@@ -241,6 +241,24 @@ def simulated(audit: Audit) -> str:
     return f"The weights of {' and '.join(names)} {how}." if names else ""
 
 
+def labels_say(audit: Audit) -> str:
+    """Of language models how often each answers what, and how probable it is that any of the answers follows at all.
+
+    >>> one = {"label_shares": {"negative": 0.9, "positive": 0.1}, "on_labels": 0.25, "shortened": 2}
+    >>> labels_say({"models": {"large": one, "small": {}}})
+    'large answers negative in 90 %, positive in 10 %; any of these follows with 25 % on average; 2 texts were cut.'
+    """
+    said = []
+    for name, model in audit["models"].items():
+        if shares := model.get("label_shares"):
+            each = ", ".join(f"{label} in {percent(share)}" for label, share in shares.items())
+            count = model["shortened"]
+            cut = f"; {count:,} {'text was' if count == 1 else 'texts were'} cut" if count else ""
+            mass = percent(model["on_labels"])
+            said.append(f"{name} answers {each}; any of these follows with {mass} on average{cut}.")
+    return " ".join(said)
+
+
 def unread(audit: Audit) -> str:
     """
     >>> unread({"models": {"large": {"unread": []}, "tiny": {"unread": ["cls.bias", "cls.weight"]}}})

