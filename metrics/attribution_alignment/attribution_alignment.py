@@ -41,14 +41,19 @@ Args:
         (word, weight) pairs or a dict word -> weight, of the compressed and of the large model.
     k *: how many of the most important words or patches are compared, a number or a list of numbers; the first one is
         the headline.
-    method *: "lime" (default), "shap", "occlusion" (default for images) or "integrated_gradients"; images take the two
-        last.
+    method *: "lime" (default), "lime_package" (the same with the words of the package lime, which breaks `don't` in
+        two), "shap", "shap_permutation", "occlusion" (default for images) or "integrated_gradients"; images take the
+        two last.
     patch, large_patch: images: the side of the patches in pixels (default: those of each model).
     both_right: images: take only those that both models get right (default: True).
     explain *: the class that is explained: "gold" (the reference), "large" (what the large model predicts) or "own"
         (what each model predicts).
+    rank: "absolute" (default): words count by the size of their weight; "support": only those that speak for the class,
+        and an example without any is an empty set.
+    drop_special: leave out what tokenizers and separators leave behind (`[SEP]`, and `SEP`, which LIME makes of it).
     runs: explain so many times (up to 1000) with different seeds, to see the explainer's own noise.
-    samples: perturbed texts per explanation (default: lime 1000, shap 500; the other methods take none).
+    samples: perturbed texts per explanation (default: lime 1000, shap 500, shap_permutation 100 but at least twice the
+        words and one; the other methods take none).
     features: how many words an explanation keeps (default: lime 20 or the largest k if that is more, others all).
     target_width: take examples in random order and stop when the interval of the headline is this narrow.
     labels *: a dict from class name to class number, where the two models name their classes differently.

@@ -19,7 +19,9 @@ for name, p in (("predictions", compressed.round(4)), ("large_predictions", larg
     columns[name] = np.stack([1 - p, p], 1).round(4)
 example = to_csv(columns)
 
-demo = build(metric, metric.dimension.question, example, choices={"binning": ["quantile", "uniform"]})
+choices = {"binning": ["quantile", "uniform"], "convention": ["usual", "paper-b"]}
+parts = ["brier", "edge", "clip", "bars"]  # of a convention, which is chosen whole
+demo = build(metric, metric.dimension.question, example, choices=choices, hidden=parts)
 
 if __name__ == "__main__":
     demo.launch(max_file_size="2mb")

@@ -11,6 +11,7 @@ import datasets
 import evaluate
 
 from trusteq.dimensions import calibration_gap
+from trusteq.dimensions.plots.reliability import diagram
 from trusteq.faces.metric import ArrayMetric
 from trusteq.papers import TRUST
 
@@ -29,6 +30,11 @@ Args:
     n_bins: number of bins of ece, mce and classwise_ece, at most 1000.
     binning: "quantile" (each model's bins hold equally many examples, as in paper B) or "uniform" (equal widths).
     from_logits: rows are logits, not probabilities.
+    convention: what holds where there is more than one way, "usual" or "paper-b"; each part can be given by itself:
+    brier: "sum" over classes (usual), or "binary" (paper-b): with two classes half of that, the score of one class.
+    edge: a value on a bin's edge is in the bin "above" (usual) or "below" (paper-b).
+    clip: log loss keeps probabilities this far from 0 and 1 (paper-b: 1.2e-07; usual: 2.2e-16 from 0 alone).
+    bars: of the reliability diagrams, "clopper-pearson" (usual) or "wald" (paper-b).
     groups: optional, what belongs together (questions on one passage, a row that is repeated): a string or a whole
         number per example; intervals then count groups.
     confidence_level: level of the intervals, between 0 and 1; None for no intervals.
@@ -79,5 +85,9 @@ class CalibrationGap(ArrayMetric):
         )
 
     def plot(self, result: dict[str, Any]) -> Any:
-        """Both reliability diagrams with Clopper-Pearson bars, above the confidence histograms; a matplotlib Figure."""
+        """Both reliability diagrams with 95 % bars, above the confidence histograms; a matplotlib Figure."""
         return self.dimension.plot(result)
+
+    def diagram(self, results: dict[str, Any]) -> Any:
+        """Accuracy against confidence beside the diagonal: of one result, or of several models' by name; a Figure."""
+        return diagram(results)

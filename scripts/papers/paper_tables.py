@@ -188,7 +188,8 @@ def aligned(protocol: Protocol, audits: dict[str, Figures]) -> Table:
             cells.append(f"{number(one[WORDS])} ({one[f'{WORDS}_variance']:.1e})" if one else "failed")
         rows.append(cells)
     title = f"Interpretability alignment with {protocol.large}: Jaccard of the 10 first words"
-    return Table(f"{title}, mean (variance) over 3 runs", ["model", *columns], rows, (NONE_PUBLISHED,))
+    notes = ("NLI: words by the size of their weight; PI: only those that support the class.", NONE_PUBLISHED)
+    return Table(f"{title}, mean (variance) over 3 runs", ["model", *columns], rows, notes)
 
 
 def alignment_list(name: str, audit: Figures) -> Table:
@@ -216,7 +217,8 @@ def calibration(protocol: Protocol, audits: dict[str, Figures]) -> Table:
             cells += [cell(one_side(found, name), key) for key in keys]
         rows.append(cells)
     head = ["model", *(f"{task.name} {word}" for task in protocol.tasks for word in keys.values())]
-    return Table("Calibration, 10 bins of equal size", head, rows, (NONE_PUBLISHED,))
+    notes = ("Brier: the sum over classes for NLI, half of it for PI, as the authors have it.", NONE_PUBLISHED)
+    return Table("Calibration, 10 bins of equal size", head, rows, notes)
 
 
 def calibration_gaps(protocol: Protocol, audits: dict[str, Figures]) -> Table:

@@ -3,13 +3,15 @@
     reproduce.py --paper miniature --scale small --data FOLDER --out results/miniature     at most 20 minutes on 2 cores
     reproduce.py --paper trust --scale full --out results/trust                             real models, from the Hub
     reproduce.py --paper trust --scale full --dry-run                                       what would be done
-    reproduce.py --errors BERT-large=bert_large.json BERT-base=bert_base.json ...           paper A's table from lists
+    reproduce.py --errors BERT-large=bert_large.json BERT-base=bert_base.json ...           paper A's table from lists:
+                                                                                            of six, all 15 pairs
 
 Data are fetched, a family of models and a twin are fine-tuned, every dimension of the paper is measured, and the
-tables are printed and written (tables.md, tables.tex, figures.json), the published figures beside ours; with
-`--page papers.md` they take their place on that page, too. What the scales do is in protocols.py, what the data are in
-paper_data.py. A run that was stopped goes on when it is started again. Exit status 1 when a dimension failed; 2, with
-one sentence, if it cannot be done.
+tables are printed and written (tables.md, tables.tex, figures.json; of paper B its reliability diagrams), the published
+figures beside ours; with `--page papers.md` they take their place on that page, too. The full scale says first what it
+will fetch, about how long it takes on this device, and where a run to the letter cannot give the authors' figures. What
+the scales do is in protocols.py, what the data are in paper_data.py. A run that was stopped goes on when it is started
+again. Exit status 1 when a dimension failed; 2, with one sentence, if it cannot be done.
 """
 
 import argparse
@@ -26,6 +28,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import forecast
 import numpy as np
 import paper_data
 import paper_tables
@@ -38,6 +41,7 @@ from trusteq.audit import start
 from trusteq.audit.options import AuditOptions
 from trusteq.cli.quiet import quiet
 from trusteq.compress.options import FinetuneOptions
+from trusteq.dimensions.plots.reliability import diagram
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.models.question_answering import as_question_answerer, read_squad
 from trusteq.report.plots import plot_pair
@@ -53,8 +57,11 @@ def main(argv: list[str] | None = None) -> int:
             show([errors_table(options.errors, options.questions)], options)
             return 0
         protocol = protocols.protocol(options.paper, options.scale, options.limit)
+        if options.dry_run or options.scale == "full":
+            told = [protocols.plan(protocol)]
+            told += [forecast.forecast(protocol, *forecast.rate_here())] if options.scale == "full" else []
+            print("\n".join(told), file=sys.stdout if options.dry_run else sys.stderr, flush=True)
         if options.dry_run:
-            print(protocols.plan(protocol))
             return 0
         return reproduce(protocol, options)
     except (ValueError, OSError) as error:
@@ -112,6 +119,7 @@ def reproduce(protocol: Protocol, options: argparse.Namespace) -> int:
     paper_data.write(out / "tables.md", paper_tables.markdown(tables) + "\n")
     paper_data.write(out / "tables.tex", paper_tables.latex(tables))
     paper_data.write(out / "figures.json", json.dumps(paper_tables.plain(records, figures), indent=1) + "\n")
+    draw_calibration(figures["audits"], out)
     show(tables, options)
     failures = [failure for one in figures["audits"].values() for failure in one["failures"]]
     for failure in failures:
@@ -138,6 +146,18 @@ def show(tables: list[paper_tables.Table], options: argparse.Namespace) -> None:
         given += f" --limit {options.limit}" if options.limit else ""
     command = f"python scripts/papers/reproduce.py {given} --page {options.page.name}"
     write_section(options.page, heading, f"Printed by `{command}`:\n\n{text}")
+
+
+def draw_calibration(audits: dict[str, Figures], out: Path) -> None:
+    """Paper B's diagrams: accuracy against confidence, all models of a task in one."""
+    for name, audit in audits.items():
+        found = {}
+        for pair in audit["pairs"]:
+            entry = pair["dimensions"].get("calibration_gap", {})
+            if entry.get("status") == "done" and pair["role"] == "compressed":
+                found[pair["compressed"]] = entry["figures"] | {"details": entry["details"]}
+        if found:
+            diagram(found).savefig(out / f"reliability-{name.partition('-')[0]}.svg")
 
 
 # What a run begins with.

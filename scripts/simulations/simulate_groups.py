@@ -81,7 +81,7 @@ def of_columns(kind: str, data: Data, groups: Any) -> Ends:
 def ece_excess(data: Data, groups: Any) -> Ends:
     work = Work(data["gold"], [], groups)
     work.probabilities = {name: data[name] for name in ("own", "twin", "large")}
-    options = SimpleNamespace(seed=0, n_bins=10, binning="quantile")
+    options = SimpleNamespace(seed=0, n_bins=10, binning="quantile", convention="usual")
     return excess(calibration_gap.redrawn(work, ("own", "twin"), "large", options))
 
 

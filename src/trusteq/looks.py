@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from trusteq.intervals import normal_quantile
@@ -126,6 +125,8 @@ def bounds(
     >>> [round(bound, 2) for bound in bounds((0.2, 0.4, 0.6, 0.8, 1.0), 0.05)]
     [3.54, 2.97, 2.6, 2.31, 2.05]
     """
+    from scipy.optimize import brentq  # slow to import
+
     found: list[float] = []
     places, inside, past, gone = (
         np.zeros(1),

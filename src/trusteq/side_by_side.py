@@ -5,6 +5,7 @@ were alone. When it asks, it is set aside; when all are waiting, their questions
 goes on with its answer. A job with a seed has random generators of its own behind the libraries' global ones, so that
 its result does not depend on what ran beside it."""
 
+import hashlib
 import random
 import sys
 import threading
@@ -18,6 +19,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 Ask = Callable[[list[Any]], np.ndarray]
 QUESTIONS = 4096  # that are waiting before no further job is begun
 WIDTH = 256  # jobs at a time at most
+LONG = 512  # characters of a question that is not kept whole
 GLOBAL_RANDOM = threading.RLock()  # held while the global generators are a job's
 
 
@@ -82,13 +84,16 @@ def side_by_side(
 def program(job: Job) -> Callable[[Any], Any]:
     """The job as a greenlet's function: it switches to the hub with a list of questions, or returns its result."""
 
+    job.known = {key_of(text): row for text, row in job.known.items()}
+
     def ask(texts: list[Any]) -> np.ndarray:
-        unknown = list(dict.fromkeys(text for text in texts if text not in job.known))
+        keys = [key_of(text) for text in texts]
+        unknown = {key: text for key, text in zip(keys, texts, strict=True) if key not in job.known}
         if unknown:
             hub = getcurrent().parent
             assert hub is not None
-            job.known.update(zip(unknown, hub.switch(unknown), strict=True))
-        return np.stack([job.known[text] for text in texts])
+            job.known.update(zip(unknown, hub.switch(list(unknown.values())), strict=True))
+        return np.stack([job.known[key] for key in keys])
 
     def run(_: Any) -> Any:
         try:
@@ -97,6 +102,19 @@ def program(job: Job) -> Callable[[Any], Any]:
             return Done(Failure(error))
 
     return run
+
+
+def key_of(question: Any) -> Any:
+    """What a question is remembered by: itself, or a digest where it is long, since a text has as many as words.
+
+    >>> key_of(("good", "film")), len(key_of("a" * 100_000))
+    (('good', 'film'), 16)
+    """
+    if isinstance(question, tuple):
+        return tuple(map(key_of, question))
+    if isinstance(question, str) and len(question) > LONG:
+        return hashlib.blake2b(question.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return question
 
 
 @dataclass

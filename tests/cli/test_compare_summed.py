@@ -159,6 +159,7 @@ def sentence(words, capsys):
         (["--format", "table"], "--format does not go with --engine"),
         (["--dimensions", "calibration_gap"], "--dimensions does not go with --engine"),
         (["--neighbors", "5"], "--neighbors does not go with --engine"),
+        (["--convention", "paper-b"], "--convention does not go with --engine"),
         (["--allow-different-prompts"], "--allow-different-prompts does not go with --engine"),
         (["--compressed", "c.parquet"], "--engine compares two tables, of the large model and of a compressed one, "),
         (["--probabilities", "a", "b"], "with --engine, --probabilities takes one column, which holds lists"),

@@ -22,7 +22,7 @@ from trusteq.explain.methods import explain
 from trusteq.models.open import as_predictor
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = ["lime", "shap", "occlusion"]
+METHODS = ["lime", "shap", "shap_permutation", "occlusion"]
 WORDS = {"good": 1.0, "great": 2.0, "bad": -1.5, "awful": -3.0, "dull": -0.5}
 TEXTS = ["good plot but awful acting", "a great film and a dull story", "bad movie with good acting", "the cat sleeps"]
 GOLD = [0, 1, 0, 1]
@@ -204,6 +204,17 @@ def alone(folder):
     return ask
 
 
+def alone_pairs(folder):
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="float64")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+
+    def ask(pairs):
+        rows = [model(**tokenizer(*pair, return_tensors="pt")).logits.softmax(-1)[0] for pair in pairs]
+        return np.stack([row.detach().numpy() for row in rows])
+
+    return ask
+
+
 def example_seed(seed, index):
     return int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
 
@@ -211,7 +222,7 @@ def example_seed(seed, index):
 def test_lime_weights_are_those_of_the_lime_package(alignment, folders):
     large, small = folders
     arguments = {"texts": TEXTS, "references": GOLD, "model": small, "large_model": large, "dtype": "float64"}
-    result = alignment.compute(**arguments, method="lime", samples=200, k=2, seed=42, details=True)
+    result = alignment.compute(**arguments, method="lime_package", samples=200, k=2, seed=42, details=True)
     for index in (0, 2):
         explainer = LimeTextExplainer(random_state=example_seed(42, index))
         theirs = explainer.explain_instance(
@@ -232,7 +243,7 @@ def test_shap_values_are_those_of_the_shap_package(alignment, folders):
     assert ours == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("method", ["lime", "shap", "occlusion"])
+@pytest.mark.parametrize("method", METHODS)
 def test_an_explanation_does_not_depend_on_what_is_explained_beside_it(alignment, folders, method):
     large, small = folders
     options = {"method": method, "k": 2, "details": True, "dtype": "float64"}
@@ -263,6 +274,129 @@ def test_no_question_loses_the_boundary_of_a_pair(alignment, method):
         first, second = text
         assert set(first.split()) - {"..."} <= {"a", "good", "film", "[SEP]", "|", "indeed", "dull", "[]"}
         assert set(second.split()) - {"..."} <= {"awful", "acting", "great", "plot"}
+
+
+# What counts: only support, and no special tokens.
+
+
+def test_only_words_that_support_the_class_count_where_that_is_asked(alignment):
+    small, large = bag_of_words({"good": 2, "plot": 1, "awful": -3}), bag_of_words({"good": 1, "awful": 2, "but": -3})
+    given = {"texts": TEXTS[:1], "references": [1], "model": small, "large_model": large, "method": "occlusion", "k": 2}
+    result = alignment.compute(**given, rank="support", details=True)
+    (entry,) = result["details"]["per_example"]
+    assert [[word for word, _ in entry[key][0][:2]] for key in ("explanations", "large_explanations")] == [
+        ["good", "plot"],
+        ["awful", "good"],
+    ]
+    assert result["jaccard_at_2"] == pytest.approx(1 / 3)
+    assert alignment.compute(**given)["jaccard_at_2"] == pytest.approx(1 / 3)  # good, awful; but, awful
+    assert result["sign_agreement_at_2"] == 1
+
+
+def test_examples_without_support_are_empty_sets(alignment):
+    """Two empty sets are the same, and one is nothing like a set that is not empty."""
+    against, for_it = bag_of_words({"good": -1, "film": -1}), bag_of_words({"good": 1, "film": -1})
+    given = {"texts": ["good film"], "references": [1], "method": "occlusion", "k": 2, "rank": "support"}
+    for models, share in (((against, against), 1), ((against, for_it), 0), ((for_it, for_it), 1)):
+        result = alignment.compute(**given, model=models[0], large_model=models[1])
+        assert (result["jaccard_at_2"], result["examples_used"]) == (share, 1)
+    for empty in ([], [("good", -0.5)]):  # explanations that were made elsewhere
+        found = [[("good", 0.5)], empty, [("a", 1.0)]]
+        result = alignment.compute(predictions=found, large_predictions=[found[0], empty, empty], k=1, rank="support")
+        assert (result["jaccard_at_1"], result["examples_used"]) == (pytest.approx(2 / 3), 3)
+    with pytest.raises(ValueError, match=r'example 1: there is no word .* with rank="support" that is an empty set'):
+        alignment.compute(predictions=[{"a": 1}, []], large_predictions=[{"a": 1}, {"a": 1}], k=1)
+
+
+@pytest.mark.parametrize("method, kept", [("lime_package", "SEP"), ("shap", "[SEP]"), ("occlusion", "[SEP]")])
+def test_what_separators_leave_behind_is_dropped_on_request(alignment, method, kept):
+    """Two texts joined in one string, as paper B gives them to its explainers, for a model that splits them again."""
+    model = bag_of_words({"good": 1, "SEP": 3, "[SEP]": 3, "[": 1})
+    asked = {"references": [1], "model": lambda texts: model([text.replace("[SEP]", "SEP") for text in texts])}
+    asked |= {"large_model": asked["model"], "method": method, "k": 1, "details": True}
+    for text, word in (("a good film [SEP] so good", "good"), ("SEP is good [SEP] it", "SEP")):
+        with_it, without = (
+            alignment.compute(**asked, texts=[text], drop_special=drop)["details"]["per_example"][0]
+            for drop in (False, True)
+        )
+        first, then = (entry["large_explanations"][0] for entry in (with_it, without))
+        assert first[0][0] in (kept, "SEP")
+        assert then[0][0] == word  # a word that the text has besides is no leftover
+        assert [pair for pair in first if pair[0] != kept or word == kept] == then
+    if method == "shap":
+        small = alignment.compute(**asked, texts=["one [SEP] two"], drop_special=True)
+        assert small["expected_jaccard_at_1"] == 0.5  # of two words
+
+
+def test_explanations_made_elsewhere_lose_separators_on_request(alignment):
+    found = [[("SEP", 0.9), ("good", 0.5), ("[CLS]", 3)]]
+    large = [[("good", 0.9), ("CLS", 0.5)]]
+    for drop, share in ((False, 0), (True, 1)):
+        result = alignment.compute(predictions=found, large_predictions=large, k=1, drop_special=drop)
+        assert result["jaccard_at_1"] == share
+
+
+# Paper B's two protocols, beside the packages run as it describes.
+
+
+def test_paper_bs_protocol_of_nli_is_that_of_the_packages(alignment, folders):
+    """The pair is one string to the explainer, and is split again for the model; of the gold class the first words by
+    the size of their weight."""
+    pairs = [("a good film don't", "awful acting in the plot"), ("the cat sleeps", "it's a dull story")]
+    joined = [" [SEP] ".join(pair) for pair in pairs]
+
+    def splitting(folder):
+        ask = alone_pairs(folder)
+        return lambda lines: ask([str(line).partition("[SEP]")[::2] for line in lines])
+
+    large, small = map(splitting, folders)
+    given = {"texts": joined, "references": [1, 0], "model": small, "large_model": large, "k": 3, "details": True}
+    for method, samples in (("lime_package", 60), ("shap", 50)):
+        result = alignment.compute(**given, method=method, samples=samples, seed=42)
+        shares = []
+        for i, (text, entry) in enumerate(zip(joined, result["details"]["per_example"], strict=True)):
+            tops = []
+            for model, key in ((small, "explanations"), (large, "large_explanations")):
+                if method == "shap":
+                    explainer = shap.Explainer(model, shap.maskers.Text(r"(?<=\S)(?=\s+\S)"), algorithm="partition")
+                    theirs = explainer([text], max_evals=samples, silent=True)
+                    pairs_of = zip((w.strip() for w in theirs.data[0]), theirs.values[0][:, int(i == 0)], strict=True)
+                else:
+                    explainer = LimeTextExplainer(random_state=example_seed(42, i))
+                    found = explainer.explain_instance(
+                        text, model, labels=(int(i == 0),), num_features=20, num_samples=samples
+                    )
+                    pairs_of = found.as_list(label=int(i == 0))
+                strongest = {}
+                for word, weight in sorted(pairs_of, key=lambda pair: -abs(pair[1])):
+                    strongest.setdefault(word, weight)
+                assert dict(entry[key][0]) == pytest.approx(strongest, abs=1e-6)
+                tops.append(set(list(strongest)[:3]))
+            shares.append(len(tops[0] & tops[1]) / len(tops[0] | tops[1]))
+        assert result["jaccard_at_3"] == pytest.approx(np.mean(shares))
+
+
+def test_paper_bs_protocol_of_pi_is_that_of_the_packages(alignment, folders):
+    """Words that support the gold class, by signed weight; SHAP by permutations, at least twice the words and one."""
+    seed_compiled = pytest.importorskip("numba").njit(lambda seed: np.random.seed(seed))  # noqa: NPY002
+    large, small = map(alone, folders)
+    texts = TEXTS[:3]
+    given = {"texts": texts, "references": GOLD[:3], "model": small, "large_model": large, "k": 3, "rank": "support"}
+    result = alignment.compute(**given, method="shap_permutation", seed=43, details=True)
+    shares = []
+    for i, text in enumerate(texts):
+        tops = []
+        for model in (small, large):
+            explainer = shap.Explainer(model, shap.maskers.Text(r"(?<=\S)(?=\s+\S)"), algorithm="permutation")
+            seed_compiled(example_seed(43, i))
+            theirs = explainer([text], max_evals=max(100, 2 * len(text.split()) + 1), silent=True)
+            ranked = sorted(zip(theirs.values[0][:, GOLD[i]], theirs.data[0], strict=True), key=lambda pair: -pair[0])
+            tops.append(list(dict.fromkeys(word.strip() for value, word in ranked if value > 0))[:3])
+        entry = result["details"]["per_example"][i]
+        assert [[w for w, _ in entry[key][0][:3]] for key in ("explanations", "large_explanations")] == tops
+        ours, theirs = map(set, tops)
+        shares.append(len(ours & theirs) / len(ours | theirs) if ours | theirs else 1.0)
+    assert result["jaccard_at_3"] == pytest.approx(np.mean(shares))
 
 
 # Stop when sure.
@@ -425,8 +559,8 @@ ARGUMENTS = {"texts": TEXTS, "references": GOLD, "model": MODEL, "large_model": 
         ({"texts": {"a": "b"}}, "texts needs a list with one entry per text, got dict"),
         ({"target_width": "0.02"}, "target_width must be a number"),
         ({"target_width": [0.1]}, "target_width must be a number"),
-        ({"samples": 50}, "samples is for lime and shap, got it with occlusion"),
-        ({"samples": 50, "method": "integrated_gradients"}, "samples is for lime and shap"),
+        ({"samples": 50}, "samples is for lime, lime_package, shap, shap_permutation, got it with occlusion"),
+        ({"samples": 50, "method": "integrated_gradients"}, "samples is for lime, lime_package, shap"),
     ],
 )
 def test_bad_input_is_named_in_one_sentence_and_leaves_the_module_usable(alignment, change, words):

@@ -456,3 +456,131 @@ def test_one_answer_with_a_confidence_says_nothing_about_spread():
     found = from_confidence(said, CalibrationOptions())
     assert (found["ece"], found["large_ece"], found["ece_gap"]) == (0.25, 0.75, -0.5)
     assert (found["ece_gap_low"], found["ece_gap_high"]) == (-1.0, 1.0)
+
+
+# Paper B's conventions, computed from what is known of them, row by row.
+
+
+def paper_b(rows, gold, n_bins=10):
+    """Its figures of one model: bins by quantiles of the top probability, closed above; the binary Brier score of two
+    classes; log loss within float32's epsilon; bars of 1.96 standard errors."""
+    rows, edges = np.asarray(rows), np.quantile(np.max(rows, axis=1), np.arange(n_bins + 1) / n_bins)
+    bins = [[] for _ in range(n_bins)]
+    brier = loss = 0.0
+    for row, label in zip(rows.tolist(), gold, strict=True):
+        top = max(row)
+        place = next(i for i in range(n_bins) if top <= edges[i + 1])
+        bins[place].append((top, row.index(top) == label))
+        if len(row) == 2:
+            brier += (row[1] - label) ** 2 / len(rows)
+        else:
+            brier += sum((p - (i == label)) ** 2 for i, p in enumerate(row)) / len(rows)
+        loss -= np.log(min(max(row[label], 2**-23), 1 - 2**-23)) / len(rows)
+    found = [(len(one), *np.mean(one, axis=0)) for one in bins if one]
+    gaps = [(count, abs(right - sure)) for count, sure, right in found]
+    return {
+        "ece": sum(count * gap for count, gap in gaps) / len(rows),
+        "mce": max(gap for _, gap in gaps),
+        "brier": brier,
+        "nll": loss,
+        "bars": [(right - 1.96 * (right * (1 - right) / count) ** 0.5) for count, _, right in found],
+        "rows": [count for count, *_ in found],
+    }
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("n", [500, 501, 61])  # of 501 and 61 rows, quantiles are rows: they lie on edges
+def test_paper_bs_convention_gives_its_figures_to_all_digits(gap, classes, n):
+    p, gold, q = rows_of(n, n=n, classes=classes)
+    p[:9], q[:7] = np.eye(classes)[np.arange(9) % classes], p[10]  # certain ones, some of them wrong, and ties
+    result = gap.compute(predictions=p, references=gold, large_predictions=q, convention="paper-b", details=True)
+    for prefix, name, rows in (("", "compressed", p), ("large_", "large", q)):
+        known, details = paper_b(rows, gold.tolist()), result["details"][name]
+        for figure in ("ece", "mce", "brier", "nll"):
+            assert result[prefix + figure] == pytest.approx(known[figure], abs=1e-12)
+        assert details["rows"] == known["rows"]
+        assert details["accuracy_low"] == pytest.approx(known["bars"], abs=1e-12)
+
+
+def test_every_part_of_a_convention_can_be_given_by_itself(gap):
+    p, gold, q = rows_of(3, n=301, classes=2)
+    p[:3] = [1, 0]
+    gold[:3] = 1
+    given = {"predictions": p, "references": gold, "large_predictions": q, "details": True}
+    usual, whole = gap.compute(**given), gap.compute(**given, convention="paper-b")
+    parts = {"brier": "binary", "edge": "below", "clip": float(np.finfo(np.float32).eps), "bars": "wald"}
+    told = whole["details"].pop("signature").replace("convention=paper-b", "convention=usual")
+    same = gap.compute(**given, **parts)
+    assert same["details"].pop("signature") == told
+    assert same == whole
+    assert gap.compute(**given, brier="binary")["brier"] == pytest.approx(usual["brier"] / 2)
+    assert gap.compute(**given, edge="below")["ece"] != usual["ece"]
+    clipped = gap.compute(**given, clip=0.01)
+    assert clipped["nll"] == pytest.approx(log_loss(gold, p.clip(0.01, 0.99), labels=[0, 1]))
+    one = gap.compute(predictions=[[1, 0]], references=[1], large_predictions=[[0, 1]], **parts)
+    assert (one["brier_gap_low"], one["brier_gap_high"]) == (-1, 1)
+    assert one["nll"] == one["nll_gap_high"] == pytest.approx(-np.log(parts["clip"]))
+
+
+def test_bins_that_take_their_upper_edge_are_the_same_in_pieces(gap):
+    p, gold, q = rows_of(4, n=90_001, classes=2)
+    p, q = p.round(2), q.round(2)  # ties on every edge
+    p, q = (rows / rows.sum(axis=1, keepdims=True) for rows in (p, q))
+    given = {"convention": "paper-b", "confidence_level": None}
+    whole = gap.compute(predictions=p, references=gold, large_predictions=q, **given)
+    for start in range(0, len(p), 30_001):
+        part = slice(start, start + 30_001)
+        gap.add_batch(predictions=p[part], references=gold[part], large_predictions=q[part])
+    assert gap.compute(**given) == pytest.approx(whole, abs=1e-12)
+    assert whole["ece"] == pytest.approx(paper_b(p, gold.tolist())["ece"], abs=1e-12)
+
+
+def test_confidences_alone_are_binned_by_the_convention():
+    said = {"confidence": np.arange(1, 12) / 12, "large_confidence": np.arange(11, 0, -1) / 12}  # all on edges
+    said |= {name: np.arange(11) % 3 == 0 for name in ("right", "large_right")}
+    rows = {}
+    for convention in ("usual", "paper-b"):
+        options = CalibrationOptions(convention=convention, n_bins=5, details=True, confidence_level=None)
+        rows[convention] = from_confidence(said, options)["details"]["compressed"]["rows"]
+    assert rows == {"usual": [2, 2, 2, 2, 3], "paper-b": [3, 2, 2, 2, 2]}
+
+
+@pytest.mark.parametrize(
+    "option, words",
+    [
+        ({"convention": "paper-a"}, "convention must be 'usual' or 'paper-b', got 'paper-a'"),
+        ({"brier": "half"}, "brier must be 'sum' or 'binary', got 'half'"),
+        ({"edge": "none"}, "edge must be 'above' or 'below', got 'none'"),
+        ({"clip": 0.0}, "clip must be a number above 0 and below 0.5"),
+        ({"bars": "wilson"}, "bars must be 'clopper-pearson' or 'wald', got 'wilson'"),
+    ],
+)
+def test_a_convention_that_is_none_is_named(gap, option, words):
+    with pytest.raises(ValueError, match=words):
+        gap.compute(predictions=[[1, 0]], references=[0], large_predictions=[[1, 0]], **option)
+
+
+def test_the_diagram_has_every_model_and_the_diagonal(gap):
+    results = {}
+    for name, sharpness in (("half", 1.0), ("tenth", 2.0)):
+        p, gold, q = rows_of(7, sharpness=sharpness)
+        results[name] = gap.compute(
+            predictions=p, references=gold, large_predictions=q, details=True, convention="paper-b"
+        )
+    (axes,) = gap.diagram(results).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()][1:] == ["large", "half", "tenth"]
+    diagonal, *lines = [line.get_xydata() for line in axes.get_lines() if len(line.get_xydata())][0:1] + [
+        container[0].get_xydata() for container in axes.containers
+    ]
+    assert diagonal.tolist() == [[0, 0], [1, 1]]
+    for name, line in zip(("large", "compressed", "compressed"), lines, strict=True):
+        details = results["tenth" if line is lines[2] else "half"]["details"][name]
+        assert line.tolist() == np.stack([details["confidence"], details["accuracy"]], axis=1).tolist()
+    (alone,) = gap.diagram(results["half"]).axes
+    assert len(alone.containers) == 2
+    p, gold, q = rows_of(8)
+    other = gap.compute(predictions=p, references=gold, large_predictions=q, details=True)
+    with pytest.raises(ValueError, match="that of other is another"):
+        gap.diagram(results | {"other": other})
+    with pytest.raises(ValueError, match="got an empty one"):
+        gap.diagram({})

@@ -18,7 +18,7 @@ from trusteq.kinds.text import WordTokenizer
 lime_text = pytest.importorskip("lime.lime_text", reason="lime is not installed")
 shap = pytest.importorskip("shap", reason="shap is not installed")
 
-METHODS = ("lime", "shap", "occlusion")
+METHODS = ("lime", "lime_package", "shap", "shap_permutation", "occlusion")
 REVIEW = 'the rock is destined to be the 21st century\'s new " conan " , and he is going to make a splash . the end'
 PAIR = ("A man sleeps, and the cat sleeps.", "The cat is awake")
 WEIGHTS = {"superb": 2.0, "good": 1.2, "fine": 0.5, "slow": -0.8, "awful": -1.6}
@@ -100,16 +100,46 @@ def test_ties_are_in_the_order_of_the_text():
 # Agreement with the libraries.
 
 
-@pytest.mark.parametrize("text", [REVIEW, SENTENCE, "one two three", "Ünïcode wörds — 你好 and עברית"])
-@pytest.mark.parametrize("target, samples, seed", [(0, 1000, 42), (2, 100, 7)])
-def test_lime_is_the_library(text, target, samples, seed):
+JOINED = "Two dogs don't run. [SEP] It's a dog's life [SEP] indeed"
+MANY = " ".join(f"w{i}" for i in range(150))  # more words than samples
+
+
+@pytest.mark.parametrize("text", [REVIEW, SENTENCE, JOINED, MANY, "one two three", "Ünïcode wörds — 你好 and עברית"])
+@pytest.mark.parametrize("target, samples, seed, features", [(0, 1000, 42, 20), (2, 100, 7, 20), (1, 100, 3, 7)])
+def test_lime_is_the_library(text, target, samples, seed, features):
+    asked = []
+
+    def model(lines):
+        asked.extend(lines)
+        return noise(lines)
+
     theirs = lime_text.LimeTextExplainer(random_state=seed).explain_instance(
-        text, noise, labels=(target,), num_features=20, num_samples=samples
+        text, model, labels=(target,), num_features=features, num_samples=samples
     )
     ours = Listener()
-    found = explain("lime", text, ours, target, seed, samples)
-    assert dict(found) == pytest.approx(dict(theirs.as_list(label=target)), abs=1e-6)
-    assert len(ours.texts) == samples
+    found = explain("lime_package", text, ours, target, seed, samples, features)
+    assert dict(found) == pytest.approx(dict(theirs.as_list(label=target)), abs=1e-8)
+    assert ours.texts == asked
+
+
+def test_few_words_are_chosen_as_the_library_chooses_them():
+    theirs = lime_text.LimeTextExplainer(random_state=3).explain_instance(
+        SENTENCE, noise, labels=(1,), num_features=3, num_samples=60
+    )
+    found = explain("lime_package", SENTENCE, noise, 1, 3, 60, 3)
+    assert dict(found) == pytest.approx(dict(theirs.as_list(label=1)), abs=1e-8)
+    assert len(found) == 3
+
+
+def test_limes_own_words_are_whole():
+    text = "It's good, don't\u2019 miss the dogs' cafe\u0301"
+    assert {word for word, _ in explain("lime", text, noise, 1, seed=0)} == {
+        "It's", "good", "don't", "miss", "the", "dogs", "cafe\u0301",
+    }  # fmt: skip
+    fragments = {word for word, _ in explain("lime_package", text, noise, 1, seed=0)}
+    assert {"s", "t", "don", "dogs", "cafe"} <= fragments
+    plain = "the words of this text are whole as they stand"
+    assert explain("lime", plain, noise, 1, seed=5) == explain("lime_package", plain, noise, 1, seed=5)
 
 
 def library_shap(text, pattern, model, seed, samples):
@@ -130,6 +160,56 @@ def test_shap_is_the_library(text, samples):
         found = explain("shap", text, noise, target, seed=5, samples=samples)
         assert [word for word, _ in found] == [word for word, _ in expected]
         assert dict(found) == pytest.approx(dict(expected), abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def seed_compiled():
+    """The generator of shap's compiled code, which nothing else can seed."""
+    numba = pytest.importorskip("numba")
+    return numba.njit(lambda seed: np.random.seed(seed))  # noqa: NPY002
+
+
+@pytest.mark.parametrize("text", [REVIEW, SENTENCE, JOINED, "one two", "Ünïcode  wörds — 你好 (and) עברית\n"])
+@pytest.mark.parametrize("samples", [100, 260])
+def test_permutations_are_the_librarys(text, samples, seed_compiled):
+    explainer = shap.Explainer(
+        lambda texts: noise([str(t) for t in texts]), shap.maskers.Text(r"(?<=\S)(?=\s+\S)"), algorithm="permutation"
+    )
+    seed_compiled(9)
+    theirs = explainer([text], max_evals=max(samples, 2 * len(text.split()) + 1), silent=True)
+    words = [word.strip() for word in theirs.data[0]]
+    for target in range(3):
+        expected = ranked(zip(words, theirs.values[0][:, target].tolist(), strict=True))
+        found = explain("shap_permutation", text, noise, target, seed=9, samples=samples)
+        assert dict(found) == pytest.approx(dict(expected), abs=1e-9)
+
+
+def test_permutations_of_a_pair_are_the_librarys_where_the_boundary_stays(seed_compiled):
+    def from_one_line(lines):
+        return noise([tuple(part.strip() for part in str(line).split("\ue000")) for line in lines])
+
+    explainer = shap.Explainer(from_one_line, word_masker()(WordTokenizer("\ue000")), algorithm="permutation")
+    seed_compiled(9)
+    theirs = explainer(["\ue000".join(PAIR)], max_evals=100, silent=True)
+    words = [word.strip() for word in theirs.data[0]]
+    expected = ranked(zip(words, theirs.values[0][:, 1].tolist(), strict=True))
+    found = explain("shap_permutation", PAIR, noise, 1, seed=9)
+    assert dict(found) == pytest.approx({word: v for word, v in expected if word != "\ue000"}, abs=1e-9)
+    assert "\ue000" in words
+
+
+def test_permutations_ask_as_often_as_the_words_need():
+    for words, asked in ((20, 2 * 41), (40, 81), (60, 121)):
+        listener = Listener()
+        explain("shap_permutation", " ".join(f"w{i}" for i in range(words)), listener, 1, seed=0)
+        assert sum(map(len, listener.calls)) == asked
+
+
+def test_permutation_values_add_up_to_the_change_of_the_probability():
+    text = " ".join(dict.fromkeys(REVIEW.split()))  # a repeated word would be told once, by its strongest place
+    whole, nothing = noise([text, "..."])[:, 1]
+    found = explain("shap_permutation", text, noise, 1, seed=3, samples=300)
+    assert sum(weight for _, weight in found) == pytest.approx(whole - nothing)
 
 
 def test_shap_is_the_library_with_spaces_behind_the_words_where_dots_are_tokens():
@@ -173,7 +253,8 @@ def questions(method, model, seed):
 
 
 def test_same_seed_same_questions_for_both_models():
-    assert questions("lime", sentiment, seed=1) == questions("lime", noise, seed=1)
+    for method in ("lime", "shap_permutation"):
+        assert questions(method, sentiment, seed=1) == questions(method, noise, seed=1)
     assert questions("lime", noise, seed=1) != questions("lime", noise, seed=2)
     assert questions("occlusion", sentiment, seed=1) == questions("occlusion", noise, seed=2)
     # shap goes where the model changes most; with as many samples as this text needs, it comes everywhere.
@@ -257,7 +338,7 @@ def test_every_question_about_a_pair_is_a_pair(method, pair):
     assert all(type(text) is tuple and [type(part) for part in text] == [str, str] for text in listener.texts)
     squeezed = [tuple(" ".join(part.split()) for part in text) for text in listener.texts]
     assert tuple(" ".join(part.split()) for part in pair) in squeezed
-    pattern = r"\w+" if method == "lime" else r"\S+"
+    pattern = r"\w+" if method.startswith("lime") else r"\S+"
     words = [set(re.findall(pattern, part)) for part in pair]
     for text in squeezed:  # what is asked about a part has only the words of that part
         for mine, part in zip(words, text, strict=True):
@@ -265,14 +346,15 @@ def test_every_question_about_a_pair_is_a_pair(method, pair):
     assert {word for word, _ in found} == words[0] | words[1]
 
 
-def test_lime_of_a_pair_is_the_library_on_one_string():
+@pytest.mark.parametrize("method", ["lime", "lime_package"])
+def test_lime_of_a_pair_is_the_library_on_one_string(method):
     def from_one_string(lines):
         return noise([tuple(line.split(" ⁂ ")) for line in lines])
 
     theirs = lime_text.LimeTextExplainer(random_state=1).explain_instance(
         " ⁂ ".join(PAIR), from_one_string, labels=(1,), num_features=20, num_samples=300
     )
-    assert dict(explain("lime", PAIR, noise, 1, 1, 300)) == pytest.approx(dict(theirs.as_list(label=1)), abs=1e-6)
+    assert dict(explain(method, PAIR, noise, 1, 1, 300)) == pytest.approx(dict(theirs.as_list(label=1)), abs=1e-6)
 
 
 def test_shapley_values_of_a_pair_by_hand():
@@ -283,7 +365,8 @@ def test_shapley_values_of_a_pair_by_hand():
         p = np.array([table[text] for text in texts])
         return np.stack([1 - p, p], axis=1)
 
-    assert explain("shap", ("a", "b"), ask, 1, 0) == [("a", pytest.approx(-0.35)), ("b", pytest.approx(-0.15))]
+    for method in ("shap", "shap_permutation"):
+        assert explain(method, ("a", "b"), ask, 1, 0) == [("a", pytest.approx(-0.35)), ("b", pytest.approx(-0.15))]
 
 
 # Odd texts.
@@ -316,9 +399,9 @@ def test_texts_in_other_scripts(method, text, words):
     assert {word for word, _ in explain(method, text, noise, 1, seed=0)} == words
 
 
-@pytest.mark.parametrize("method", ["shap", "occlusion"])
+@pytest.mark.parametrize("method", ["lime", "shap", "shap_permutation", "occlusion"])
 def test_combining_characters_and_emoji_stay_in_their_words(method):
-    words = {"cafe\u0301", "नमस्ते", "👩\u200d🚀", "ok"}
+    words = {"cafe\u0301", "नमस्ते", "ok"} | ({"👩\u200d🚀"} if method != "lime" else set())
     assert {word for word, _ in explain(method, " ".join(words), noise, 1, seed=0)} == words
 
 
@@ -327,7 +410,8 @@ def test_one_word_has_the_difference_from_nothing():
         p = np.array([{"good": 0.75, "...": 0.5, "": 0.25}[text] for text in texts])
         return np.stack([1 - p, p], axis=1)
 
-    assert explain("shap", "good", ask, 1, 0) == [("good", pytest.approx(0.25))]
+    for method in ("shap", "shap_permutation"):
+        assert explain(method, "good", ask, 1, 0) == [("good", pytest.approx(0.25))]
     assert explain("occlusion", "good", ask, 1, 0) == [("good", pytest.approx(0.5))]
 
 
@@ -347,11 +431,11 @@ def test_any_text_has_distinct_words_in_falling_order(text, method):
     assert all(word and word in whole for word in words)
     assert bool(found) == bool(listener.calls)
     assert {type(asked) for asked in listener.texts} <= {type(text)}
-    if method != "lime":
+    if not method.startswith("lime"):
         assert bool(found) == bool(whole.split())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["lime", "lime_package", "shap", "occlusion"])  # a permutation of them takes minutes
 def test_ten_thousand_words(method):
     text = " ".join(f"w{i}" for i in range(10_000))
     listener = Listener(lambda texts: np.full((len(texts), 2), 0.5))
@@ -363,14 +447,17 @@ def test_ten_thousand_words(method):
         assert len(listener.texts) <= 20
 
 
-@pytest.mark.parametrize("method", ["lime", "shap"])
+@pytest.mark.parametrize("method", ["shap"])
 def test_a_word_that_would_fill_the_memory_is_named(method):
     with pytest.raises(ValueError, match=r"the text has .* words and spaces of up to 100,000 characters, .* GiB"):
         explain(method, "a " * 10_000 + "b" * 100_000, noise, 1, seed=0)
 
 
 def test_unknown_method_and_samples_of_occlusion():
-    with pytest.raises(ValueError, match="method must be 'lime' or 'shap' or 'occlusion', got 'lame'"):
+    with pytest.raises(
+        ValueError,
+        match="method must be 'lime' or 'lime_package' or 'shap' or 'shap_permutation' or 'occlusion', got 'lame'",
+    ):
         explain("lame", "text", noise, 1, 0)
     with pytest.raises(ValueError, match="takes no samples"):
         explain("occlusion", "text", noise, 1, 0, samples=10)
@@ -382,8 +469,9 @@ def test_missing_package_is_named(method, monkeypatch):
         if name.partition(".")[0] == method:
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, method, None)
+    few = {"features": 1} if method == "lime" else {}  # only then is the package asked
     with pytest.raises(ImportError, match=f"pip install {method}"):
-        explain(method, "a text", noise, 1, 0)
+        explain(method, "a text", noise, 1, 0, **few)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -392,14 +480,16 @@ def test_nothing_is_printed(method, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("method, default", [("lime", 20), ("shap", 60), ("occlusion", 60)])
+@pytest.mark.parametrize(
+    "method, default", [("lime", 20), ("lime_package", 20), ("shap", 60), ("shap_permutation", 60), ("occlusion", 60)]
+)
 def test_number_of_words(method, default):
     text = " ".join(f"w{i}" for i in range(60))
     everything = explain(method, text, noise, 1, 0)
     assert len(everything) == default
     few = explain(method, text, noise, 1, 0, features=7)
     assert len(few) == 7
-    if method != "lime":  # lime fits the words that it keeps once more
+    if default == 60:  # lime fits the words that it keeps once more
         assert few == everything[:7]
 
 

@@ -1,6 +1,7 @@
 """The engine: many sequential programs at once, each with the result that it has alone."""
 
 import random
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -214,3 +215,25 @@ def test_a_thousand_jobs_one_after_another_hold_few_greenlets():
     most = []
     assert len(list(side_by_side((Job(i, model, run) for i in range(1000)), width=16))) == 1000
     assert max(most) <= 16
+
+
+def test_long_questions_are_remembered_and_not_kept():
+    """A deletion pass has as many variants of a text as words: 500 of 20,000 characters, asked in pieces."""
+    asked = []
+
+    def lengths(texts):
+        asked.append(len(texts))
+        return np.array([[len(text)] for text in texts], dtype=float)
+
+    def delete(ask):
+        for piece in range(0, 500, 50):
+            ask([f"{i} " + "x" * 20_000 for i in range(piece, piece + 50)])
+        return ask(["0 " + "x" * 20_000, "new " + "x" * 20_000])[0, 0]
+
+    tracemalloc.start()
+    ((_, result),) = side_by_side([Job(key=0, model=lengths, run=delete)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result == 20_002
+    assert asked == [50] * 10 + [1]
+    assert peak < 500 * 20_000 / 3

@@ -460,6 +460,11 @@ def test_frames_that_no_engine_knows():
         summarize(object(), **ENGINE)
 
 
+def test_another_convention_is_refused_and_not_ignored():
+    with pytest.raises(ValueError, match="sums are of the usual convention, got 'paper-b': give calibration_gap rows"):
+        SumOptions(convention="paper-b")
+
+
 def test_details_and_quantiles_need_histograms():
     summary = summarize(*tables(50), **ENGINE, histograms=False)
     with pytest.raises(ValueError, match="need histograms"):

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import benchmark
+import benchmark_before
 import benchmark_growth as growth
 import benchmark_growth_plot as growth_plot
 import benchmark_rows as rows
@@ -153,6 +154,12 @@ def test_a_folder_without_the_data_is_said_in_a_sentence(tmp_path, capsys):
     with pytest.raises(SystemExit):
         benchmark.main(["--data", str(tmp_path)])
     assert f"--data must be the folder that holds rt_polarity and sst2, got {tmp_path}" in capsys.readouterr().err
+
+
+def test_before_and_after_are_measured_at_a_tiny_size():
+    """Memory does not depend on the machine: what was asked of it is reached at this size, too."""
+    (row,) = benchmark_before.many_rows(rows.Settings(tiny=True))
+    assert row.cells()[-1] == "at most 3: reached"
 
 
 # Growth.

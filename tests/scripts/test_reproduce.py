@@ -15,6 +15,7 @@ from pathlib import Path
 import cloze
 import evaluate
 import finetune_qa
+import forecast
 import protocols
 import pytest
 import reproduce
@@ -148,6 +149,9 @@ def test_figures_are_those_of_the_metrics(reproduced):
             shown = figures["audits"][audit]["pairs"]["1 layer"]["attribution_alignment"]
             assert shown["figures"] == pair["dimensions"]["attribution_alignment"]["figures"]
             assert shown["figures"]["jaccard_at_10"] > 0
+        for task in ("nli", "pi"):
+            drawn = (out / f"reliability-{task}.svg").read_text()
+            assert all(f"<!-- {name} -->" in drawn for name in ("large", "2 layers", "1 layer"))
 
 
 def test_a_finished_run_does_nothing_again(reproduced, run):
@@ -213,6 +217,22 @@ def test_lists_need_no_names_and_the_questions_can_be_elsewhere(tmp_path, capsys
     assert cells[5:7] == ["0.200", "1.000"]  # 2 * 2 / 6 by chance, of 4 - 2 / 3
 
 
+def test_six_lists_give_all_fifteen_pairs(tmp_path, capsys):
+    """The authors' repository has two lists more than are at hand here."""
+    ids = [str(i) for i in range(40)]
+    (tmp_path / "question_ids.json").write_text(json.dumps(ids))
+    given = []
+    for i, name in enumerate(protocols.ENCODERS):
+        (tmp_path / f"{name}.json").write_text(json.dumps(ids[i : 12 + 3 * i]))
+        given.append(f"{name}={tmp_path / name}.json")
+    assert reproduce.main(["--errors", *given]) == 0
+    rows = [line.split("|")[1:-1] for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][2:]
+    assert len({row[0].strip() for row in rows}) == len(rows) == 15
+    large_tiny = next(row for row in rows if row[0].strip() == "BERT-large / Tiny-BERT")
+    assert [cell.strip() for cell in large_tiny[1:4]] == ["12", "22", "0.259"]  # 7 of 27 questions
+    assert large_tiny[-1].strip() == ""
+
+
 WRONG = {
     "a list alone": (["large.json"], "needs the lists of two models"),
     "one name twice": (["x=large.json", "x=tiny.json"], "two lists called x"),
@@ -256,10 +276,64 @@ def test_the_plan_of_the_full_scale_is_printed_without_a_network(paper, capsys, 
     news, presets = "SQuAD 2.0; out-of-distribution: NewsQA", ["--preset paper-b-nli", "--preset paper-b-pi"]
     wanted = {
         "miniature": ["google-bert/bert-large-uncased", news, "IMDB", "attack=textbugger"],
-        "trust": [*presets, "SNLI", "QQP", "samples=1000", "samples=500", "runs=3"],
+        "trust": [
+            *presets,
+            "SNLI",
+            "QQP",
+            "samples=1000",
+            "samples=500",
+            "runs=3",
+            "convention=paper-b",
+            "SEP stood in",
+        ],
     }[paper]
     for words in [*wanted, "trusteq finetune", "google/bert_uncased_L-2_H-128_A-2", "twin", "seed=42"]:
         assert words in printed, words
+    assert re.search(r"will fetch about [\d,]+ MB: ", printed)
+    assert re.search(
+        r"about [\d.]+ (minutes?|hours?|days?|years?) on this processor \(\d+ threads?\): training ", printed
+    )
+
+
+def test_each_task_of_paper_b_has_a_protocol_of_its_own():
+    """Facts of the paper and of its authors' scripts: two explainers, two rankings, other seeds."""
+    nli, pi = protocols.protocol("trust", "full").tasks
+    for task, wanted in (
+        (nli, {"lime": ("lime_package", 1000, "absolute", 42), "shap": ("shap", 500, "absolute", 42)}),
+        (pi, {"lime": ("lime_package", 100, "support", 43), "shap": ("shap_permutation", 100, "support", 43)}),
+    ):
+        told = {
+            name: tuple(one[key] for key in ("method", "samples", "rank", "seed")) for name, one in task.audits.items()
+        }
+        assert told == wanted
+        for one in task.audits.values():
+            assert (one["k"], one["runs"], one["explain"], one["explained"]) == ([10], 3, "gold", None)
+        assert task.audits["lime"]["convention"] == "paper-b"
+        assert set(protocols.FAULTS) == {"nli", "pi"}
+    assert pi.rows["test"] == 15_000
+
+
+def test_a_run_at_full_scale_says_what_it_will_take_before_it_begins(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(reproduce, "reproduce", lambda protocol, options: print("begun") or 0)
+    assert reproduce.main(["--paper", "trust", "--scale", "full", "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "begun\n"
+    assert "will fetch about" in printed.err
+    assert reproduce.main(["--paper", "trust", "--scale", "small", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_the_forecast_counts_every_pass():
+    """A device that is ten times as fast takes a tenth of the time."""
+    whole = protocols.protocol("trust", "full")
+    told = [forecast.forecast(whole, rate, "it").splitlines()[1] for rate in (1e12, 1e13)]
+    assert told == [
+        "about 11 days on it: training 3.1 days, questions 8.2 days",
+        "about 27 hours on it: training 7.5 hours, questions 20 hours",
+    ]
+    nli = whole.tasks[0]
+    assert forecast.trained(nli) == 3 * 5 * 549_000 * 27
+    assert forecast.asked(nli) == (9_800 + 9_800 + 9_800 * 3 * (1000 + 500)) * 27
 
 
 def test_inputs_that_are_missing_end_with_one_sentence(tmp_path, encoder, capsys):

@@ -9,7 +9,7 @@ import numpy as np
 from trusteq.arrays import as_entries
 from trusteq.checks import brief
 from trusteq.kinds.text import Text
-from trusteq.side_by_side import Ask
+from trusteq.side_by_side import Ask, key_of
 
 STATUSES = ("skipped", "broken", "withstood")
 MOST = 2**53  # of what is counted: up to here the means, which are floats, know every whole number
@@ -45,7 +45,7 @@ class Questions:
     def __init__(self, ask: Ask, model: Any):
         self.ask, self.model = ask, model
         self.most: int | None = None
-        self.asked: set[Text] = set()
+        self.asked: set[Any] = set()  # as `key_of` has them
         self.none = np.empty(0)
 
     @property
@@ -57,7 +57,7 @@ class Questions:
             texts = self.first(texts, self.most)
             if not texts:
                 return self.none
-        self.asked.update(texts)
+        self.asked.update(map(key_of, texts))
         rows = self.ask([(self.model, text) for text in texts])
         self.none = rows[:0]
         return rows
@@ -65,7 +65,7 @@ class Questions:
     def first(self, texts: Sequence[Text], most: int) -> list[Text]:
         distinct = self.asked.copy()
         for place, text in enumerate(texts):
-            distinct.add(text)
+            distinct.add(key_of(text))
             if len(distinct) > most:
                 return list(texts[:place])
         return list(texts)

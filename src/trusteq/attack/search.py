@@ -9,7 +9,7 @@ import numpy as np
 from trusteq.attack.goals import Goal
 from trusteq.attack.moves import pick
 from trusteq.attack.outcomes import Questions
-from trusteq.kinds.text import Draft, Text
+from trusteq.kinds.text import PIECE, Draft, Text, parts_of
 
 ROUNDING = 1e-5  # scores that differ by less are equal: other batches round differently, and must not change the text
 
@@ -66,7 +66,8 @@ def by_importance(attack: Attack, draft: Draft, label: int, ask: Questions) -> l
     attack.prepare(draft, places, ask)
     if len(places) < 2:
         return places
-    rows = ask(draft.without(places))
+    at_a_time = max(1, PIECE // (1 + sum(map(len, parts_of(draft.text)))))
+    rows = np.concatenate([ask(draft.without(places[at : at + at_a_time])) for at in range(0, len(places), at_a_time)])
     if len(rows) < len(places):
         draft.changeable = True  # as far as anybody knows: the questions have run out
         return []

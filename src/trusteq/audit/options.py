@@ -15,7 +15,8 @@ from trusteq.options import Options
 from trusteq.wording import place_name
 
 LEAST = 128  # examples at the first look of an audit that stops when sure: what is kept together (audit/work.py)
-DEFAULT_SAMPLES = {"lime": 100, "shap": 100}  # an audit's, which explains many texts; a metric's: explain/methods.py
+SAMPLED = ("lime", "lime_package", "shap", "shap_permutation")
+DEFAULT_SAMPLES = dict.fromkeys(SAMPLED, 100)  # an audit's, which explains many texts; a metric's: explain/methods.py
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +39,12 @@ class AuditOptions(Options):
         details: add the key `details`: the whole audit, as `report` and `plot` take it.
         from_logits: predictions and large_predictions are logits.
     Explanations:
-        method: "lime", "shap", "occlusion" or "integrated_gradients".
+        method: "lime", "lime_package", "shap", "shap_permutation", "occlusion" or "integrated_gradients".
         samples: perturbed texts per explanation (default: 100 for lime and shap; the others take none).
         runs: explanations per text, each with a seed of its own.
         explain: the class that is explained: "gold", "large" (what the large model says) or "own" (what each says).
         explained: how many examples are explained.
+        rank: "absolute", all words count by the size of their weight; "support", only those that speak for the class.
         k: how many of the most important words are compared, one number or several.
     Attacks:
         attack: "textbugger", "deepwordbug", "bert_attack", "typos", "distraction" (a sentence beside the text),
@@ -60,6 +62,7 @@ class AuditOptions(Options):
     Calibration:
         n_bins: bins of the calibration errors.
         binning: "quantile" (bins of equally many examples) or "uniform" (of equal width).
+        convention: "usual" or "paper-b", where there is more than one way: see calibration_gap.
     Out of distribution:
         score: how far out of distribution a text is for a model: "msp" (1 - its highest probability), "entropy" (of its
             probabilities), "hidden" (how far its embedding is from those of ordinary texts), or what a language model
@@ -87,6 +90,7 @@ class AuditOptions(Options):
     runs: int = 1
     explain: str = "gold"
     explained: int = 100
+    rank: str = "absolute"
     attack: Any = "textbugger"
     max_queries: int | None = None
     attack_options: Any = None
@@ -96,6 +100,7 @@ class AuditOptions(Options):
     queries: int = 10_000
     n_bins: int = 10
     binning: str = "quantile"
+    convention: str = "usual"
     score: str | None = None
     keep: float = 0.95
     from_logits: bool = False

@@ -26,6 +26,7 @@ SETTINGS = (
     "seed",
     "n_bins",
     "binning",
+    "convention",
     "neighbors",
     "among",
     "score",

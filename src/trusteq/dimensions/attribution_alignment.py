@@ -15,10 +15,19 @@ from trusteq.arrays import as_objects
 from trusteq.checks import check_choice, check_integer, check_number, check_sizes
 from trusteq.dimensions.plots.alignment import plot
 from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, measured, redrawn_from
-from trusteq.explain.alignment import compare, describe, finish, read_attributions
+from trusteq.explain.alignment import (
+    RANKS,
+    check_not_empty,
+    compare,
+    counted,
+    describe,
+    finish,
+    read_attributions,
+    special_in,
+)
 from trusteq.explain.explaining import Explained, explain_both
 from trusteq.explain.image_alignment import ImageFigures, ImageOptions, explain_images
-from trusteq.explain.methods import METHODS, distinct_words
+from trusteq.explain.methods import METHODS, words_of
 from trusteq.groups import Groups, count_of, groups_for, some_of
 from trusteq.kinds.text import as_texts
 from trusteq.models.open import ClassifierOptions
@@ -35,6 +44,8 @@ class AlignmentOptions(ClassifierOptions):
     k: Any = 10  # a list, once it was checked
     method: str = "lime"
     explain: str = "gold"
+    rank: str = "absolute"
+    drop_special: bool = False
     runs: int = 1
     samples: int | None = None
     features: int | None = None
@@ -45,12 +56,14 @@ class AlignmentOptions(ClassifierOptions):
         object.__setattr__(self, "k", check_sizes("k", self.k))
         check_choice("method", self.method, (*METHODS, "integrated_gradients"))
         check_choice("explain", self.explain, ("gold", "large", "own"))
+        check_choice("rank", self.rank, RANKS)
+        check_choice("drop_special", self.drop_special, (True, False))
         for name, least, most in (("runs", 1, 1000), ("samples", 2, 10**6), ("features", 1, None)):
             if (value := getattr(self, name)) is not None or name == "runs":
                 check_integer(name, value, least, most)
                 object.__setattr__(self, name, int(value))
         if self.samples is not None and (self.method not in METHODS or METHODS[self.method].samples is None):
-            takes = " and ".join(name for name, method in METHODS.items() if method.samples)
+            takes = ", ".join(name for name, method in METHODS.items() if method.samples)
             raise ValueError(f"samples is for {takes}, got it with {self.method}, which takes none")
         if self.target_width is not None and self.confidence_level is None:
             raise ValueError("target_width needs intervals: give a confidence_level")
@@ -74,14 +87,20 @@ class Collected:
     def add(self, explained: Explained) -> bool:
         """Take an example in, if it has words; False when it has none."""
         self.counts = explained.counts
-        if not (all(explained.compressed) and all(explained.large)):
+        rank, method, text = self.options.rank, self.options.method, explained.text
+        special = special_in(method, text) if self.options.drop_special else set()
+        compressed, large = (
+            [counted(run, special) for run in runs] for runs in (explained.compressed, explained.large)
+        )
+        if text is not None and not (all(compressed) and all(large)):
             return False
-        row = compare(explained.compressed, explained.large, self.options.k, explained.words)
+        words = 0 if text is None else len(words_of(method, text) - special)
+        compressed, large = ([counted(run, special, rank) for run in runs] for runs in (compressed, large))
+        row = compare(compressed, large, self.options.k, words)
         self.rows.append(row)
         self.indices.append(explained.index)
         if self.options.details:
-            entry = {"index": explained.index, "text": explained.text}
-            self.entries.append(entry | describe(explained.compressed, explained.large, row))
+            self.entries.append({"index": explained.index, "text": text} | describe(compressed, large, row))
         return True
 
     def is_sure(self, most: int) -> bool:
@@ -113,10 +132,13 @@ class Collected:
 def compute(rows: Rows, options: AlignmentOptions) -> Figures:
     """The figures of explanations that were made elsewhere."""
     arrays = rows.whole()
+    if options.rank != "support":
+        for name in ("predictions", "large_predictions"):
+            check_not_empty(name, arrays[name])
     collected = Collected(options, rows.groups)
     pairs = zip(arrays["predictions"], arrays["large_predictions"], strict=True)
     for i, (compressed, large) in enumerate(pairs):
-        collected.add(Explained(i, None, [list(compressed.items())], [list(large.items())], words=0))
+        collected.add(Explained(i, None, [list(compressed.items())], [list(large.items())]))
     return collected.result(len(collected.rows))
 
 
@@ -157,7 +179,7 @@ def compare_explanations(
     some = as_texts("texts", texts)
     collected = Collected(options, groups_for(groups, "texts", some))
     for i, (text, compressed, large) in enumerate(zip(some, explanations, large_explanations, strict=True)):
-        collected.add(Explained(i, text, compressed, large, distinct_words(options.method, text)))
+        collected.add(Explained(i, text, compressed, large))
     if not collected.rows:
         raise ValueError(f"texts have no word that {options.method} could explain")
     return collected.signed(len(collected.rows))
@@ -191,8 +213,9 @@ def settings(options: Any) -> dict[str, Any]:
     return {
         "method": options.method,
         "explain": options.explain,
-        "samples": options.samples if options.method in ("lime", "shap") else None,
-        "features": max(20, *options.k) if options.method == "lime" else None,
+        "rank": options.rank,
+        "samples": options.samples if options.method in METHODS and METHODS[options.method].samples else None,
+        "features": max(20, *options.k) if options.method in ("lime", "lime_package") else None,
         "runs": options.runs,
         "seed": options.seed,
         "k": options.k,
@@ -202,7 +225,7 @@ def settings(options: Any) -> dict[str, Any]:
 def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
     some, large_some = ([work.explanations[name][i] for i in work.explained] for name in (compressed, large))
     texts = [work.texts[i] for i in work.explained]
-    asked = {"method": options.method, "k": options.k, "runs": options.runs}
+    asked = {"method": options.method, "rank": options.rank, "k": options.k, "runs": options.runs}
     own = AlignmentOptions(**asked, **common(options, level))
     figures = compare_explanations(texts, some, large_some, own, some_of(work.groups, work.explained))
     for shown in figures["details"]["per_example"]:

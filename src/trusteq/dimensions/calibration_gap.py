@@ -13,8 +13,8 @@ import numpy as np
 from scipy.fft import dct, idct
 
 from trusteq.arrays import Arrays, check_classes, check_columns, top_class
-from trusteq.checks import check_choice, check_integer
-from trusteq.dimensions.plots.reliability import bin_details, plot
+from trusteq.checks import check_choice, check_integer, check_number
+from trusteq.dimensions.plots.reliability import BARS, bin_details, plot
 from trusteq.dimensions.record import Dimension, Entry, Figures, common, gaps_from
 from trusteq.distances import distance_errors, distance_gap_interval
 from trusteq.groups import ALONE, Design, Groups, count_of, design, some_of, units_of
@@ -42,6 +42,10 @@ DRAWS = 1000
 HISTOGRAM = 20
 PARTS = 16  # that draws are made in, each small enough for a processor's cache
 CELLS = 256  # that confidences are put into before bins are cut anew, in their order
+CONVENTIONS: dict[str, dict[str, Any]] = {  # what was decided where there is more than one way
+    "usual": {"brier": "sum", "edge": "above", "clip": None, "bars": "clopper-pearson"},
+    "paper-b": {"brier": "binary", "edge": "below", "clip": float(np.finfo(np.float32).eps), "bars": "wald"},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +53,27 @@ class CalibrationOptions(Options):
     n_bins: int = 10
     binning: str = "quantile"
     from_logits: bool = False
+    convention: str = "usual"
+    brier: str | None = None  # None, like the next three: as in the convention
+    edge: str | None = None
+    clip: float | None = None
+    bars: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_integer("n_bins", self.n_bins, at_least=1, at_most=1000)
         check_choice("binning", self.binning, ("quantile", "uniform"))
         check_choice("from_logits", self.from_logits, (True, False))
+        check_choice("convention", self.convention, tuple(CONVENTIONS))
+        for name, decided in CONVENTIONS[self.convention].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, decided)
+        check_choice("brier", self.brier, ("sum", "binary"))
+        check_choice("edge", self.edge, ("above", "below"))
+        check_choice("bars", self.bars, tuple(BARS))
+        if self.clip is not None:
+            check_number("clip", self.clip, above=0, below=0.5)
+            object.__setattr__(self, "clip", float(self.clip))
 
 
 def compute(rows: Rows, options: CalibrationOptions) -> Figures:
@@ -73,7 +92,7 @@ def compute(rows: Rows, options: CalibrationOptions) -> Figures:
             block = blocks_of(options.seed, start, count, rows.count)
         else:
             block = of_group[start : start + count]
-        summary, answers = summarize(examples, edges, block, blocks)
+        summary, answers = summarize(examples, edges, block, blocks, options)
         if each is not None:
             each[start : start + count] = answers
         return summary
@@ -135,7 +154,7 @@ def equal_shares(n_bins: int) -> np.ndarray:
 
 def quantile_edges(ordered: np.ndarray, n_bins: int) -> np.ndarray:
     count = ordered.shape[1]
-    place = equal_shares(n_bins) * (count - 1)
+    place = np.arange(n_bins + 1) * (count - 1) / n_bins
     below = place.astype(int)
     above = np.minimum(below + 1, count - 1)
     return ordered[:, below] + (ordered[:, above] - ordered[:, below]) * (place - below)
@@ -145,12 +164,12 @@ def quantile_edges(ordered: np.ndarray, n_bins: int) -> np.ndarray:
 
 
 def summarize(
-    examples: Arrays, edges: dict[str, np.ndarray], block: np.ndarray, blocks: int
+    examples: Arrays, edges: dict[str, np.ndarray], block: np.ndarray, blocks: int, options: CalibrationOptions
 ) -> tuple[Arrays, np.ndarray]:
     """Sums over rows, kept apart for random blocks of rows; and whether each row is right, right in large, agreed."""
     gold, p, q = examples["references"], examples["predictions"], examples["large_predictions"]
-    label, compressed = summarize_model(p, gold, edges["predictions"], block, blocks)
-    large_label, large = summarize_model(q, gold, edges["large_predictions"], block, blocks)
+    label, compressed = summarize_model(p, gold, edges["predictions"], block, blocks, options)
+    large_label, large = summarize_model(q, gold, edges["large_predictions"], block, blocks, options)
     right, large_right = label == gold, large_label == gold
     loyalty = 1 - np.sqrt(jensen_shannon(p, q))
     sums = {
@@ -165,31 +184,49 @@ def summarize(
 
 
 def summarize_model(
-    columns: np.ndarray, gold: np.ndarray, edges: np.ndarray, block: np.ndarray, blocks: int
+    columns: np.ndarray,
+    gold: np.ndarray,
+    edges: np.ndarray,
+    block: np.ndarray,
+    blocks: int,
+    options: CalibrationOptions,
 ) -> tuple[np.ndarray, Arrays]:
     """The predicted class, and the sums of one model: means, residuals (right - confidence) by bin, class and grid."""
     label, confidence = top_class(columns)
-    sums = summarize_confidence(confidence, label == gold, edges[0], block, blocks)
+    sums = summarize_confidence(confidence, label == gold, edges[0], block, blocks, options)
     gold_probability = columns[gold, np.arange(len(gold))]
     brier = np.einsum("ij,ij->j", columns, columns) - 2 * gold_probability + 1
-    nll = -np.log(np.maximum(gold_probability, SMALLEST))
-    more = [np.bincount(block, values, blocks)[:, None] for values in (brier, nll)]
+    if options.brier == "binary" and len(columns) == 2:
+        brier /= 2
+    more = [np.bincount(block, values, blocks)[:, None] for values in (brier, log_loss(gold_probability, options))]
     n_bins = edges.shape[1] - 1
     class_edges = np.broadcast_to(edges[-len(columns) :], (len(columns), n_bins + 1))
     fold = blocks // class_blocks(len(columns), n_bins, blocks)
-    classwise = [
-        by_bin((gold == k) - columns[k], bin_of(columns[k], class_edges[k]), n_bins, block // fold, blocks // fold)
-        for k in range(len(columns))
-    ]
+    classwise = []
+    for k, values in enumerate(columns):
+        bins = bin_of(values, class_edges[k], options.edge)
+        classwise.append(by_bin((gold == k) - values, bins, n_bins, block // fold, blocks // fold))
     means = np.concatenate([sums["means"], *more], axis=1)
     return label, sums | {"means": means, "classwise": np.concatenate(classwise, axis=1)}
 
 
+def log_loss(gold_probability: np.ndarray, options: CalibrationOptions) -> np.ndarray:
+    """With `clip`, probabilities are kept as far from 1 as from 0."""
+    if options.clip is None:
+        return -np.log(np.maximum(gold_probability, SMALLEST))
+    return -np.log(np.clip(gold_probability, options.clip, 1 - options.clip))
+
+
 def summarize_confidence(
-    confidence: np.ndarray, right: np.ndarray, edges: np.ndarray, block: np.ndarray, blocks: int
+    confidence: np.ndarray,
+    right: np.ndarray,
+    edges: np.ndarray,
+    block: np.ndarray,
+    blocks: int,
+    options: CalibrationOptions,
 ) -> Arrays:
     """The sums that take no more than how sure a model is of its answer, and whether that is right."""
-    residual, n_bins, bins = right - confidence, len(edges) - 1, bin_of(confidence, edges)
+    residual, n_bins, bins = right - confidence, len(edges) - 1, bin_of(confidence, edges, options.edge)
     return {
         "means": np.stack([np.bincount(block, values, blocks) for values in (right, confidence)], axis=1),
         "bins": by_bin(residual, bins, n_bins, block, blocks),
@@ -216,13 +253,20 @@ def class_blocks(classes: int, n_bins: int, blocks: int) -> int:
     return blocks
 
 
-def bin_of(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The bin of each value, a value on an edge in the bin above. Counting few edges is faster than a binary search."""
+def bin_of(values: np.ndarray, edges: np.ndarray, edge: str | None = "above") -> np.ndarray:
+    """The bin of each value; one on an edge is in the bin above, or below. Few edges are counted faster than searched.
+
+    >>> bin_of(np.array([0.5, 0.7]), np.array([0, 0.5, 1])).tolist()
+    [1, 1]
+    >>> bin_of(np.array([0.5, 0.7]), np.array([0, 0.5, 1]), "below").tolist()
+    [0, 1]
+    """
     if len(edges) > 64:
-        return np.searchsorted(edges[1:-1], values, side="right")
+        return np.searchsorted(edges[1:-1], values, side="right" if edge == "above" else "left")
+    beyond = np.greater_equal if edge == "above" else np.greater
     bins = np.zeros(len(values), dtype=np.intp)
-    for edge in edges[1:-1]:
-        bins += values >= edge
+    for inner in edges[1:-1]:
+        bins += beyond(values, inner)
     return bins
 
 
@@ -278,8 +322,9 @@ def finish(
         names = ("predictions", "large_predictions")
         result["details"] = {
             "examples": n,
-            "compressed": bin_details(compressed_sums, edges[names[0]][0]),
-            "large": bin_details(large_sums, edges[names[1]][0]),
+            "bars": options.bars,
+            "compressed": bin_details(compressed_sums, edges[names[0]][0], options.bars),
+            "large": bin_details(large_sums, edges[names[1]][0], options.bars),
         }
     return result
 
@@ -377,9 +422,18 @@ def gap_intervals(
     intervals["accuracy"] = paired_share_gap_interval(only, large_only, n, level, together.accuracy)
     if (n if units is None else units) < LEAST_UNITS:  # one example, or one group, says nothing about spread
         intervals = dict.fromkeys(intervals, (-np.inf, np.inf))
+    most = dict(RANGE)
+    if (
+        options.brier == "binary"
+        and "classwise" in compressed
+        and compressed["classwise"].shape[1] == 2 * options.n_bins
+    ):
+        most["brier"] /= 2
+    if options.clip is not None:
+        most["nll"] = -float(np.log(options.clip))
     ends = {}
     for name, (low, high) in intervals.items():  # within the figure's range, and around the gap to the last bit
-        ends[name] = min(max(low, -RANGE[name]), gaps[name]), max(min(high, RANGE[name]), gaps[name])
+        ends[name] = min(max(low, -most[name]), gaps[name]), max(min(high, most[name]), gaps[name])
     return ends
 
 
@@ -399,7 +453,7 @@ def from_confidence(said: Arrays, options: CalibrationOptions, groups: Groups = 
     for name, prefix in (("predictions", ""), ("large_predictions", "large_")):
         confidence = said[f"{prefix}confidence"]
         edges[name] = edges_of(confidence, options)[None]
-        sums = summarize_confidence(confidence, said[f"{prefix}right"], edges[name][0], block, blocks)
+        sums = summarize_confidence(confidence, said[f"{prefix}right"], edges[name][0], block, blocks, options)
         summary |= {prefix + key: values for key, values in sums.items()}
     return with_signature(DIMENSION.name, finish(summary, edges, options, together), options, count_of(groups))
 
@@ -457,7 +511,7 @@ def redrawn_ece(weights: Weights, confidence: np.ndarray, right: np.ndarray, opt
     blur moves all draws alike, and is taken off.
     """
     edges = edges_of(confidence, options)
-    bins, ordered = bin_of(confidence, edges), np.sort(confidence)
+    bins, ordered = bin_of(confidence, edges, CONVENTIONS[options.convention]["edge"]), np.sort(confidence)
     ece = float(np.abs(np.bincount(bins, right - confidence)).sum()) / len(right)
     if options.binning == "uniform":
         cells, cell = options.n_bins, bins
@@ -486,7 +540,7 @@ def in_bins(held: np.ndarray, residual: np.ndarray, options: Any) -> np.ndarray:
 
 
 def settings(options: Any) -> dict[str, Any]:
-    return {"n_bins": options.n_bins, "binning": options.binning}
+    return {"n_bins": options.n_bins, "binning": options.binning, "convention": options.convention}
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:

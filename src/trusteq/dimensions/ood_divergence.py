@@ -6,7 +6,7 @@ models' scores separate such rows from ordinary ones, and whether both raise the
 import dataclasses
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,8 +47,14 @@ class OodOptions(Options):
 
 
 def compute(rows: Rows, options: OodOptions) -> Figures:
-    pieces = list(rows.map(lambda start, arrays: validate(arrays, options, start)))
-    examples = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    kinds = {"score": np.float64, "large_score": np.float64, "outside": np.bool_}
+    examples = {name: np.empty(rows.count, kind) for name, kind in kinds.items()}
+    start = 0
+    for piece in rows.map(lambda start, arrays: validate(arrays, options, start)):
+        stop = start + len(piece["outside"])
+        for name, values in piece.items():
+            examples[name][start:stop] = values
+        start = stop
     return finish(summarize(examples, options, rows.groups), options)
 
 
@@ -126,21 +132,36 @@ class Ranking:
     def __init__(self, scores: np.ndarray, outside: np.ndarray, groups: Groups = None):
         inside = None if groups is None else groups[~outside]
         self.together = 1.0 if inside is None else len(inside) / units_of(inside)  # rows of a group
-        self.order = np.argsort(scores)
+        whole: Any = np.int32 if len(scores) < 2**31 else np.int64  # a count of rows, of which there are many arrays
+        self.order = np.argsort(scores).astype(whole)
         ordered, self.outside = scores[self.order], outside[self.order]
-        last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(scores) - 1)
-        self.values, self.size = ordered[last], np.diff(last, prepend=-1)
-        self.out_upto = np.cumsum(self.outside)[last]
-        self.in_upto = last + 1 - self.out_upto
-        self.out_here, self.in_here = np.diff(self.out_upto, prepend=0), np.diff(self.in_upto, prepend=0)
+        ends = np.append(ordered[1:] != ordered[:-1], True)
+        self.values = ordered[ends]
+        del ordered
+        self.out_upto = np.cumsum(self.outside, dtype=whole)[ends]
+        self.in_upto = np.flatnonzero(ends).astype(whole) + whole(1) - self.out_upto
         self.n_out, self.n_in = int(self.out_upto[-1]), int(self.in_upto[-1])
+
+    @property
+    def out_here(self) -> np.ndarray:
+        return np.diff(self.out_upto, prepend=self.out_upto.dtype.type(0))
+
+    @property
+    def in_here(self) -> np.ndarray:
+        return np.diff(self.in_upto, prepend=self.in_upto.dtype.type(0))
+
+    @property
+    def size(self) -> np.ndarray:
+        return self.out_here + self.in_here
 
     def per_row(self, out_moves: np.ndarray, in_moves: np.ndarray) -> np.ndarray:
         """What each kind of row has at each distinct score, handed to the rows in the order in which they came."""
         if len(self.values) < len(self.order):
             out_moves, in_moves = np.repeat(out_moves, self.size), np.repeat(in_moves, self.size)
+        np.copyto(out_moves, in_moves, where=~self.outside)
+        del in_moves
         moves = np.empty(len(self.order))
-        moves[self.order] = np.where(self.outside, out_moves, in_moves)
+        moves[self.order] = out_moves
         return moves
 
     def auroc(self, with_moves: bool) -> Estimate:
@@ -148,9 +169,8 @@ class Ranking:
         value = auroc_of(self.out_here, self.in_here)
         if not with_moves:
             return Estimate(value, None)
-        in_below = self.in_upto - self.in_here / 2
-        out_above = self.n_out - self.out_upto + self.out_here / 2
-        return Estimate(value, self.per_row(in_below / self.n_in, out_above / self.n_out))
+        in_below = (self.in_upto - self.in_here / 2) / self.n_in
+        return Estimate(value, self.per_row(in_below, (self.n_out - self.out_upto + self.out_here / 2) / self.n_out))
 
     def aupr(self, with_moves: bool) -> Estimate:
         """Mean precision at the out-of-distribution rows.
@@ -158,14 +178,25 @@ class Ranking:
         A row moves it by the precision at its own score, where it is one of those rows, and by what it adds to the
         precision at every lower score p = out / (out + in): in / (out + in)^2 or -out / (out + in)^2.
         """
-        out_from, in_from = self.n_out - self.out_upto + self.out_here, self.n_in - self.in_upto + self.in_here
-        precision = out_from / (out_from + in_from)
-        value = float(self.out_here @ precision) / self.n_out
+        out_here = self.out_here
+        out_from, in_from = self.n_out - self.out_upto + out_here, self.n_in - self.in_upto + self.in_here
+        out_moves = out_from / (out_from + in_from)  # the precision, for now
+        value = float(out_here @ out_moves) / self.n_out
         if not with_moves:
             return Estimate(value, None)
-        weight = self.out_here / (out_from + in_from) ** 2
-        out_moves = precision + np.cumsum(weight * in_from)
-        return Estimate(value, self.per_row(out_moves, np.cumsum(weight * out_from) * (-self.n_in / self.n_out)))
+        in_moves = (out_from + in_from).astype(np.float64)
+        in_moves **= -2
+        in_moves *= out_here  # the weight, for now
+        del out_here
+        adds = in_moves * in_from
+        del in_from
+        out_moves += np.cumsum(adds, out=adds)
+        del adds
+        in_moves *= out_from
+        del out_from
+        np.cumsum(in_moves, out=in_moves)
+        in_moves *= -self.n_in / self.n_out
+        return Estimate(value, self.per_row(out_moves, in_moves))
 
     def fpr95(self, scores: np.ndarray, outside: np.ndarray, with_moves: bool) -> Estimate:
         """Out-of-distribution rows that the threshold lets pass; the others move it by moving the threshold."""
@@ -197,16 +228,18 @@ def auroc_of(higher: np.ndarray, lower: np.ndarray) -> float:
 class Model(NamedTuple):
     """One model's figures, its threshold, and what a plot of it needs."""
 
-    figures: dict[str, Estimate]
+    figures: dict[str, float]
     cut: Cut
     curves: dict[str, Any]
 
 
 class Summary(NamedTuple):
-    """What the result is made of: both models, and how many rows both flag, the compressed one, the large one."""
+    """What the result is made of: both models, by how much each row moves their gaps, and how many rows both flag, the
+    compressed one, the large one."""
 
     compressed: Model
     large: Model
+    moves: dict[str, np.ndarray]
     outside: np.ndarray
     groups: Groups
     flagged: tuple[int, int, int]
@@ -214,30 +247,39 @@ class Summary(NamedTuple):
 
 
 def summarize(examples: Arrays, options: OodOptions, groups: Groups) -> Summary:
-    """Both models' figures, each on a thread of its own, and how many rows both, the one and the other flag."""
+    """Both models' figures, one after the other, and how many rows both, the one and the other flag."""
     outside = examples["outside"]
     if outside.all() or not outside.any():
         kinds = ("out-of-distribution rows (1)", "in-distribution rows (0)")
         have, need = kinds if outside.all() else reversed(kinds)
         raise ValueError(f"references hold only {have}; {need} are needed too")
     scores = [examples["score"], examples["large_score"]]
-    with ThreadPoolExecutor(2) as pool:
-        compressed, large = pool.map(lambda values: rank_model(values, outside, groups, options), scores)
+    moves: dict[str, np.ndarray] = {}
+    compressed, large = (rank_model(values, outside, groups, options, moves) for values in scores)
     flags = [values > model.cut.threshold for values, model in zip(scores, (compressed, large), strict=True)]
     both, one, other = (int(np.count_nonzero(flag)) for flag in (flags[0] & flags[1], *flags))
     error = 0.0
     if options.confidence_level is not None and one + other:
         error = jaccard_error(scores, flags, [compressed.cut, large.cut], outside, groups)
-    return Summary(compressed, large, outside, groups, (both, one, other), error)
+    return Summary(compressed, large, moves, outside, groups, (both, one, other), error)
 
 
-def rank_model(scores: np.ndarray, outside: np.ndarray, groups: Groups, options: OodOptions) -> Model:
+def rank_model(
+    scores: np.ndarray, outside: np.ndarray, groups: Groups, options: OodOptions, moves: dict[str, np.ndarray]
+) -> Model:
+    """A model's figures. What its rows move is left in `moves`, or taken off what the other model's do there."""
     ranking, with_moves = Ranking(scores, outside, groups), options.confidence_level is not None
-    figures = {
-        "auroc": ranking.auroc(with_moves),
-        "aupr": ranking.aupr(with_moves),
-        "fpr95": ranking.fpr95(scores, outside, with_moves),
-    }
+    figures = {}
+    for name, estimate in (
+        ("auroc", ranking.auroc),
+        ("aupr", ranking.aupr),
+        ("fpr95", partial(ranking.fpr95, scores, outside)),
+    ):
+        figures[name], moved = estimate(with_moves)
+        if moved is not None and name in moves:
+            moves[name] -= moved
+        elif moved is not None:
+            moves[name] = moved
     cut = ranking.cut(options.keep)
     return Model(figures, cut, curves(ranking, cut) if options.details else {})
 
@@ -297,9 +339,10 @@ def finish(summary: Summary, options: OodOptions) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, compressed in summary.compressed.figures.items():
         large = summary.large.figures[name]
-        result |= {name: compressed.value, f"large_{name}": large.value, f"{name}_gap": compressed.value - large.value}
+        result |= {name: compressed, f"large_{name}": large, f"{name}_gap": compressed - large}
         if options.confidence_level is not None:
-            interval = gap_interval(compressed, large, summary.outside, summary.groups, options.confidence_level)
+            gap, moves = compressed - large, summary.moves[name]
+            interval = gap_interval(gap, moves, summary.outside, summary.groups, options.confidence_level)
             result[f"{name}_gap_low"], result[f"{name}_gap_high"] = interval
     both, one, other = summary.flagged
     either = one + other - both
@@ -320,16 +363,14 @@ def finish(summary: Summary, options: OodOptions) -> dict[str, Any]:
 
 
 def gap_interval(
-    compressed: Estimate, large: Estimate, outside: np.ndarray, groups: Groups, level: float
+    gap: float, moves: np.ndarray, outside: np.ndarray, groups: Groups, level: float
 ) -> tuple[float, float]:
-    """Paired: from the difference of how far each row moves the two figures (Welch's t over the two kinds of rows).
+    """Paired: from how much further each row moves the one figure (Welch's t over the two kinds of rows).
 
     Where no row tells the models apart, one out-of-distribution row (or group) that does so in full is taken as met. A
     single one of a kind shows no spread: (-1, 1).
     """
-    assert compressed.moves is not None
-    assert large.moves is not None
-    parts = errors(compressed.moves - large.moves, outside, groups)
+    parts = errors(moves, outside, groups)
     if min(n for _, n in parts) < LEAST_UNITS:
         return -1.0, 1.0
     variance = sum(part for part, _ in parts)
@@ -337,8 +378,8 @@ def gap_interval(
         n = parts[0][1]
         parts[0], variance = (1 / (n * (n - 1)), n), 1 / (n * (n - 1))
     freedom = variance**2 / sum(part**2 / (n - 1) for part, n in parts)
-    center, spread = compressed.value - large.value, float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(variance)
-    return max(-1.0, center - spread), min(1.0, center + spread)
+    spread = float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(variance)
+    return max(-1.0, gap - spread), min(1.0, gap + spread)
 
 
 def of_fewer(groups: np.ndarray, outside: np.ndarray) -> Design:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trusteq.checks import check_choice
+from trusteq.checks import brief, check_choice
 from trusteq.dimensions import calibration_gap, prediction_error_jaccard
 from trusteq.dimensions.ood_divergence import auroc_of
 from trusteq.groups import Design
@@ -31,13 +31,19 @@ class SumOptions(Options):
     Args:
         binning: "uniform", the bins that were summed; or "quantile", as many bins cut where the histograms allow, for
             a calibration error without an interval.
+        convention: "usual", as the sums were made; another takes the rows.
     """
 
     binning: str = "uniform"
+    convention: str = "usual"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("binning", self.binning, ("uniform", "quantile"))
+        if self.convention != "usual":
+            raise ValueError(
+                f"sums are of the usual convention, got {brief(self.convention)}: give calibration_gap rows"
+            )
 
 
 def finish(summary: Summary, options: SumOptions | None = None) -> dict[str, Figures]:

@@ -5,6 +5,7 @@ explanations of one example side by side, `finish` turns all examples into figur
 enough examples have been seen."""
 
 import math
+import re
 import sys
 from collections.abc import Sequence
 from itertools import combinations, permutations
@@ -14,15 +15,18 @@ import numpy as np
 
 from trusteq.arrays import as_entries
 from trusteq.checks import brief
+from trusteq.explain.methods import Explanation, words_of
 from trusteq.groups import Groups, design
 from trusteq.intervals import wilson_mean_interval
+from trusteq.kinds.text import Text
 from trusteq.overlap import expected_jaccard, jaccard, relative_to
 from trusteq.sequences import sequence_interval
 
-Explanation = list[tuple[str, float]]
 Row = dict[str, np.ndarray]
 MOST = sys.float_info.max
 SPECIAL = {"", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "<s>", "</s>", "<pad>", "<mask>", "<bos>", "<eos>", "<|endoftext|>"}
+SPECIAL_IN_TEXT = re.compile("|".join(map(re.escape, sorted(SPECIAL - {""}))))
+RANKS = ("absolute", "support")
 
 # What was made elsewhere becomes explanations.
 
@@ -30,7 +34,8 @@ SPECIAL = {"", "[CLS]", "[SEP]", "[PAD]", "[MASK]", "<s>", "</s>", "<pad>", "<ma
 def read_attributions(name: str, values: Any) -> list[Explanation]:
     """One explanation per example, from (word, weight) pairs, {"word": ..., "weight": ...} dicts or a dict of weights.
 
-    Blanks around words go, special tokens too; of a repeated word the entry of largest absolute weight counts.
+    Blanks around words go, special tokens too; of a repeated word the entry of largest absolute weight counts. One
+    that holds no word is empty: whether that is an answer is for `check_not_empty` to say.
 
     >>> read_attributions("predictions", [[("a", 0.1), ("film", -0.5), ("a", 0.3)], {"[CLS]": 9, "good ": 0.2}])
     [[('film', -0.5), ('a', 0.3)], [('good', 0.2)]]
@@ -41,10 +46,14 @@ def read_attributions(name: str, values: Any) -> list[Explanation]:
 
 def read_explanation(where: str, entry: Any) -> Explanation:
     pairs = [read_pair(where, pair) for pair in pairs_of(where, entry)]
-    explanation = rank([(word, weight) for word, weight in pairs if word not in SPECIAL])
-    if not explanation:
-        raise ValueError(f"{where} there is no word with a weight{' apart from special tokens' if pairs else ''}")
-    return explanation
+    return rank([(word, weight) for word, weight in pairs if word not in SPECIAL])
+
+
+def check_not_empty(name: str, explanations: Sequence[dict[str, float]]) -> None:
+    for i, explanation in enumerate(explanations):
+        if not explanation:
+            words = "there is no word with a weight apart from special tokens"
+            raise ValueError(f'{name}, example {i}: {words}; with rank="support" that is an empty set')
 
 
 def pairs_of(where: str, entry: Any) -> list[Any]:
@@ -77,6 +86,34 @@ def rank(pairs: Sequence[tuple[str, float]]) -> Explanation:
     for word, weight in sorted(pairs, key=lambda pair: -abs(pair[1])):
         ranked.setdefault(word, weight)
     return list(ranked.items())
+
+
+# What of an explanation counts.
+
+
+def special_in(method: str, text: Text | None) -> set[str]:
+    """The words of a text that are special tokens, or what a method makes of them; without the text, all there may be.
+
+    >>> sorted(special_in("lime", "It is so. [SEP] The SEP is here")), sorted(special_in("lime", "one [SEP] two"))
+    ([], ['SEP'])
+    """
+    if text is None:
+        return SPECIAL | {"SEP", "CLS"}
+    parts = (text,) if isinstance(text, str) else text
+    plain = tuple(SPECIAL_IN_TEXT.sub(" ", part) for part in parts)
+    if plain == parts:
+        return set()
+    gone = words_of(method, text) - words_of(method, plain if len(plain) == 2 else plain[0])
+    return {word for word in gone if any(word in token for token in SPECIAL)}
+
+
+def counted(explanation: Explanation, special: set[str], rank: str = "absolute") -> Explanation:
+    """Without special words; ranked by "support", only what speaks for the class.
+
+    >>> counted([("SEP", 0.5), ("not", -0.4), ("good", 0.2)], {"SEP"}, "support")
+    [('good', 0.2)]
+    """
+    return [(word, weight) for word, weight in explanation if word not in special and (rank != "support" or weight > 0)]
 
 
 # compare: one example, all runs of both models.

@@ -11,7 +11,7 @@ import numpy as np
 
 from trusteq.explain.gradients import BATCH_TOKENS, integrated_gradients
 from trusteq.explain.language_gradients import check_answers, language_gradients
-from trusteq.explain.methods import METHODS, Explanation, distinct_words, explain
+from trusteq.explain.methods import METHODS, Explanation, explain
 from trusteq.kinds.text import Text, check_not_blank, check_texts
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.labels import gold, gold_labels
@@ -26,13 +26,12 @@ Targets = dict[str, np.ndarray]  # by the models' names: the class to explain of
 
 @dataclass
 class Explained:
-    """One example: the explanations of both models, a run each, and how many distinct words its text has."""
+    """One example: the explanations of both models, a run each."""
 
     index: int
     text: Text | None
     compressed: list[Explanation]
     large: list[Explanation]
-    words: int
     counts: dict[str, int] = field(default_factory=dict)  # of the models so far
 
 
@@ -52,8 +51,7 @@ def explain_both(
     with closing(gathered(pairs, [compressed, large], *told)) as examples:
         for index, _, pair in examples:
             counts = {"truncated_texts": compressed.truncated, "large_truncated_texts": large.truncated}
-            words = distinct_words(options.method, texts[index])
-            yield Explained(index, texts[index], pair["model"], pair["large_model"], words, counts)
+            yield Explained(index, texts[index], pair["model"], pair["large_model"], counts)
 
 
 def explain_each(
@@ -141,7 +139,7 @@ def by_asking(
 
     def explain_runs(ask: Ask, index: int, target: int) -> list[Explanation]:
         seeds = [example_seed(options.seed + run, index) for run in range(options.runs)]
-        extra = {"samples": options.samples, "features": features}
+        extra = {"samples": options.samples, "features": features, "rank": options.rank}
         return [explain(options.method, texts[index], ask, target, seed, **extra) for seed in seeds]
 
     def job(index: int, subject: Subject) -> Job:
@@ -171,16 +169,17 @@ def by_gradients(
             columns = targets[subject.name][piece]
             columns = columns if predictor.order is None else predictor.order[columns]
             with predictor.in_evaluation():
-                found = gradients_of(predictor, some, columns.tolist())
+                found = gradients_of(predictor, some, columns.tolist(), options.rank)
             if not all(np.isfinite(weight) for explanation in found for _, weight in explanation):
                 raise ValueError(f"{subject.name}'s gradients hold NaN or infinity")
             for index, explanation in zip(piece, found, strict=True):
                 yield (index, subject.name), [explanation[: options.features]] * options.runs
 
 
-def gradients_of(predictor: ModelPredictor, texts: list[Text], targets: list[int]) -> list[Explanation]:
-    batch_tokens = min(BATCH_TOKENS, predictor.tokens)
+def gradients_of(predictor: ModelPredictor, texts: list[Text], targets: list[int], rank: str) -> list[Explanation]:
+    how: dict[str, Any] = {"rank": rank, "batch_tokens": min(BATCH_TOKENS, predictor.tokens)}
     if isinstance(predictor, CausalPredictor):
-        return language_gradients(predictor, texts, targets, batch_tokens=batch_tokens)
-    of = predictor.model, predictor.tokenizer, texts, targets
-    return integrated_gradients(*of, max_length=predictor.length, batch_tokens=batch_tokens)
+        return language_gradients(predictor, texts, targets, **how)
+    return integrated_gradients(
+        predictor.model, predictor.tokenizer, texts, targets, max_length=predictor.length, **how
+    )

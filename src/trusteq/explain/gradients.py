@@ -21,6 +21,7 @@ def integrated_gradients(
     steps: int = 50,
     max_length: int = 512,
     batch_tokens: int = BATCH_TOKENS,
+    rank: str = "absolute",
 ) -> list[Explanation]:
     """captum's integrated gradients of the probability of each text's target, from padding to the words of the text.
 
@@ -81,7 +82,7 @@ def integrated_gradients(
                 internal_batch_size=max(passes, len(batch)),
             )
             for (i, pieces), row in zip(batch, scores.double().sum(dim=-1).tolist(), strict=True):
-                explanations[i] = ranked(sum_to_words(texts[i], pieces, row))
+                explanations[i] = ranked(sum_to_words(texts[i], pieces, row), rank=rank)
     return explanations
 
 

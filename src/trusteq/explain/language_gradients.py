@@ -20,7 +20,12 @@ def check_answers(predictor: CausalPredictor) -> None:
 
 
 def language_gradients(
-    predictor: CausalPredictor, texts: list[Text], targets: list[int], steps: int = 50, batch_tokens: int = 1024
+    predictor: CausalPredictor,
+    texts: list[Text],
+    targets: list[int],
+    steps: int = 50,
+    batch_tokens: int = 1024,
+    rank: str = "absolute",
 ) -> list[Explanation]:
     """captum's integrated gradients along the words of each text, from padding; the prompt around them stays as it is,
     so that the weights of all words sum to p(text) - p(padding in its place), up to the error of `steps`."""
@@ -51,7 +56,7 @@ def language_gradients(
         for word, score in zip(owner, scores.double().sum(dim=-1)[0].tolist(), strict=True):
             if word >= 0:
                 sums[word] += score
-        explanations.append(ranked(zip(words, sums.tolist(), strict=True)))
+        explanations.append(ranked(zip(words, sums.tolist(), strict=True), rank=rank))
     return explanations
 
 

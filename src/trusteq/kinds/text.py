@@ -16,6 +16,7 @@ import numpy as np
 from trusteq.checks import brief, check_characters
 
 Text = str | tuple[str, str]
+PIECE = 2**22  # characters of the variants of a text that are asked about, or tokenized, at a time
 
 # What comes in.
 

@@ -1,16 +1,16 @@
 """One way to talk to a model: examples in, probabilities (and embeddings) out. Equal examples are asked once, and what
 comes back is checked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from trusteq.checks import FunctionFailed, failure
-from trusteq.kinds.text import Text, check_texts
+from trusteq.kinds.text import PIECE, Text, check_texts, parts_of
 from trusteq.progress import progress_bar
 
-PIECE = 8192  # distinct texts that are tokenized at a time
+MOST = 8192  # distinct texts that are tokenized at a time
 
 
 class Predictor:
@@ -48,8 +48,7 @@ class Predictor:
         place = {text: i for i, text in enumerate(distinct)}
         pieces: list[tuple[np.ndarray, np.ndarray]] = []
         with progress_bar(len(distinct), f"asking {self.name}", self.quiet) as bar:
-            for at in range(0, len(distinct), PIECE):
-                part = distinct[at : at + PIECE]
+            for part in in_pieces(distinct):
                 try:
                     rows, pooled = self._answer(part, probabilities, embeddings, bar)
                 except FunctionFailed:  # it says whose
@@ -88,6 +87,21 @@ class Predictor:
             raise ValueError(f"{self.name} returned rows that are not probabilities, positive and with a sum of 1")
         self.classes = rows.shape[1]
         return rows
+
+
+def in_pieces(texts: list[Text]) -> Iterator[list[Text]]:
+    """So many texts at a time, or so many characters, since tokens of long texts take more room than the texts.
+
+    >>> [len(piece) for piece in in_pieces(["a"] * 10_000)], [len(piece) for piece in in_pieces(["a" * 10**6] * 9)]
+    ([8192, 1808], [4, 4, 1])
+    """
+    upto = np.cumsum([sum(map(len, parts_of(text))) for text in texts])
+    start = 0
+    while start < len(texts):
+        before = upto[start - 1] if start else 0
+        stop = min(start + MOST, max(start + 1, int(np.searchsorted(upto, before + PIECE, side="right"))))
+        yield texts[start:stop]
+        start = stop
 
 
 class FunctionPredictor(Predictor):
