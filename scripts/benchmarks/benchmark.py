@@ -23,6 +23,7 @@ import benchmark_explainers
 import benchmark_neighbors
 import benchmark_ood
 import benchmark_records
+import benchmark_running_text
 import benchmark_stock
 from benchmark_rows import Settings, Subject, machine, read_section, write_section
 
@@ -35,6 +36,7 @@ SUBJECTS: dict[str, Subject] = {
     "attack_divergence": benchmark_attacks.rows,
     "engines": benchmark_engines.rows,
     "records": benchmark_records.rows,
+    "running_text": benchmark_running_text.rows,
     "trust_equivalence": benchmark_audit.rows,
     "stock_evaluate": benchmark_stock.rows,
 }

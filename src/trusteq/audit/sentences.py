@@ -2,13 +2,13 @@
 
 What was found is told by the dimension itself (`told`); the answer over all dimensions is in report/words.py."""
 
-from trusteq.dimensions.record import Entry
+from trusteq.dimensions.record import Dimension, Entry
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.verdicts import tells
 from trusteq.wording import decimals, percent, points, signed
 
 
-def sentence(dimension: str, entry: Entry, compressed: str, large: str) -> str:
+def sentence(dimension: str | Dimension, entry: Entry, compressed: str, large: str) -> str:
     """What was found, beside what the floor and chance give, and what that means.
 
     >>> figures = {"accuracy_fall": 0.75, "large_accuracy_fall": 0.5, "accuracy_fall_gap": 0.25}
@@ -16,10 +16,14 @@ def sentence(dimension: str, entry: Entry, compressed: str, large: str) -> str:
     >>> sentence("attack_divergence", entry, "tiny", "large")
     'Under attack tiny loses 75 % of its accuracy, and large 50 %: a gap of 25 points.'
     """
-    found = DIMENSIONS[dimension].told(entry["figures"], entry, compressed, large)
-    beside = "; ".join([*beside_floor(entry), *beside_chance(dimension, entry)])
-    found += f" ({beside})" if beside else ""
-    return " ".join([f"{found}.", *what_that_means(dimension, entry, compressed, large)])
+    record = record_of(dimension)
+    beside = "; ".join([*beside_floor(entry), *beside_chance(record, entry)])
+    found = record.told(entry["figures"], entry, compressed, large) + (f" ({beside})" if beside else "")
+    return " ".join([f"{found}.", *what_that_means(record, entry, compressed, large)])
+
+
+def record_of(dimension: str | Dimension) -> Dimension:
+    return DIMENSIONS[dimension] if isinstance(dimension, str) else dimension
 
 
 def beside_floor(entry: Entry) -> list[str]:
@@ -34,16 +38,16 @@ def beside_floor(entry: Entry) -> list[str]:
     ]
 
 
-def beside_chance(dimension: str, entry: Entry) -> list[str]:
+def beside_chance(dimension: Dimension, entry: Entry) -> list[str]:
     """
-    >>> beside_chance("prediction_error_jaccard", {"expected": 0.2})
+    >>> beside_chance(DIMENSIONS["prediction_error_jaccard"], {"expected": 0.2})
     ['chance alone: 20 %']
     """
-    told = DIMENSIONS[dimension].expected is not None and tells(entry["expected"])
+    told = dimension.expected is not None and tells(entry["expected"])
     return [f"chance alone: {percent(entry['expected'])}"] if told else []
 
 
-def what_that_means(dimension: str, entry: Entry, compressed: str, large: str) -> list[str]:
+def what_that_means(dimension: str | Dimension, entry: Entry, compressed: str, large: str) -> list[str]:
     if not entry["verdict"]:
         return []
     subject = f"{compressed} is" if entry["floor"] is not None else "That is"
@@ -79,13 +83,13 @@ def how_far(entry: Entry, large: str, unit: str = "") -> str:
     return f"{apart} further from {large} than {entry['beside']} ({interval})"
 
 
-def too_close(dimension: str, entry: Entry) -> list[str]:
+def too_close(dimension: str | Dimension, entry: Entry) -> list[str]:
     """Of a verdict that is open, why, and how many examples would decide."""
     if entry["verdict"] != "inconclusive":
         return []
     if entry["open_because"]:
         return [entry["open_because"]]
-    with_them = f"Too close to call with {entry['examples']:,} {DIMENSIONS[dimension].counted}"
+    with_them = f"Too close to call with {entry['examples']:,} {record_of(dimension).counted}"
     return [f"{with_them}; {would_decide(entry['examples_needed'])}."]
 
 
@@ -97,7 +101,7 @@ def would_decide(count: int | None, counted: str = "") -> str:
     return f"about {count:,} {counted}".rstrip() + " would decide" if count else "over a million would be needed"
 
 
-def when_settled(dimension: str, entry: Entry) -> list[str]:
+def when_settled(dimension: str | Dimension, entry: Entry) -> list[str]:
     """Of an audit that stops when it is sure: at which look, and with how many examples.
 
     >>> entry = {"verdict": "different", "examples": 50, "look": {"number": 1, "of": 4, "at_most": 100}}
@@ -108,6 +112,6 @@ def when_settled(dimension: str, entry: Entry) -> list[str]:
         return []
     if entry["verdict"] == "inconclusive":
         return [f"It is open after all {look['of']} looks."] * (look["of"] > 1)
-    most = f" of at most {look['at_most']:,}" if DIMENSIONS[dimension].needs != "ood" else ""
-    counted = DIMENSIONS[dimension].counted
+    most = f" of at most {look['at_most']:,}" if record_of(dimension).needs != "ood" else ""
+    counted = record_of(dimension).counted
     return [f"Settled at look {look['number']} of {look['of']}, with {entry['examples']:,}{most} {counted}."]

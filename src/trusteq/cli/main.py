@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from itertools import pairwise
 
 COMMANDS = {
     "audit": "audit a family of models: a verdict for each, and a report",
@@ -42,10 +43,20 @@ def main(argv: list[str] | None = None) -> int:
 
     quiet()
     try:
-        return int(importlib.import_module(f"trusteq.cli.{argv[0]}").main(argv[1:]))
+        return int(importlib.import_module(f"trusteq.cli.{module_of(argv)}").main(argv[1:]))
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130
+
+
+def module_of(argv: list[str]) -> str:
+    """The module of a command; an audit of running text, where the next token is a class, has its own.
+
+    >>> module_of(["audit", "--task", "text"]), module_of(["audit", "--task=text"]), module_of(["audit", "--text", "x"])
+    ('text', 'text', 'audit')
+    """
+    is_text = "--task=text" in argv or ("--task", "text") in pairwise(argv)
+    return "text" if argv[0] == "audit" and is_text else argv[0]
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def page(audit: Audit, plots: Plots, space: str | None = None) -> str:
 
 
 @cache
-def template() -> Any:
+def template(name: str = "report/page.html") -> Any:
     """Compiled once for all pages of a process."""
     import jinja2
     from markupsafe import Markup
@@ -124,7 +124,7 @@ def template() -> Any:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=safe
     )
-    return environment.from_string(text("report/page.html"))
+    return environment.from_string(text(name))
 
 
 def sha256(script: str) -> str:
