@@ -25,8 +25,9 @@ from transformers import (
 )
 
 from trusteq.compress.compress import check_empty
-from trusteq.compress.finetune import PACKAGES, ByLength
+from trusteq.compress.finetune import PACKAGES
 from trusteq.compress.starting_model import SAFE, checkpoint, opening
+from trusteq.compress.trainer import ByLength
 from trusteq.models.checkpoints import with_weights
 from trusteq.models.question_answering import as_question_answerer, read_file, read_squad, squad_scores
 

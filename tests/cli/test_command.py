@@ -19,7 +19,7 @@ from trusteq.records.readers.reader import ReadOptions
 
 SLOW = ("torch", "transformers", "evaluate", "datasets", "pandas", "matplotlib", "scipy.stats", "sklearn", "gradio")
 COMMAND = [sys.executable, "-m", "trusteq.cli.main"]
-WAYS = ["compress prune", "compress drop-layers", "compress int8", "compress round", "compress distil"]
+WAYS = [f"compress {way}" for way in ("prune", "drop-layers", "int8", "round", "distil", "heal")]
 
 
 def run(*words, cwd=None):

@@ -8,8 +8,8 @@ from tiny_models import checkpoint
 
 from trusteq.cli import compress as cli_compress
 from trusteq.compress import measure
+from trusteq.compress.bits import in_bits
 from trusteq.compress.loading import load
-from trusteq.compress.rounding import in_bits
 from trusteq.models.open import as_predictor
 
 ASKED = {"prompt": "Review : {text} Verdict :", "verbalizers": {"negative": "bad", "positive": "very good"}}

@@ -19,7 +19,7 @@ from transformers import (
 
 from trusteq.cli import finetune as cli_finetune
 from trusteq.compress import finetune as compress_finetune
-from trusteq.compress import starting_model, vocabulary
+from trusteq.compress import starting_model, trainer, vocabulary
 from trusteq.compress.options import FinetuneOptions
 from trusteq.models import open
 from trusteq.records import labelled_texts
@@ -179,7 +179,7 @@ def test_the_loss_of_a_student_is_the_mixture_of_hinton():
     soft = 4 * (p * (p / q).log()).sum(1).mean()
     for mix in (0.0, 0.25, 1.0):
         expected = mix * soft + (1 - mix) * gold
-        assert compress_finetune.distillation_loss(logits, teacher, labels, 2.0, mix).item() == pytest.approx(
+        assert trainer.distillation_loss(logits, teacher, labels, 2.0, mix).item() == pytest.approx(
             expected.item(), abs=1e-6
         )
 

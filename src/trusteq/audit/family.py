@@ -14,8 +14,8 @@ import numpy as np
 
 from trusteq.audit.store import Store, digest
 from trusteq.checks import brief, failure
+from trusteq.compress.bits import in_bits
 from trusteq.compress.copies import pruned, quantized, rounded
-from trusteq.compress.rounding import in_bits
 from trusteq.kinds.text import Text
 from trusteq.models.checkpoints import is_gguf, looks_local
 from trusteq.models.classifiers import ModelPredictor

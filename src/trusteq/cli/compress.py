@@ -1,4 +1,4 @@
-"""`trusteq compress`: makes a smaller model from a trained one, in one of five ways, and measures what that saved."""
+"""`trusteq compress`: makes a smaller model from a trained one, in one of six ways, and measures what that saved."""
 
 import shlex
 import sys
@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 from trusteq.cli import finetune
+from trusteq.cli.finetune import options_of
 from trusteq.cli.typed import Parser, Typed, part_of, run, unknown
-from trusteq.compress.options import CompressOptions, FinetuneOptions
+from trusteq.compress.keeping import described
+from trusteq.compress.options import CompressOptions, FinetuneOptions, HealOptions
 
 WAYS = {
     "prune": "the smallest of the encoder's weights become zero",
@@ -16,6 +18,7 @@ WAYS = {
     "int8": "linear weights in 8 bits, by torchao; embeddings stay",
     "round": "linear weights on a grid of few bits, kept as ordinary numbers, for study",
     "distil": "a new, smaller model learns from it",
+    "heal": "a causal language model learns the next token of the one that it was made from",
 }
 
 EXAMPLES = {
@@ -23,12 +26,21 @@ EXAMPLES = {
     "drop-layers": "large --keep 0 2 --out shallow",
     "int8": "large --out quantized",
     "round": "large --bits 4 --out in-4-bits",
-    "distil": "large --layers 2 --width 128 --heads 2 --dataset glue/sst2 --text sentence --out distilled",
+    "distil": "large --layers 2 --width 128 --heads 2 --dataset glue/sst2 --text sentence --keep errors --out small",
+    "heal": "shallow --teacher large --text-only texts.txt --out healed",
+}
+
+AFTER = {  # what brings back what the way took
+    "drop-layers": "It heals by training, with the losses that --keep chooses:\n\n"
+    "    trusteq finetune --model shallow --teacher large --keep errors --dataset glue/sst2 --text sentence --out deep",
+    "int8": "A model that is trained to be rounded loses less by it (int4 is simulated: its numbers are stored whole):"
+    "\n\n    trusteq finetune --model large --teacher large --quantize int8 --dataset glue/sst2 --text sentence --out r"
+    "\n    trusteq compress int8 r --out quantized",
 }
 
 HELP = """usage: trusteq compress WAY MODEL --out FOLDER [options]
 
-Makes a smaller model from a trained one, in one of five ways, and measures what that saved:
+Makes a smaller model from a trained one, in one of six ways, and measures what that saved:
 
 {}
 
@@ -50,18 +62,22 @@ def main(argv: list[str] | None = None) -> int:
         there = f"there are {', '.join(WAYS)}"
         print(f"trusteq compress: {unknown('way to compress', way, WAYS, there)}", file=sys.stderr)
         return 2
-    work: Callable[[Typed], int] = partial(distil, words) if way == "distil" else partial(compress, way)
+    work: Callable[[Typed], int] = partial(LEARNING[way], words) if way in LEARNING else partial(compress, way)
     return run("compress", parser(way), work, rest)
 
 
 def parser(way: str) -> Parser:
     about = f"Makes a smaller model from a trained one: {WAYS[way]}.\n\n    trusteq compress {way} {EXAMPLES[way]}"
-    made = Parser(f"compress {way}", about)
+    made = Parser(f"compress {way}", f"{about}\n\n{AFTER[way]}" if way in AFTER else about)
     made.usage = f"trusteq compress {way} MODEL --out FOLDER [options]"
     first: dict[str, Any] = {"nargs": "?", "metavar": "MODEL"}
     if way == "distil":
         shapes = finetune.SHAPES | {"model": first}
+        made.epilog = described()
         made.add(FinetuneOptions, "the model", without=("from_scratch",), **shapes)
+    elif way == "heal":
+        data: dict[str, Any] = {name: {"metavar": "DATA"} for name in ("text_only", "text_only_without")}
+        made.add(HealOptions, "the model", model=first, teacher={"metavar": "MODEL"}, **data)
     else:
         made.add(CompressOptions, "the model", only=("model", "out", *OWN[way]), model=first)
     return made
@@ -78,9 +94,22 @@ def compress(way: str, typed: Typed) -> int:
 
 def distil(words: list[str], typed: Typed) -> int:
     """A new model, with the given one as its teacher."""
-    options = FinetuneOptions.of(**({"teacher": typed["model"]} | typed | {"from_scratch": True}))
+    options = options_of({"teacher": typed["model"]} | typed | {"from_scratch": True})
     from trusteq.compress import finetune, measure
 
     finetune.finetune(options, shlex.join(["trusteq", "compress", *words]))
     print(measure.report(options.model, options.out))
     return 0
+
+
+def heal(words: list[str], typed: Typed) -> int:
+    options = part_of(HealOptions, typed)
+    from trusteq.compress import next_token
+
+    record = next_token.heal(options, shlex.join(["trusteq", "compress", *words]))
+    figures = f"{record['kl_before']:.4f} before, {record['kl_after']:.4f} after"
+    print(f"{options.out}: KL from the teacher at a token of {record['texts_measured']:,} other texts: {figures}")
+    return 0
+
+
+LEARNING: dict[str, Callable[[list[str], Typed], int]] = {"distil": distil, "heal": heal}

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 import transformers
 
+from trusteq.compress.bits import in_bits
 from trusteq.compress.copies import pruned
 from trusteq.compress.loading import load, place_of, tokenizer_of
 from trusteq.compress.measure import some_tokens
 from trusteq.compress.options import CompressOptions
-from trusteq.compress.rounding import in_bits
 from trusteq.models.checkpoints import without_chatter
 
 

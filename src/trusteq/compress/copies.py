@@ -43,9 +43,23 @@ def quantized(model: Any) -> Any:
     made = copy.deepcopy(model)
     with torch.no_grad():
         for weight in (layer.weight for layer in linear_layers(made)):
-            scale = (weight.abs().amax(dim=1, keepdim=True) / 127.5).clamp(min=torch.finfo(weight.dtype).eps)
-            weight.copy_((weight * (1 / scale)).round().clamp(-128, 127) * scale)
+            weight.copy_(on_grid(weight, 8))
     return made
+
+
+def on_grid(weight: Any, bits: int, group: int | None = None) -> Any:
+    """The nearest numbers of a symmetric grid, one for each row, or for each `group` numbers of a row.
+
+    >>> import torch
+    >>> on_grid(torch.tensor([[3.2, -7.5, 32.0, -75.0]]), bits=4, group=2).tolist()
+    [[3.0, -8.0, 30.0, -80.0]]
+    """
+    import torch
+
+    whole = weight.unflatten(1, (-1, group)) if group and weight.shape[1] % group == 0 else weight
+    steps = 2 ** (bits - 1)
+    scale = (whole.abs().amax(dim=-1, keepdim=True) / (steps - 0.5)).clamp(min=torch.finfo(weight.dtype).eps)
+    return ((whole * (1 / scale)).round().clamp(-steps, steps - 1) * scale).reshape(weight.shape)
 
 
 def rounded(model: Any) -> Any:

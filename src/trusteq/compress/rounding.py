@@ -1,36 +1,44 @@
-"""What would this model be in fewer bits? A copy whose linear weights lie on a coarser grid, for study."""
+"""Training that knows it will be rounded: every step sees linear weights as 8 or 4 bits hold them.
 
-import copy
+What is learned are the whole weights; a step's slope passes through the rounding as if there were none (Bengio et al.
+2013, the straight-through estimator; Jacob et al. 2018, quantization-aware training)."""
+
 from typing import Any
 
-from trusteq.compress.copies import linear_layers
+import torch
+from torch.nn.utils import parametrize
+
+from trusteq.compress.copies import linear_layers, on_grid
+
+WAYS: dict[str, dict[str, Any]] = {"int8": {"bits": 8}, "int4": {"bits": 4, "group": 32}}
 
 
-def in_bits(model: Any, bits: int, group: int) -> Any:
-    """A copy whose linear weights, but for the head's, are rounded to so many bits and kept as ordinary numbers.
+class Rounded(torch.nn.Module):
+    """A weight as its grid has it, with the slope of the weight itself."""
 
-    Each row is cut into groups with a grid of their own, symmetric around zero: a scale that moves zero as well
-    (asymmetric rounding) would change nothing in weights that were stored that way, in Q4_1 say.
+    def __init__(self, way: str):
+        super().__init__()
+        self.way = way
 
-    >>> import torch
-    >>> layer = torch.nn.Linear(4, 1)
-    >>> _ = layer.weight.data.copy_(torch.tensor([[3.0, 1.2, 0.3, -0.1]]))
-    >>> [round(value, 3) for value in in_bits(torch.nn.Sequential(layer), bits=3, group=2)[0].weight[0].tolist()]
-    [3.0, 1.0, 0.3, -0.1]
-    """
-    import torch
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight + (on_grid(weight, **WAYS[self.way]) - weight).detach()
 
-    if not 2 <= bits <= 8:
-        raise ValueError(f"`bits` must be from 2 to 8, got {bits}")
-    if group < 1:
-        raise ValueError(f"`group` must be 1 or more, got {group}")
-    made = copy.deepcopy(model)
-    body = getattr(made, "base_model", made)  # without the head, which language models share with their embeddings
-    steps = 2 ** (bits - 1) - 1
-    with torch.no_grad():
-        for weight in (layer.weight for layer in linear_layers(body)):
-            for at in range(0, weight.shape[1], group):
-                some = weight[:, at : at + group]
-                scale = (some.abs().amax(dim=1, keepdim=True) / steps).clamp(min=torch.finfo(weight.dtype).tiny)
-                some.copy_((some / scale).round() * scale)
-    return made
+
+def begin_rounding(model: Any, way: str) -> None:
+    """All linear layers but one that shares its weights with the embeddings, which stay whole."""
+    tied = getattr(model, "get_output_embeddings", lambda: None)()
+    layers = [layer for layer in linear_layers(model) if layer is not tied]
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no linear layers that could be rounded")
+    for layer in layers:
+        parametrize.register_parametrization(layer, "weight", Rounded(way))
+
+
+def end_rounding(model: Any, way: str) -> None:
+    """To 4 bits the weights become the rounded ones, as ordinary numbers. To 8 they stay whole: torchao, which stores
+    them, rounds them as every step did, but rounded ones a second time, since their largest is another."""
+    for layer in model.modules():
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+            if way != "int8":
+                layer.weight.data.copy_(on_grid(layer.weight.data, **WAYS[way]))

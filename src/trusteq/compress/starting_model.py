@@ -114,10 +114,12 @@ def narrowed(rows: torch.Tensor, width: int) -> torch.Tensor:
 
     >>> narrowed(torch.tensor([[3.0, 0.0], [4.0, 0.0]]), 1).abs().tolist()
     [[3.0], [4.0]]
+    >>> narrowed(torch.ones(1, 3), 2).shape  # fewer pieces than dimensions
+    torch.Size([1, 2])
     """
     if width > rows.shape[1]:
         raise ValueError(f"`reuse_embeddings`: `width` {width} is more than the {rows.shape[1]} of `model`")
-    return rows @ torch.linalg.svd(rows, full_matrices=False).Vh[:width].T
+    return rows @ torch.linalg.svd(rows, full_matrices=len(rows) < width).Vh[:width].T
 
 
 def set_embeddings(model: Any, rows: torch.Tensor, tokenizer: Any) -> None:
