@@ -12,7 +12,7 @@ import datasets
 import evaluate
 
 from trusteq.arrays import as_rows
-from trusteq.audit.bundled import bundled_family
+from trusteq.audit.bundled import ASKED, bundled_family
 from trusteq.audit.family import open_models
 from trusteq.audit.options import AuditOptions
 from trusteq.audit.planning import plan
@@ -141,8 +141,8 @@ class TrustEquivalence(ArrayMetric):
     _rows = staticmethod(as_rows)
 
     def bundled(self) -> dict[str, Any]:
-        """The family that ships with the project, with its texts, as `compute` takes them."""
-        return bundled_family()
+        """The family that ships with the project, with its texts and `trusteq audit`'s budget, for `compute`."""
+        return bundled_family() | ASKED
 
     def open(self, large: Any, compressed: Any = None, twin: Any = None, **kwargs: Any) -> dict[str, Predictor]:
         """The models by name, opened once for many questions: callables from texts to rows of probabilities.

@@ -24,7 +24,7 @@ rng = np.random.default_rng(0)
 words = np.array(sorted(set(" ".join(given["texts"]).split())))
 texts = [" ".join(rng.choice(words, 6)) for _ in range({count})]
 metric.compute(
-    large=given["large"], compressed={{"tiny": given["compressed"]["tiny"]}}, texts=texts,
+    large=given["large"], compressed={{"distilled": given["compressed"]["distilled"]}}, texts=texts,
     references=rng.integers(2, size=len(texts)), ood_texts=given["ood_texts"],
     dimensions=["prediction_error_jaccard", "calibration_gap", "representation_overlap", "ood_divergence"],
 )
@@ -37,7 +37,7 @@ def rows(given: Settings) -> Iterator[Row]:
     family = metric.bundled()
     if given.tiny:
         family |= {name: family[name][:8] for name in ("texts", "references", "ood_texts")}
-        family |= {"compressed": {"tiny": family["compressed"]["tiny"]}, "twin": None}
+        family |= {"compressed": {"distilled": family["compressed"]["distilled"]}, "twin": None}
     first, second, plain, by_engine, asked = audit_times(metric, family, turns=given.size(3, tiny=1))
     whole = f"the bundled audit with its report; plain passes of its models over their {asked:,} distinct texts"
     yield Row(whole, first, plain, 1.3)

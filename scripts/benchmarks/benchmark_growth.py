@@ -36,7 +36,7 @@ HEAD = """\
 Printed by `python scripts/benchmarks/benchmark_growth.py`. Every point was measured in a process of its own, after a
 call of the smallest size: the time of a call (the best of up to five, within ten seconds), and how much more memory the
 process then held at most, inputs included. A text is six random words of the bundled reviews; of the bundled models
-`tiny` was compared with `distilled`. The slope is that of a straight line through the three largest sizes, since fixed
+`distilled` was compared with `kept`. The slope is that of a straight line through the three largest sizes, since fixed
 costs hide it below: 1 is growth in proportion, 2 is growth with the square.
 """
 
@@ -80,7 +80,7 @@ def texts_and_models(n: int) -> dict[str, Any]:
     logging.disable_progress_bar()
     family = load("trust_equivalence").bundled()
     models = {}
-    for argument, name in (("model", "tiny"), ("large_model", "distilled")):
+    for argument, name in (("model", "distilled"), ("large_model", "kept")):
         folder = family["compressed"][name]
         model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
         models[argument] = (model, AutoTokenizer.from_pretrained(folder))

@@ -90,7 +90,7 @@ class Confidence:
             binning=binning,
             details=True,
         )
-        page = f"<p>{pair.compressed_name} beside {pair.large_name} on the {len(numbers)} bundled film reviews.</p>"
+        page = f"<p>{pair.compressed_name} beside {pair.large_name} on the {len(numbers):,} bundled reviews.</p>"
         plot = figure_picture(
             calibration.plot(result), "Reliability diagrams of both models; the table has the figures."
         )

@@ -12,7 +12,7 @@ from look import say
 from work import waited
 
 from trusteq.audit.bundled import bundled_family
-from trusteq.audit.family import open_models
+from trusteq.audit.family import open_models, twins_of
 
 DTYPE = "float32"  # whatever the weights are kept in: processors without a GPU are slow at anything shorter
 PAIRS = 64
@@ -62,6 +62,7 @@ class Models:
 
     def __init__(self, family: dict[str, Any] | None = None):
         self.sample = family or bundled_family()
+        self.twins = tuple(twins_of(self.sample.get("twin")))
         opened = open_models(self.sample["large"], self.sample["compressed"], self.sample.get("twin"), dtype=DTYPE)
         self.bundled: dict[str, Opened] = {name: self.take(predictor) for name, predictor in opened.items()}
         self.fetched = Kept(HUB_MEGABYTES, megabytes)
@@ -71,8 +72,8 @@ class Models:
 
     @property
     def names(self) -> list[str]:
-        """The large one first, its twin last."""
-        return sorted(self.bundled, key=lambda name: (name != "large", name == "twin"))
+        """The large one first, its twins last."""
+        return sorted(self.bundled, key=lambda name: (name != "large", name in self.twins))
 
     def pair(self, large: Any, compressed: Any) -> Pair:
         """Both models opened, or a sentence why not."""
@@ -99,14 +100,15 @@ class Models:
 
     def open_pair(self, large: str, compressed: str) -> Pair:
         large_model, model = self.open(large), self.open(compressed)
-        name = {"large": "the large one", "twin": "the twin"}.get(compressed, compressed)
+        name = {"large": "the large one", "twin": "the twin"}.get(compressed, compressed)  # what an audit calls its own
         opened = open_models(own(large_model), {name: own(model)})
         asked = opened[name], opened["large"]
         rows = [predictor(["a sentence"]) for predictor in asked]
         if rows[0].shape != rows[1].shape:
             raise ValueError(f"{large} has {rows[1].shape[1]} classes but {compressed} has {rows[0].shape[1]}")
         classes = asked[1].names or [f"class {number}" for number in range(rows[1].shape[1])]
-        twin = self.bundled.get("twin") if large == "large" and compressed != "twin" else None
+        twins = [name for name in self.twins if name != compressed]
+        twin = self.bundled[twins[0]] if large == "large" and twins else None  # one: every other costs as much again
         return Pair(name, large, model, large_model, twin, asked, classes)
 
     def open(self, name: str) -> Opened:

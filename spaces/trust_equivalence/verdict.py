@@ -52,10 +52,10 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> None:
         label="How thorough?",
         info="Quick explains and attacks 50 texts, thorough 100: it takes twice as long and decides more.",
     )
-    with gr.Accordion("Texts of your own instead of the 400 film reviews", open=False):
+    with gr.Accordion("Texts of your own instead of the bundled reviews", open=False):
         table = gr.Textbox(
             label="Texts and their labels",
-            info=f"CSV with the columns text and label, up to {ROWS} lines. Empty: the bundled film reviews.",
+            info=f"CSV with the columns text and label, up to {ROWS} lines. Empty: the bundled reviews.",
             placeholder="text,label\nThe cast is wonderful,positive",
             lines=4,
             max_lines=10,
@@ -179,7 +179,12 @@ def read_texts(table: Any, sample: dict[str, Any]) -> Generator[str, None, dict[
     """The texts that the audit is about, as it takes them."""
     outside = {"ood_texts": sample["ood_texts"]}
     if table is None or table == "":
-        return {"texts": sample["texts"], "references": sample["references"], **outside, "data_name": "film reviews"}
+        return {
+            "texts": sample["texts"],
+            "references": sample["references"],
+            **outside,
+            "data_name": "the bundled reviews",
+        }
     widget.check_text(table)
     read = partial(WORKSHOP.run, "tables", "read_texts", table)
     texts, labels = yield from waited(read, lambda: say("Reading the table …"), TABLE_SECONDS)

@@ -10,7 +10,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
+import evaluate
 import pandas as pd
 import pytest
 from audit_runs import audit_divided
@@ -19,10 +21,13 @@ from small_families import GOLD, NAMES, TEXTS
 from tiny_models import checkpoint, classifier, tokenizer
 
 from trusteq.audit import start
+from trusteq.audit.bundled import bundled_family
+from trusteq.audit.options import AuditOptions
 from trusteq.cli import audit as command
 from trusteq.cli.typed import part_of
 from trusteq.records.chosen import ChosenTexts, sampled
 
+ROOT = Path(__file__).resolve().parents[2]
 ONE = ["--dimensions", "prediction_error_jaccard"]
 COMMAND = [sys.executable, "-m", "trusteq.cli.main", "audit"]
 
@@ -122,6 +127,13 @@ def test_a_slice_that_there_is_not_is_one_sentence(place, tmp_path, capsys, word
     assert command.main(["--slice", "mood", "--out", str(tmp_path)]) == 2
     bundled = "--slice mood is no column of the bundled texts: give length or label"
     assert capsys.readouterr().err == f"trusteq audit: {bundled}\n"
+
+
+def test_in_code_the_bundled_family_is_asked_what_the_command_asks():
+    given = evaluate.load(str(ROOT / "metrics" / "trust_equivalence")).bundled()
+    budget = {name: value for name, value in given.items() if name not in bundled_family()}
+    assert budget
+    assert command.options_of(command.parser().read([])) == AuditOptions(**budget)
 
 
 def test_a_sample_is_drawn_at_random_and_the_same_each_time():

@@ -16,6 +16,7 @@ import sys
 import time
 import tomllib
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import evaluate
@@ -160,7 +161,7 @@ OTHER = ["the cat sleeps", "a cat is a cat", "the cat and the story", "is the ca
 CHECKPOINTS = {"large", "distil", "tiny", "minilm", "bert-base-finetuned", "bert-base-seed2"}
 CHECKPOINTS |= {"OWNER/bert-base-sst2", "OWNER/distilbert-sst2"}
 TABLES = {"glue/sst2", "stanfordnlp/sst2", "sst2/dev.tsv", "sst2/train.tsv", "pairs.csv", "news.tsv"}
-TABLES |= {"question_ids.json", "quantized_llms"}
+TABLES |= {"question_ids.json", "quantized_llms", "movie_reviews.zip", "rt-polarity.neg", "rt-polarity.pos"}
 
 
 @pytest.fixture
@@ -206,6 +207,12 @@ def write_table(folder, name):
         pd.DataFrame(pairs).to_csv(folder / name, index=False)
     elif name == "news.tsv":
         pd.DataFrame({"text": OTHER}).to_csv(folder / name, sep="\t", index=False)
+    elif name == "movie_reviews.zip":
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            for side in ("pos", "neg"):
+                archive.writestr(
+                    f"movie_reviews/{side}/cv000.txt", "\n".join(f"{text} , {side} ." for text in REVIEWS["text"])
+                )
     elif name == "question_ids.json":
         ids = [str(i) for i in range(60)]
         (folder / name).write_text(json.dumps(ids))
@@ -276,6 +283,8 @@ def run_command(program, arguments, folder, capsys):
         return assert_photographs(arguments, folder)
     if program == "trusteq":
         run = main
+        if "--steps" in arguments:
+            arguments[arguments.index("--steps") + 1] = "6"
     else:
         script, *arguments = arguments
         if script == "spaces/trust_equivalence/app.py":

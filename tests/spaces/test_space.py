@@ -32,7 +32,7 @@ from gradio_client import Client
 from models import Models
 from served_space import CLASSES, ROOT, SPACE, metric
 
-from trusteq.audit.bundled import bundled_family
+from trusteq.audit.bundled import ASKED, MADE, TWINS, bundled_family
 from trusteq.audit.family import open_models
 from trusteq.dimensions import attribution_alignment
 from trusteq.dimensions.registry import DIMENSIONS
@@ -139,7 +139,7 @@ def test_the_verdict_is_the_audits(client, space, models):
         **{name: family[name] for name in ("texts", "references", "ood_texts")},
         explained=50,
         attacked=50,
-        max_queries=25,
+        max_queries=ASKED["max_queries"],
     )
     assert figures == pytest.approx(expected)
     assert Path(report).read_text(encoding="utf-8").startswith("<!")
@@ -283,7 +283,7 @@ def test_a_small_request_does_not_wait_for_an_audit(space, client):
 def test_the_bundled_models_answer_in_time(space, monkeypatch):
     """On one core that is free: the processor's own time, since the tests share theirs with others."""
     models = Models()
-    assert set(models.names) == {"large", "distilled", "tiny", "quantized", "twin"}
+    assert models.names == ["large", *MADE, "quantized", *TWINS]
     explain, fool = why.Why(models).answer, break_it.Break(models).answer
     text = "{} of its scenes are surprisingly good, and the quiet ending stayed with me for a week."
     for method in why.METHODS:

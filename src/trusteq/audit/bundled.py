@@ -5,8 +5,12 @@ from typing import Any
 
 from trusteq.records.tables import from_file
 
-MADE = ("distilled", "tiny")
-ASKED = {"max_queries": 25}  # with more, TextBugger breaks nearly every one of these short texts
+TWINS = ("twin-1", "twin-2")
+MADE = ("kept", "distilled", "repaired", "alone")
+# What the family is asked where nothing else is said, by the command as in code. Within 15 questions TextBugger breaks
+# about half of such short texts, within 25 most: what breaks everything tells no models apart. So few questions are
+# cheap, and more texts can be attacked. All in all the audit is to take at most 45 seconds on two free cores.
+ASKED = {"explained": 80, "attacked": 200, "max_queries": 15}
 
 
 def bundled_family() -> dict[str, Any]:
@@ -17,7 +21,7 @@ def bundled_family() -> dict[str, Any]:
     reviews, other = from_file(folder / "reviews.csv"), from_file(folder / "other.csv")
     return {
         "large": str(folder / "large"),
-        "twin": str(folder / "twin"),
+        "twin": {name: str(folder / name) for name in TWINS},
         "compressed": {name: str(folder / name) for name in MADE} | {"quantized": "derived:quantized"},
         "texts": reviews["text"],
         "references": reviews["label"],
