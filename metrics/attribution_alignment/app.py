@@ -29,7 +29,7 @@ def read_words(cell: Any) -> list[tuple[str, float]]:
 models = ["method", "explain", "runs", "samples", "features", "target_width", "labels"]
 loading = ["device", "dtype", "trust_remote_code"]
 cells = "A cell holds words and their weights, such as `good:0.41 dull:-0.22`."
-how = {"choices": {"rank": ["absolute", "support"]}, "hidden": [*models, *loading], "start": {"k": 2}}
+how: dict[str, Any] = {"choices": {"rank": ["absolute", "support"]}, "hidden": [*models, *loading], "start": {"k": 2}}
 demo = build(metric, metric.dimension.question, example, read_cell=read_words, cells=cells, **how)
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ done until then: the packages themselves, and long texts kept whole and tokenize
 import argparse
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def arithmetic(given: Settings) -> Iterator[Row]:
 
     by_shap()  # compiles; not a part of either side's time
     for method, package in (("lime_package", by_lime), ("shap_permutation", by_shap)):
-        mine, theirs = best_times(given.size(3, tiny=1), lambda method=method: ours(method), package)
+        mine, theirs = best_times(given.size(3, tiny=1), partial(ours, method), package)
         yield Row(f"{method}, {len(texts)} sentences, {samples[method]} samples; the package", mine, theirs, 0.5)
 
 

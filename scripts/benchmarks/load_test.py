@@ -48,7 +48,7 @@ def question(chance: random.Random) -> tuple[str, list[Any]]:
         ("why", ["large", "distilled", text, "lime", 5]),
         ("why", ["large", "distilled", text, "occlusion", 5]),
         ("break_it", ["large", "distilled", text, "textbugger"]),
-        ("break_it", ["large", "kept", text, "deepwordbug"]),
+        ("break_it", ["large", "quantized", text, "deepwordbug"]),
         ("confidence", ["large", "distilled", chance.choice((5, 10, 15)), "quantile"]),
     ]
     return chance.choice(questions)

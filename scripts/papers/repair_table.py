@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def sentiment(folder: Path, limit: int | None) -> list[Case]:
     family = bundled_family()
-    models = {"large": family["large"], "twin": family["twin"]}
+    models = {"large": family["large"], **family["twin"]}
     models |= {name: source for name, source in family["compressed"].items() if Path(source).is_dir()}
     dev = SMALL["sentiment"](folder)
     seen = {row["text"] for split in ("train", "dev", "test") for row in dev[split]}

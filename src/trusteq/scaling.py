@@ -60,7 +60,8 @@ class Scaling:
 
     def in_order(self, order: Sequence[int] | np.ndarray) -> "Scaling":
         """The same for rows whose classes stand in another order: where `order` says each one is now."""
-        return Scaling(self.method, self.weight[np.ix_(order, order)], self.bias[order])
+        places = np.asarray(order, dtype=np.intp)
+        return Scaling(self.method, self.weight[places][:, places], self.bias[places])
 
     def folded(self, weight: np.ndarray, bias: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """The last linear layer with this in it. Of a layer with one logit, whose classes have 1 - p and p, too."""

@@ -57,7 +57,7 @@ def dated(out):
 
 
 def assert_whole(out):
-    ends = {".json": b"}", ".svg": b"</svg>", ".png": b"IEND\xaeB`\x82", ".html": b"</html>"}
+    ends = {".json": (b"}", b"]"), ".svg": b"</svg>", ".png": b"IEND\xaeB`\x82", ".html": b"</html>"}
     for path in out.rglob("*"):
         if path.suffix in ends:
             assert path.read_bytes().rstrip(b"\n").endswith(ends[path.suffix]), path

@@ -769,7 +769,8 @@ def test_every_entry_that_is_done_has_its_sentence(audited):
             words = sentence(name, entry, pair["compressed"], pair["large"])
             assert entry["sentence"] == words
             assert pair["compressed"] in words
-            assert (f"{entry['verdict']}" in words) == (pair["role"] == "compressed")
+            if entry["verdict"] != "inconclusive":  # of which the sentence says why it is open
+                assert (f"{entry['verdict']}" in words) == (pair["role"] == "compressed")
 
 
 # Bad input.

@@ -92,7 +92,7 @@ def test_rounding_stands_in_for_a_twin(family):
     assert models["rounding"]["source"] == "rounded from large"
     assert entry["beside"] == "itself in other numbers is"
     assert abs(entry["floor"]) < 0.05  # bfloat16 has three digits
-    assert "Between large and itself in other numbers the gap is" in entry["sentence"]
+    assert "(itself in other numbers: " in entry["sentence"]
     assert "|floor=rounding|" in result["details"]["signature"]
 
 
@@ -104,7 +104,7 @@ def test_compressions_with_other_calibration_data_stand_in_for_a_twin():
     assert entry["floor"] == pytest.approx(115 / 145)
     assert entry["divergence"] == pytest.approx(115 / 145 - 100 / 130)
     assert "than the same compression with other calibration data is from it" in entry["sentence"]
-    assert "Between small and the same compression with other calibration data it is 79 %." in entry["sentence"]
+    assert "(the same compression with other calibration data: 79 %; " in entry["sentence"]
     pairs = [(one["compressed"], one["large"], one["role"]) for one in result["details"]["pairs"]]
     assert pairs == [("again", "small", "twin"), ("small", "large", "compressed")]
     several = {"again": again, "and again": wrong_about("a", *map(str, range(3, 13)))}

@@ -36,7 +36,7 @@ def place(family, tmp_path_factory):
     ][:1200]
     (folder / "texts.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (folder / "other.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in given["ood_texts"]))
-    words = ["--large", family["large"], "--twin", family["twin"], "--compressed", f"small={family['small']}"]
+    words = ["--large", family["large"], "--twin", *family["twin"].values(), "--compressed", f"small={family['small']}"]
     words += ["--dataset", str(folder / "texts.jsonl"), "--ood-dataset", str(folder / "other.jsonl")]
     assert audit.main([*words, "--dimensions", *DIMENSIONS, "--out", str(folder / "out")]) == 0
     return folder / "out"

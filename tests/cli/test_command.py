@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import tiny_language_models
 from small_audits import models, whole
 
 from trusteq.audit.options import AuditOptions
@@ -241,6 +242,11 @@ def talking(place, tmp_path):
     out = ["--out", tmp_path / "out"]
     (tmp_path / "unlabelled.csv").write_text("text,label\nthe film was good,positive\na cat sleeps,\nbad,negative\n")
     some = ["--dataset", tmp_path / "unlabelled.csv", "--dimensions", "prediction_error_jaccard"]
+    (tmp_path / "texts.txt").write_text("the film was good\na cat sleeps\nthe plot was bad\n" * 2)
+    for seed, name in enumerate(("language", "healthy")):
+        tiny_language_models.network("llama", seed=seed).save_pretrained(tmp_path / name)
+        tiny_language_models.tokenizer().save_pretrained(tmp_path / name)
+    heal = [tmp_path / "language", "--teacher", tmp_path / "healthy", "--text-only", tmp_path / "texts.txt"]
     return {
         "audit": ([*whole(place), "--compressed", place / "small", "derived:quantized", *out], AUDITED),
         "audit, unlabelled": (
@@ -253,6 +259,7 @@ def talking(place, tmp_path):
         "compress int8": ([place / "large", *out], ""),
         "compress round": ([place / "large", "--bits", "4", *out], ""),
         "compress distil": ([place / "large", *size, *file, *out], rf"the teacher \S+: accuracy .*\n{TRAINED}"),
+        "compress heal": ([*heal, "--steps", "4", *out], "3 of 6 texts .*: 3 repeated\n" + bars("training")),
         "finetune": (["--model", place / "large", *file, *out], TRAINED),
     }  # fmt: skip
 

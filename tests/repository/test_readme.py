@@ -23,6 +23,7 @@ import evaluate
 import numpy as np
 import pandas as pd
 import pytest
+import tiny_language_models
 import torch
 import transformers
 from PIL import Image
@@ -160,6 +161,7 @@ REVIEWS = {
 OTHER = ["the cat sleeps", "a cat is a cat", "the cat and the story", "is the cat fine"] * 4
 CHECKPOINTS = {"large", "distil", "tiny", "minilm", "bert-base-finetuned", "bert-base-seed2"}
 CHECKPOINTS |= {"OWNER/bert-base-sst2", "OWNER/distilbert-sst2"}
+LANGUAGE_MODELS = {"smollm2"}
 TABLES = {"glue/sst2", "stanfordnlp/sst2", "sst2/dev.tsv", "sst2/train.tsv", "pairs.csv", "news.tsv"}
 TABLES |= {"question_ids.json", "quantized_llms", "movie_reviews.zip", "rt-polarity.neg", "rt-polarity.pos"}
 
@@ -175,6 +177,9 @@ def stage(tmp_path):
             (folder / shared).symlink_to(ROOT / shared)
         for seed, name in enumerate(sorted(names & CHECKPOINTS)):
             checkpoint(folder / name, seed=seed, labels=("negative", "positive"), layers=4)
+        for name in names & LANGUAGE_MODELS:
+            tiny_language_models.network("llama").save_pretrained(folder / name)
+            tiny_language_models.tokenizer().save_pretrained(folder / name)
         for name in names & TABLES:
             write_table(folder, name)
         return folder
@@ -261,7 +266,11 @@ def shell_blocks():
 @pytest.mark.parametrize("block", list(shell_blocks()))
 def test_commands_run(block, stage, monkeypatch, capsys):
     made = set(re.findall(r"--out (\S+)", block)) | set(re.findall(r"^ln -s .* (\S+)$", block, re.MULTILINE))
-    named = {name for name in CHECKPOINTS | TABLES if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", block)}
+    named = {
+        name
+        for name in CHECKPOINTS | LANGUAGE_MODELS | TABLES
+        if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", block)
+    }
     folder = stage(named - made)
     monkeypatch.chdir(folder)
     for clone in re.findall(r"git clone \S+/([\w-]+)", block):

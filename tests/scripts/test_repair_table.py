@@ -17,7 +17,7 @@ def test_the_table_is_printed_and_written_to_its_page(data, tmp_path, capsys):
     for one, sure in zip(rows[::4], rows[1::4], strict=True):
         assert sure[1] == f"{one[1]}, too sure"
         assert one[2].split()[0] == sure[2].split()[0]  # a slope changes no answer
-        assert float(sure[3]) > float(one[3]) - 0.02
+        assert sure[3] != one[3]  # it is another calibration error: of a model that was not sure enough a smaller one
     assert re.search(rf"The calibration error rose in \d+ of {len(rows)} trials", printed)
 
 

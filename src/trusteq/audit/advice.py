@@ -318,7 +318,7 @@ def flags_of(words: Sequence[str]) -> dict[str, list[str]]:
 def bundled(model: str) -> str | None:
     """A model of the family that ships with the project, as seen from here."""
     family = bundled_family()
-    source = family.get(model, family["compressed"].get(model))
+    source = ({"large": family["large"]} | family["twin"] | family["compressed"]).get(model)
     if source is None or source.startswith("derived:"):
         return source
     near = os.path.relpath(source)

@@ -25,9 +25,9 @@ from trusteq.explain.explaining import explain_each
 from trusteq.kinds.text import Text, is_blank
 from trusteq.models.checkpoints import looks_local
 from trusteq.models.labels import gold, gold_labels
-from trusteq.models.surprise import SURPRISES
 from trusteq.neighbors import apart
 from trusteq.options import VERSION, read_options
+from trusteq.strangeness import SURPRISES
 
 NEEDS = ("answers", "embeddings", "ood", "explanations", "attacks")  # what a dimension may need of the models
 THIS_PROCESS = uuid.uuid4().hex

@@ -75,7 +75,8 @@ def listed(
     rows = chosen(labels, [(pair["compressed"], pair["large"]) for pair in judged_pairs(compared)])
     held = len(work.gold)
     outside = np.arange(min(LISTED, len(ood_texts)))
-    flags = {name: flagged(work, name, options) for name in names if len(work.ood.get(name, ()))}
+    answered = [name for name in names if len(ood := work.ood.get(name, ())) and np.ndim(ood) == 2]  # or scored alone
+    flags = {name: flagged(work, name, options) for name in answered}
     models: dict[str, Any] = {}
     strangers: dict[str, Any] = {}
     for name in names:

@@ -10,8 +10,8 @@ from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.kinds.text import as_texts, check_texts
 from trusteq.models.engines import ENGINES
 from trusteq.models.labels import check_class_numbers
-from trusteq.models.surprise import OF_TEXTS
 from trusteq.options import Options
+from trusteq.strangeness import OF_TEXTS
 from trusteq.wording import place_name
 
 LEAST = 128  # examples at the first look of an audit that stops when sure: what is kept together (audit/work.py)

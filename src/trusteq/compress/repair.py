@@ -62,8 +62,8 @@ class Answers:
 
     def some(self, chosen: np.ndarray) -> "Answers":
         places = np.flatnonzero(chosen)
-        arrays = (part[places] for part in (self.rows, self.large, self.gold))
-        return Answers([self.texts[i] for i in places], *arrays, some_of(self.groups, places))
+        rows, large, labels = (part[places] for part in (self.rows, self.large, self.gold))
+        return Answers([self.texts[i] for i in places], rows, large, labels, some_of(self.groups, places))
 
 
 def repair(options: RepairOptions, command: str) -> Repair:

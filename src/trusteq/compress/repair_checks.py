@@ -3,18 +3,17 @@ to, each with a paired interval: every draw weighs the examples anew, the same f
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit
 
-from trusteq.dimensions.calibration_gap import edges_of, redrawn_ece
+from trusteq.dimensions.calibration_gap import CalibrationOptions, bin_of, edges_of, redrawn_ece
 from trusteq.groups import Groups
 from trusteq.resampling import Weights
 from trusteq.scaling import log_losses
 
-BINS = SimpleNamespace(n_bins=10, binning="quantile")  # as calibration_gap has them
+BINS = CalibrationOptions()
 SURE = 1e-6  # that a confidence stays away from 0 and 1: the curve runs over its log-odds
 POINTS = 100  # at which two curves are compared
 LOSS = 0.01  # of accuracy that an interval may leave open, in shares
@@ -95,7 +94,7 @@ def noise(confidence: np.ndarray, seed: int) -> float:
     """The mean calibration error of one that is right exactly as often as it says: what is left in small bins."""
     trials = max(10, min(200, 2_000_000 // len(confidence)))  # of many examples a few tell as much, in little memory
     right = np.random.default_rng(seed).uniform(size=(trials, len(confidence))) < confidence
-    bins = np.searchsorted(edges_of(confidence, BINS)[1:-1], confidence, side="right")
+    bins = bin_of(confidence, edges_of(confidence, BINS))
     held = np.eye(BINS.n_bins)[bins]
     return float(np.abs((right - confidence) @ held).sum(axis=1).mean() / len(confidence))
 
@@ -115,8 +114,8 @@ def mean(weights: Weights, values: np.ndarray) -> Drawn:
 
 def figure(weights: Weights, pair: list[Drawn], level: float) -> Figure:
     before, after = weights.spread(np.stack(pair))
-    levels = (at_least(0.0, ends(one, level)) for one in (before, after))
-    return Figure(*levels, ends(after - before, level))
+    first, then = (at_least(0.0, ends(one, level)) for one in (before, after))
+    return Figure(first, then, ends(after - before, level))
 
 
 def ends(drawn: Drawn, level: float) -> tuple[float, float, float]:

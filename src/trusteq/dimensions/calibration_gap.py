@@ -323,8 +323,8 @@ def finish(
         result["details"] = {
             "examples": n,
             "bars": options.bars,
-            "compressed": bin_details(compressed_sums, edges[names[0]][0], options.bars),
-            "large": bin_details(large_sums, edges[names[1]][0], options.bars),
+            "compressed": bin_details(compressed_sums, edges[names[0]][0], str(options.bars)),
+            "large": bin_details(large_sums, edges[names[1]][0], str(options.bars)),
         }
     return result
 

@@ -18,11 +18,11 @@ from trusteq.dimensions.plots.colors import COMPRESSED, LARGE
 from trusteq.dimensions.record import Dimension, Entry, Figures, common, gaps_from
 from trusteq.groups import ALONE, Design, Groups, units_of
 from trusteq.intervals import LEAST_UNITS, share_interval
-from trusteq.models.surprise import OF_TEXTS
 from trusteq.options import Options, details_of
 from trusteq.overlap import expected_share, kappa
 from trusteq.resampling import Weights
 from trusteq.rows import Rows
+from trusteq.strangeness import OF_TEXTS
 from trusteq.wording import percent, points
 
 PERFECT = 0.999  # an AUROC beyond which there is nothing to compare
@@ -48,7 +48,7 @@ class OodOptions(Options):
 
 def compute(rows: Rows, options: OodOptions) -> Figures:
     kinds = {"score": np.float64, "large_score": np.float64, "outside": np.bool_}
-    examples = {name: np.empty(rows.count, kind) for name, kind in kinds.items()}
+    examples: Arrays = {name: np.empty(rows.count, kind) for name, kind in kinds.items()}
     start = 0
     for piece in rows.map(lambda start, arrays: validate(arrays, options, start)):
         stop = start + len(piece["outside"])

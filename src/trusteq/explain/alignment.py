@@ -7,7 +7,7 @@ enough examples have been seen."""
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations, permutations
 from typing import Any
 
@@ -49,7 +49,7 @@ def read_explanation(where: str, entry: Any) -> Explanation:
     return rank([(word, weight) for word, weight in pairs if word not in SPECIAL])
 
 
-def check_not_empty(name: str, explanations: Sequence[dict[str, float]]) -> None:
+def check_not_empty(name: str, explanations: Iterable[Any]) -> None:
     for i, explanation in enumerate(explanations):
         if not explanation:
             words = "there is no word with a weight apart from special tokens"

@@ -15,7 +15,6 @@ from trusteq.models.batches import batches
 
 Read = Callable[..., Any]  # (tokens, attention mask, what is kept) -> the model's output
 AHEAD = 64  # prompts of a batch that shares a beginning, at most
-KEPT = 4  # tokens that a batch may keep, beginnings included, for each that it may read
 
 
 class Beginnings:
@@ -133,7 +132,7 @@ def in_order(lengths: np.ndarray, alike: np.ndarray, tokens: int, start: int) ->
             longest = max(longest, size[j])
             common = min(common, same[j] if j > i else common, size[j] - 1)
             rest = (j + 1 - i) * (longest - common)
-            if j > i and (rest > tokens or (j + 1 - i) * longest > KEPT * tokens):
+            if j > i and (j + 1 - i) * longest > tokens:  # what is kept counts as well
                 break
             total = cost[i] + rest + max(0, common - same[i]) + start
             if total < cost[j + 1]:

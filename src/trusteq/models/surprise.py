@@ -5,14 +5,12 @@ behind what the prompt has before it."""
 
 from typing import Any
 
-SURPRISES = ("perplexity", "vocabulary")  # by name; higher is further from what the model knows
-OF_TEXTS = (*SURPRISES, "hidden")  # "hidden": how far a text's embedding is from those of ordinary texts
-
 
 def of_tokens(logits: Any, ids: Any, score: str) -> Any:
     """Of every token of a row: how improbable it was, or how open what comes next was; in nats.
 
     >>> import torch
+    >>> from trusteq.strangeness import SURPRISES
     >>> even = torch.zeros(1, 3, 4)
     >>> [of_tokens(even, torch.tensor([[0, 1, 2]]), score)[0].exp().round().tolist() for score in SURPRISES]
     [[4.0, 4.0], [4.0, 4.0]]

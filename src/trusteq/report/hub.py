@@ -2,7 +2,6 @@
 
 Done twice it changes nothing: our figures take the place of our older ones, the block that of the block before."""
 
-import re
 from typing import Any
 
 from trusteq.audit.results import audit_of
@@ -65,8 +64,9 @@ def with_verdict(card: str, audit: Audit, pair: Pair) -> str:
     data.tags = [*(data.tags or []), *([PROJECT] if PROJECT not in (data.tags or []) else [])]
     block = f"{BEGIN}\n{verdict_text(audit, pair)}\n{END}"
     text = found.text.strip()
-    old = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
-    text = old.sub(lambda _: block, text, count=1) if old.search(text) else f"{text}\n\n{block}".strip()
+    before, begins, rest = text.partition(BEGIN)
+    _, ends, after = rest.partition(END)
+    text = before + block + after if begins and ends else f"{text}\n\n{block}".strip()
     return f"---\n{data.to_yaml()}\n---\n\n{text}\n"
 
 

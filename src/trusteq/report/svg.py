@@ -39,7 +39,7 @@ def rounded(attribute: str) -> str:
     >>> rounded('d="M 12.345678 0.5 L -1.000001 7"')
     'd="M 12.35 0.5 L -1 7"'
     """
-    return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), attribute)
+    return re.sub(r"-?(?<!\d)\d++\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), attribute)
 
 
 def inline_svg(svg: str, prefix: str, label: str) -> str:
