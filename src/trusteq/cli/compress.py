@@ -108,7 +108,8 @@ def heal(words: list[str], typed: Typed) -> int:
 
     record = next_token.heal(options, shlex.join(["trusteq", "compress", *words]))
     figures = f"{record['kl_before']:.4f} before, {record['kl_after']:.4f} after"
-    print(f"{options.out}: KL from the teacher at a token of {record['texts_measured']:,} other texts: {figures}")
+    others = record["texts_measured"]
+    print(f"{options.out}: KL from the teacher at a token of {others:,} other text{'s' * (others != 1)}: {figures}")
     return 0
 
 

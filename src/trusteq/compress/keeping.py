@@ -78,7 +78,7 @@ LOSSES: dict[str, Loss] = {
         of=projection,
         weight=2.0,
         paper="Romero et al. 2015, FitNets: a student also learns its teacher's hidden layer, through a linear map.",
-        verdict="With extra text it is the default: negative flips -17 %, divergence of errors -11 %, KL -23 %.",
+        verdict="With extra text it is the default: negative flips −17 %, divergence of errors −11 %, KL −23 %.",
         needs="embeddings",
     ),
     "gram": Loss(
