@@ -67,7 +67,9 @@ def floor_of(
         return None, None, None
     if len(floors) == 1:
         return tuple(work.floors[floors[0]][dimension.name][place] for _, place in ENDS)
+    values = np.array([work.floors[name][dimension.name]["value"] for name in floors])
     mean = drawn[1:].mean(axis=0)
+    mean += float(np.mean(1 - values if dimension.kind == "overlap" else np.abs(values))) - mean[0]
     low, high = ends(mean, options.confidence_level)
     return (1 - mean[0], 1 - high, 1 - low) if dimension.kind == "overlap" else (mean[0], max(0.0, low), high)
 

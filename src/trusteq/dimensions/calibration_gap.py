@@ -5,12 +5,13 @@ how far each of two models is from that, the gap between them with an interval t
 model's labels and probabilities are to the large one's."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.fft import dct, idct
+from scipy.special import ndtr
 
 from trusteq.arrays import Arrays, check_classes, check_columns, top_class
 from trusteq.checks import check_choice, check_integer, check_number
@@ -35,6 +36,7 @@ from trusteq.wording import points
 
 FIGURES = ("accuracy", "confidence", "overconfidence", "ece", "mce", "brier", "nll", "classwise_ece", "smooth_ece")
 SMALLEST = float(np.finfo(np.float64).eps)
+Size = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]  # of bins' counts, residuals and their squares
 RANGE = dict.fromkeys(FIGURES, 1.0) | {"overconfidence": 2.0, "brier": 2.0, "nll": -float(np.log(SMALLEST))}
 MEANS = ("accuracy", "confidence", "brier", "nll")
 GRID, COARSE = 1024, 128
@@ -494,49 +496,87 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
 
 
 def redrawn(work: Any, others: Sequence[str], large: str, options: Any) -> np.ndarray:
-    """The size of every model's ECE gap, with bins cut anew in each draw."""
+    """The size of every model's ECE gap, with bins cut anew in each draw, and without what chance adds to each ECE."""
     held = told_rows(work)
     weights = Weights(len(held), options.seed, groups=some_of(work.groups, held))
 
     def of(name: str) -> np.ndarray:
-        return redrawn_ece(weights, *told_by(work, name), options)
+        return redrawn_ece(weights, *told_by(work, name), options, without_chance)
 
     return weights.spread(gaps_from(work, DIMENSION.name, of, others, large))
 
 
-def redrawn_ece(weights: Weights, confidence: np.ndarray, right: np.ndarray, options: Any) -> np.ndarray:
+def as_it_is(held: np.ndarray, residual: np.ndarray, squared: np.ndarray) -> np.ndarray:
+    """The size of a sum of residuals."""
+    return np.abs(residual)
+
+
+def redrawn_ece(
+    weights: Weights, confidence: np.ndarray, right: np.ndarray, options: Any, size: Size = as_it_is
+) -> np.ndarray:
     """One model's calibration error in every draw.
 
     Many examples are counted in cells of their confidence, in order, of which each draw makes its bins; what the cells
     blur moves all draws alike, and is taken off.
     """
-    edges = edges_of(confidence, options)
+    residual, edges = right - confidence, edges_of(confidence, options)
     bins, ordered = bin_of(confidence, edges, CONVENTIONS[options.convention]["edge"]), np.sort(confidence)
-    ece = float(np.abs(np.bincount(bins, right - confidence)).sum()) / len(right)
+    of_bins = np.stack([np.bincount(bins, values) for values in (np.ones(len(bins)), residual, residual**2)])
+    ece = float(size(*of_bins).sum()) / len(right)
     if options.binning == "uniform":
         cells, cell = options.n_bins, bins
     else:
         cells = min(CELLS, len(right))
         cell = np.searchsorted(ordered, confidence) * cells // len(right)
-    place, table = weights.block * cells + cell, (weights.blocks, cells)
-    held = np.bincount(place, minlength=weights.blocks * cells).reshape(table)
-    residual = np.bincount(place, right - confidence, weights.blocks * cells).reshape(table)
+    place = weights.block * cells + cell
+    sums = [
+        np.bincount(place, values, weights.blocks * cells).reshape(weights.blocks, cells)
+        for values in (np.ones(len(right)), residual, residual**2)
+    ]
     parts = np.array_split(weights.weight, PARTS)
-    drawn = np.concatenate([in_bins(part @ held, part @ residual, options) for part in parts])
+    drawn = np.concatenate([in_bins([part @ one for one in sums], options, size) for part in parts])
     return drawn - drawn[0] + ece
 
 
-def in_bins(held: np.ndarray, residual: np.ndarray, options: Any) -> np.ndarray:
+def in_bins(sums: list[np.ndarray], options: Any, size: Size) -> np.ndarray:
     """In every draw the residuals' sums in its bins, all sizes together, as a share of what the draw holds."""
+    held = sums[0]
     if options.binning == "uniform":
-        return np.abs(residual).sum(axis=1) / held.sum(axis=1)
-    upto, residual_upto = held.cumsum(axis=1), residual.cumsum(axis=1)
+        return size(*sums).sum(axis=1) / held.sum(axis=1)
+    upto = held.cumsum(axis=1)
     middle = (upto - held / 2) / upto[:, -1:]
     cuts = [(middle < k / options.n_bins).sum(axis=1) for k in range(1, options.n_bins)]
-    below = np.concatenate([np.zeros((len(upto), 1)), residual_upto], axis=1)
-    ends = [np.zeros(len(upto), np.intp), *cuts, np.full(len(upto), held.shape[1])]
-    of_bins = np.diff(np.stack([below[np.arange(len(upto)), end] for end in ends], axis=1), axis=1)
-    return np.abs(of_bins).sum(axis=1) / upto[:, -1]
+    ends, draw = [np.zeros(len(upto), np.intp), *cuts, np.full(len(upto), held.shape[1])], np.arange(len(upto))
+
+    def of_bins(values: np.ndarray) -> np.ndarray:
+        below = np.concatenate([np.zeros((len(values), 1)), values.cumsum(axis=1)], axis=1)
+        return np.diff(np.stack([below[draw, end] for end in ends], axis=1), axis=1)
+
+    return size(*map(of_bins, sums)).sum(axis=1) / upto[:, -1]
+
+
+def without_chance(held: np.ndarray, residual: np.ndarray, squared: np.ndarray) -> np.ndarray:
+    """The size of a sum of residuals, less what chance alone adds to it: a well calibrated model's ten bins of 40
+    examples look 5 points off. What chance adds depends on the true size, so the estimate is taken twice (each time as
+    of a normal sum: Kumar, Liang and Ma 2019, by a formula instead of draws).
+
+    >>> held, squared = np.full(2, 100.0), np.full(2, 25.0)  # errors of 0.5 each: a sum's standard error is 5
+    >>> without_chance(held, np.array([2.0, -50.0]), squared).round(1).tolist()
+    [-2.0, 50.0]
+    """
+    size = np.abs(residual)
+    scatter = np.sqrt(np.maximum(squared - residual**2 / np.maximum(held, 1), 0))
+    added = mean_size(size, scatter) - size
+    for _ in range(2):
+        true = np.maximum(size - added, 0)
+        added = mean_size(true, scatter) - true
+    return size - added
+
+
+def mean_size(mean: np.ndarray, scatter: np.ndarray) -> np.ndarray:
+    """The mean of a normal variable's absolute value."""
+    far = mean / np.maximum(scatter, SMALLEST)
+    return scatter * np.sqrt(2 / np.pi) * np.exp(-(far**2) / 2) + mean * (1 - 2 * ndtr(-far))
 
 
 def settings(options: Any) -> dict[str, Any]:
@@ -555,7 +595,8 @@ DIMENSION = Dimension(
     question="As honest about its confidence?",
     asks=(
         "A model is honest about its confidence if it is right eight times out of ten where it says “80 %”. Its "
-        "calibration error is how far it is from that. This is the difference between the two models' errors."
+        "calibration error is how far it is from that. This is the difference between the two models' errors. For the "
+        "verdict, what chance alone adds to each of them is taken off."
     ),
     options=CalibrationOptions,
     compute=compute,
