@@ -70,6 +70,18 @@ def test_a_language_model_that_is_rounded_in_training_is_saved_so_and_its_embedd
     assert len(model.lm_head.weight[0].unique()) > 16
 
 
+def test_a_few_added_weights_learn_and_are_merged_into_a_plain_checkpoint(family, tmp_path):
+    assert heal(family, tmp_path / "l", "--lora", "4") == 0
+    record = json.loads((tmp_path / "l" / "training.json").read_text())
+    assert record["kl_after"] < record["kl_before"]
+    before, after = (load_file(folder / "model.safetensors") for folder in (family["student"], tmp_path / "l"))
+    assert before.keys() == after.keys()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved and all(name.endswith("_proj.weight") for name in moved)
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert torch.linalg.matrix_rank(after[name] - before[name], atol=1e-4) == 4
+
+
 def test_bad_input_ends_with_one_sentence(family, tmp_path, capsys):
     (tmp_path / "one.txt").write_text("the film was good\n")
     wrong = {
