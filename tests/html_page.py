@@ -1,5 +1,6 @@
 """The report's page as tests read it: its elements and its text."""
 
+import re
 from html.parser import HTMLParser
 
 
@@ -33,3 +34,8 @@ class Page(HTMLParser):
 
     def all(self, attribute):
         return [attributes[attribute] for _, attributes in self.elements if attribute in attributes]
+
+
+def unstyled(page: str) -> set[str]:
+    """The custom properties (colours, above all) that a page's styles and pictures use and that it does not define."""
+    return set(re.findall(r"var\((--[\w-]+)\)", page)) - set(re.findall(r"(--[\w-]+):", page))

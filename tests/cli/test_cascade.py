@@ -1,10 +1,12 @@
 """`trusteq cascade`: from the kept work of an audit, with no model asked."""
 
+import html
 import json
 import shutil
 
 import numpy as np
 import pytest
+from html_page import unstyled
 from transformers import AutoModelForSequenceClassification
 
 from trusteq.audit.bundled import bundled_family
@@ -13,7 +15,7 @@ from trusteq.cli import audit
 from trusteq.cli.cascade import main
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.open import as_predictor
-from trusteq.report.cascaded import cascade_table
+from trusteq.report.cascaded import cascade_table, says
 
 DIMENSIONS = ["prediction_error_jaccard", "calibration_gap", "ood_divergence"]
 
@@ -96,6 +98,11 @@ def test_what_it_prints_names_what_cannot_be_computed(place, found):
     assert f"Chosen on {found['chosen_on']:,} texts, judged on {found['judged_on']:,}" in " ".join(said.split())
     assert all(len(line) <= 110 for line in said.splitlines())
     assert (place / "cascade.svg").read_text().startswith("<?xml")
+    page = (place / "cascade.html").read_text()
+    assert html.escape(says(found)[0], quote=False) in page
+    assert not unstyled(page)
+    assert page.count("<tr") == 1 + len(found["judging"])
+    assert page.count("(chosen)") == (found["chosen"] is not None)
 
 
 def test_the_first_share_from_which_on_all_are_equivalent():

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import running_texts
+from html_page import unstyled
 
 from trusteq.cli.main import main
 
@@ -38,6 +39,7 @@ def test_a_report_in_the_terminal_as_data_and_as_a_page(folder, tmp_path, capsys
     page = (tmp_path / "out" / "text.html").read_text()
     assert "Can <bdi>int4</bdi> stand in" in page
     assert "http" not in page.replace("http://www.w3.org", "")
+    assert not unstyled(page)
     assert told["data"]["documents"] == 14
     assert [pair["name"] for pair in told["pairs"]] == ["rounding", "int4"]
 

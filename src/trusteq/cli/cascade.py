@@ -15,8 +15,8 @@ Can the two stand in together? The compressed model answers where it is sure, th
 
 From the kept work of a finished audit; no model is asked. Says, for each share of requests that is passed on to the
 large model, how far the pair is from it, and from which confidence on the pair is equivalent. The threshold is chosen
-on one half of the texts and judged on the other. Written beside the report: cascade.json and cascade.svg. Exit status:
-0; 2, with one sentence, if it cannot be done.
+on one half of the texts and judged on the other. Written beside the report: cascade.html, cascade.json and cascade.svg.
+Exit status: 0; 2, with one sentence, if it cannot be done.
 """
 
 
@@ -27,7 +27,7 @@ class CascadeOptions:
     Args:
         audit: the folder of a finished audit.
         model: the compressed models, by name (default: all).
-        out: a folder for cascade.json and cascade.svg (default: that of the audit).
+        out: a folder for cascade.html, cascade.json and cascade.svg (default: that of the audit).
     """
 
     audit: str

@@ -1,4 +1,4 @@
-"""How much would have to be passed on? A cascade as a table for a terminal, and as a plot."""
+"""How much would have to be passed on? A cascade as a table for a terminal, as a plot, and as a page."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,10 @@ from typing import Any
 from trusteq.audit.advice import IN_CASCADE
 from trusteq.dimensions.plots.colors import GREY
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.report.page import template
 from trusteq.report.planned import COLORS, LONGEST, STYLES
 from trusteq.report.summary_plot import with_boxes
-from trusteq.report.svg import pictures
+from trusteq.report.svg import inline_svg, pictures
 from trusteq.report.terminal import wrapped
 from trusteq.report.write import write_whole
 from trusteq.wording import clean, percent, shorten, signed
@@ -45,9 +46,15 @@ def cascade_table(found: Cascade) -> str:
 SIGNS = {"equivalent": "=", "different": "≠", "inconclusive": "?"}
 
 
-def divergence(entry: dict[str, Any]) -> str:
+def written(entry: dict[str, Any]) -> tuple[str, str]:
+    """A divergence and its interval."""
     low, high = entry["divergence_low"], entry["divergence_high"]
-    return signed(f"{entry['divergence']:+.3f} ({low:.3f} to {high:.3f}) {SIGNS[entry['verdict']]}")
+    return signed(f"{entry['divergence']:+.3f}"), signed(f"{low:.3f} to {high:.3f}")
+
+
+def divergence(entry: dict[str, Any]) -> str:
+    value, interval = written(entry)
+    return f"{value} ({interval}) {SIGNS[entry['verdict']]}"
 
 
 def says(found: Cascade) -> list[str]:
@@ -106,8 +113,45 @@ def cascade_plot(cascades: list[Cascade]) -> Any:
     return figure
 
 
+def cascade_page(cascades: list[Cascade]) -> str:
+    from markupsafe import Markup
+
+    shown = []
+    for place, found in enumerate(cascades):
+        drawn = pictures(cascade_plot([found]), png=False)["svg"].decode()
+        label = f"divergence against the share of requests passed on, {found['model']}"
+        judged = found["chosen"]["judged"] if found["chosen"] else None
+        shown.append(
+            {
+                "name": found["model"],
+                "says": says(found),
+                "plot": Markup(inline_svg(drawn, f"c{place}-", label)),
+                "questions": [DIMENSIONS[name].question for name in found["dimensions"]],
+                "points": [point_of(point, found["dimensions"], point == judged) for point in found["judging"]],
+            }
+        )
+    return str(template("report/cascaded.html").render(cascades=shown))
+
+
+def point_of(point: dict[str, Any], names: list[str], chosen: bool) -> dict[str, Any]:
+    """A row of the page's table."""
+    cells = [
+        dict(zip(("value", "interval"), written(entry), strict=True))
+        | {"verdict": entry["verdict"], "sign": SIGNS[entry["verdict"]]}
+        for entry in (point["entries"][name] for name in names)
+    ]
+    threshold = f"{100 * min(point['threshold'], 1):.1f} %" if point["threshold"] else "none"
+    row = {"passed_on": percent(point["passed_on"]), "threshold": threshold, "accuracy": percent(point["accuracy"])}
+    return row | {"cells": cells, "chosen": chosen}
+
+
 def write_cascades(cascades: list[Cascade], folder: Path) -> list[Path]:
-    """cascade.json and cascade.svg; the paths of what was written."""
+    """cascade.html, cascade.json and cascade.svg; the paths of what was written."""
     data = json.dumps({found["model"]: found for found in cascades}, indent=1, allow_nan=False)
     plot = pictures(cascade_plot(cascades), png=False)["svg"]
-    return [write_whole(folder / "cascade.json", data), write_whole(folder / "cascade.svg", plot)]
+    contents: dict[str, str | bytes] = {
+        "cascade.html": cascade_page(cascades),
+        "cascade.json": data,
+        "cascade.svg": plot,
+    }
+    return [write_whole(folder / name, content) for name, content in contents.items()]

@@ -148,6 +148,14 @@ def mark(pair: Pair, name: str, entry: Entry | None, box: Box, ends: Ends, under
     return f"{head}{drawn}{cover}</a>"
 
 
+def strip(entry: Entry, ends: Ends) -> str:
+    """One divergence in a table's cell, beside a sentence that says what it is; of what was not measured, nothing."""
+    box = (0.0, 0.0, 240.0, 28.0)
+    drawn = "".join(shapes(entry, status(entry), box, ends))
+    head = '<svg xmlns="http://www.w3.org/2000/svg" class="forest" viewBox="0 0 240 28" aria-hidden="true">'
+    return f'{head}<g class="mark {status(entry)}">{ground(box, ends)}{drawn}</g></svg>' if drawn else ""
+
+
 def shapes(entry: Entry, found: str, box: Box, ends: Ends) -> Iterator[str]:
     span = in_margins(entry)
     if span is None:

@@ -71,7 +71,6 @@ def page(audit: Audit, plots: Plots, space: str | None = None) -> str:
     explanations = audit["examples"]["explanations"]
     attacks = [x for x in audit["examples"]["attacks"] if "broken" in (x["compressed"]["status"], x["large"]["status"])]
     return template().render(
-        style=Markup("".join(text(f"report/{name}.css") for name in ("palette", "page", "forest"))),
         script=Markup(script),
         allowed=f"'sha256-{sha256(script)}'" if script else "'none'",
         disagreements=examples,
@@ -124,7 +123,8 @@ def template(name: str = "report/page.html") -> Any:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=safe
     )
-    return environment.from_string(text(name))
+    style = Markup("".join(text(f"report/{name}.css") for name in ("palette", "page", "forest")))
+    return environment.from_string(text(name), {"style": style})
 
 
 def sha256(script: str) -> str:

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from trusteq.dimensions.next_token import ERRORS
 from trusteq.dimensions.registry import DIMENSIONS
-from trusteq.report.geometry import in_margins, place_of, reach
+from trusteq.report.forest import strip
+from trusteq.report.geometry import in_margins, reach
 from trusteq.report.page import template
 from trusteq.report.queries import judged
 from trusteq.report.terminal import row, wrapped
 from trusteq.report.words import Audit, Pair, answer, interval, status, value_of
-from trusteq.resources import text
 from trusteq.wording import clean, number, plain, shorten, signed
 
 QUESTIONS = {name: one.question for name, one in DIMENSIONS.items()} | {ERRORS.name: ERRORS.question}
@@ -150,13 +150,10 @@ def figure_lines(found: Audit) -> str:
 
 
 def page(found: Audit) -> str:
-    from markupsafe import Markup
-
     pairs = found["pairs"]
     ends = reach(found)
     return str(
         template("report/running_text.html").render(
-            style=Markup(text("report/page.css")),
             about=about(found),
             answers=[{"name": pair["name"], **answer(pair)._asdict()} for pair in judged(found)],
             names=[pair["name"] + (" (floor)" if pair["role"] == "twin" else "") for pair in pairs],
@@ -173,8 +170,6 @@ def page(found: Audit) -> str:
             notes=notes(found),
             settings=[(name, plain(value)) for name, value in (found["settings"] | found["run"]["versions"]).items()],
             signature=found["signature"],
-            zero=place_of(0, ends),
-            margin=place_of(1, ends),
         )
     )
 
@@ -184,17 +179,18 @@ ERRORS_FIRST = tuple(DIMENSIONS)
 
 def dimension(found: Audit, name: str, ends: tuple[float, float]) -> dict[str, Any]:
     """One question, answered of every model: its figure, where it lies in margins, and the verdict's sentence."""
+    from markupsafe import Markup
+
     rows = []
     for pair in found["pairs"]:
         entry = pair["dimensions"][name]
         span = in_margins(entry)
-        shown: dict[str, Any] = {"name": pair["name"], "status": status(entry), "span": None}
+        shown: dict[str, Any] = {"name": pair["name"], "status": status(entry), "strip": ""}
         shown |= {"value": value_of(entry) or "-", "interval": "", "told": entry.get("reason") or ""}
         if span:
             shown |= {"interval": interval(entry), "told": entry["sentence"]}
         if span and entry["verdict"]:  # the floor is where the margins begin
-            low, middle, high = (place_of(place, ends) for place in (span.low, span.middle, span.high))
-            shown["span"] = {"low": low, "middle": middle, "wide": round(high - low, 2)}
+            shown["strip"] = Markup(strip(entry, ends))
         rows.append(shown)
     asks = ERRORS.asks if name == ERRORS.name else DIMENSIONS[name].asks
     done = [one["dimensions"][name] for one in found["pairs"] if one["dimensions"][name]["status"] == "done"]
