@@ -179,16 +179,15 @@ def tables(pool: Any, sizes: list[int], twins: list[int], count: int) -> Iterato
         " twins), so that `equivalent` is false. In brackets how many audits: those where the excess is above"
         f" {LEAST}.\n"
     )
-    yield line_of("twins", "examples", "recipe", *short.values(), "all")
-    yield line_of(*["---"] * (4 + len(short)))
+    yield line_of("twins", "examples", "recipe", *short.values())
+    yield line_of(*["---"] * (3 + len(short)))
     for m in (m for m in twins if m != 2):
         for n in sizes[:2]:
             for recipe in ON_THE_MARGIN:
                 found = trials(pool, recipe, n, m, MARGIN_TRIALS * count, on_the_margin=True)
                 false = {name: [one[name][0] == "equivalent" for one in found if name in one] for name in short}
                 cells = [f"{percent(sum(some), len(some))} ({len(some)})" if some else "-" for some in false.values()]
-                every = [one for some in false.values() for one in some]
-                yield line_of(str(m), f"{n:,}", recipe, *cells, f"{percent(sum(every), len(every))} ({len(every)})")
+                yield line_of(str(m), f"{n:,}", recipe, *cells)
 
 
 def both(found: list[Trial], name: str) -> str:
