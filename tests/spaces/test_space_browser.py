@@ -1,77 +1,17 @@
 """The Space as a visitor meets it: in Chromium, with mouse or keys alone, on a desk or a phone, in light and dark."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from served_space import CLASSES, metric
+from visitors import DESK, PHONE, keep_screenshot, open_tab
 
 from trusteq.audit.family import open_models
 from trusteq.dimensions.registry import DIMENSIONS
 
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 playwright = pytest.importorskip("playwright.sync_api", reason="the extra `test` is not installed")
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no Chromium at {CHROMIUM}: apt-get install chromium", allow_module_level=True)
-
-DESK, PHONE = (1200, 900), (390, 844)
-PATIENCE = 60_000  # milliseconds: these tests share their processors with others
 TABS = ("Verdict", "Why", "Break it", "Confidence", "Your own predictions", "About")
 TEXT = "the film was very good and the acting was great"
-playwright.expect.set_options(timeout=PATIENCE)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"])
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def visit(browser, space, tmp_path):
-    """Open the page: a size, and light or dark. What the page's scripts complain of is an error of the test."""
-    contexts, complaints = [], []
-
-    def opened(size=DESK, theme="light"):
-        context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, accept_downloads=True
-        )
-        context.set_default_timeout(PATIENCE)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}") or dialog.dismiss())
-        page.on("request", lambda one: complaints.append(one.url) if is_elsewhere(one.url, space.url) else None)
-        # Heard from the start: a listener that is set just before the click may come after it, and then the browser's
-        # own dialog is open, which nobody sees and nobody closes.
-        page.on("filechooser", lambda chooser: None)
-        page.goto(space.url)
-        page.get_by_role("button", name="Compare the two models").wait_for()
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def is_elsewhere(url, home):
-    """Nothing is asked of anybody else: no fonts, no counting."""
-    return not url.startswith((home, "data:", "blob:", "about:", home.replace("http:", "ws:")))
-
-
-def open_tab(page, name):
-    """By its button, or, where the row is too narrow for it, from the menu at its end."""
-    tab = page.get_by_role("tab", name=name, exact=True)
-    if tab.count() and tab.first.is_visible():
-        tab.first.click()
-    else:
-        page.locator(".overflow-menu > button").click()
-        page.locator(".overflow-dropdown button", has_text=name).click()
-    page.wait_for_timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -368,12 +308,6 @@ def test_no_tab_is_wider_than_the_screen(visit, tmp_path, size, theme):
         keep_screenshot(page, f"{'phone' if size == PHONE else 'desk'}-{theme}-{TABS.index(tab) + 1}")
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (theme == "dark")
-
-
-def keep_screenshot(page, name):
-    """For somebody to look at, where the variable says a folder."""
-    if folder := os.environ.get("SPACE_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 def test_words_stand_out_from_what_is_behind_them():
