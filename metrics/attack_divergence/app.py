@@ -6,7 +6,7 @@ from typing import Any
 
 import evaluate
 
-from trusteq.faces.widget import build
+from trusteq.faces.widget import build, start
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -40,4 +40,4 @@ title, hidden = metric.dimension.question, [*models, *loading]
 demo = build(metric, title, example, hidden=hidden, read_cell=read_outcome, cells=cells)
 
 if __name__ == "__main__":
-    demo.launch(max_file_size="2mb")
+    start(demo)

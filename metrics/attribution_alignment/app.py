@@ -5,7 +5,7 @@ from typing import Any
 
 import evaluate
 
-from trusteq.faces.widget import build
+from trusteq.faces.widget import build, start
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -33,4 +33,4 @@ how: dict[str, Any] = {"choices": {"rank": ["absolute", "support"]}, "hidden": [
 demo = build(metric, metric.dimension.question, example, read_cell=read_words, cells=cells, **how)
 
 if __name__ == "__main__":
-    demo.launch(max_file_size="2mb")
+    start(demo)

@@ -5,7 +5,7 @@ from pathlib import Path
 import evaluate
 import numpy as np
 
-from trusteq.faces.widget import build, to_csv
+from trusteq.faces.widget import build, start, to_csv
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -24,4 +24,4 @@ parts = ["brier", "edge", "clip", "bars"]  # of a convention, which is chosen wh
 demo = build(metric, metric.dimension.question, example, choices=choices, hidden=parts)
 
 if __name__ == "__main__":
-    demo.launch(max_file_size="2mb")
+    start(demo)

@@ -5,7 +5,7 @@ from pathlib import Path
 import evaluate
 import numpy as np
 
-from trusteq.faces.widget import build, to_csv
+from trusteq.faces.widget import build, start, to_csv
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -23,4 +23,4 @@ scores = ["msp", "energy", "entropy", "max_logit", "given"]
 demo = build(metric, metric.dimension.question, example, choices={"score": scores})
 
 if __name__ == "__main__":
-    demo.launch(max_file_size="2mb")
+    start(demo)

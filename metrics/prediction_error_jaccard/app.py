@@ -5,7 +5,7 @@ from pathlib import Path
 import evaluate
 import numpy as np
 
-from trusteq.faces.widget import build, to_csv
+from trusteq.faces.widget import build, start, to_csv
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -20,4 +20,4 @@ choices = {"task": ["classification", "exact_match"]}
 demo = build(metric, metric.dimension.question, example, choices, hidden=["no_answer_threshold"])
 
 if __name__ == "__main__":
-    demo.launch(max_file_size="2mb")
+    start(demo)

@@ -5,7 +5,7 @@ from pathlib import Path
 import evaluate
 import numpy as np
 
-from trusteq.faces.widget import build, to_csv
+from trusteq.faces.widget import build, start, to_csv
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -17,4 +17,4 @@ example = to_csv({"predictions": compressed, "large_predictions": large})
 demo = build(metric, metric.dimension.question, example, max_rows=5_000)
 
 if __name__ == "__main__":
-    demo.launch(max_file_size="2mb")
+    start(demo)

@@ -9,7 +9,7 @@ from pathlib import Path
 import evaluate
 import numpy as np
 
-from trusteq.faces.widget import build, to_csv
+from trusteq.faces.widget import build, start, to_csv
 
 metric = evaluate.load(str(Path(__file__).parent))
 
@@ -30,4 +30,4 @@ demo = build(
 )
 
 if __name__ == "__main__":
-    demo.launch(max_file_size="2mb")
+    start(demo)

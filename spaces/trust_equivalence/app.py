@@ -18,12 +18,14 @@ from about import about_page
 from confidence import confidence_tab
 from guard import Guard
 from limits import CLEAN_EVERY, OLDEST, WAITING
-from look import CSS, THEME, show
+from look import CSS, show
 from models import Models
 from own_table import table_tab
 from starlette.middleware import Middleware
 from verdict import verdict_tab
 from work import few_arenas
+
+from trusteq.faces.looks import serve
 
 TITLE = "Can the compressed model stand in for the large one?"
 LEAD = (
@@ -87,15 +89,13 @@ def warm_up(page: gr.Blocks) -> None:
 def start(page: gr.Blocks, **settings: Any) -> Any:
     """Serve the page."""
     given: dict[str, Any] = {
-        "theme": THEME,
         "css_paths": CSS,
-        "max_file_size": "2mb",
         "footer_links": ["api", "settings"],
     }
     given |= {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "show_error": False}
     given["app_kwargs"] = {"middleware": [Middleware(Guard, page=page)]}
     given["max_threads"] = 2 * WAITING
-    return page.launch(**given | settings)
+    return serve(page, **given | settings)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ ATTACKS = {
     "typos": "random slips of the keyboard, for contrast",
 }
 QUESTIONS = 300  # that an attack may put to a model
-EXAMPLES = (
-    "I walked home from the cinema smiling at strangers.",
-    "The plot wheezes along like a bus with a flat tyre.",
-    "A generous, sunlit film about two brothers repairing a boat and, slowly, each other.",
-)
+EXAMPLES = {  # with what is right, which both models say at the start
+    "A warm, funny film that left the whole audience smiling.": "positive",
+    "The plot wheezes along like a bus with a flat tyre.": "negative",
+    "A generous, sunlit film about two brothers repairing a boat and, slowly, each other.": "positive",
+}
 
 
 def break_tab(models: Models, large: Any, compressed: Any) -> None:
@@ -56,7 +56,7 @@ class Break:
 
     def __init__(self, models: Models):
         self.models, self.kept = models, Kept()
-        self.known = dict(zip(models.sample["texts"], models.sample["references"], strict=True))
+        self.known = EXAMPLES | dict(zip(models.sample["texts"], models.sample["references"], strict=True))
 
     def answer(self, large: str, compressed: str, text: str, attack: str) -> Iterator[Any]:
         """Attack one sentence for both models. `attack`: textbugger, deepwordbug or typos."""
@@ -80,7 +80,7 @@ def attacked(pair: Pair, text: str, attack: str, label: str | None) -> tuple[str
     cards = "".join(model_card(kind, names[kind], card(pair, one)) for kind, one in outcomes.items())
     source = "the label of this review" if label == right else f"what {pair.large_name} says about the sentence"
     page = f"<p>Counted as right: <b>{escape(right)}</b>, {escape(source)}.</p>"
-    page += f'<div class="two">{cards}</div><h3>Does what fools one fool the other?</h3>{transfer(outcomes, names)}'
+    page += f'<div class="two">{cards}</div><h2>Does what fools one fool the other?</h2>{transfer(outcomes, names)}'
     return show(page), {"right": right, "outcomes": outcomes, "figures": result}
 
 

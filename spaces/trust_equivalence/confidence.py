@@ -1,6 +1,7 @@
 """The fourth tab: is the compressed model as honest about its confidence? Reliability diagrams of both models."""
 
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -24,8 +25,8 @@ def confidence_tab(models: Models, large: Any, compressed: Any, tab: Any) -> Non
     gr.HTML(
         show(
             "<p class='lead'>A model that says “80 % sure” should be right eight times out of ten. The texts "
-            "are put into bins by how sure the model is. If a mark lies off the line, the model is less or more sure "
-            "than it should be.</p>"
+            "are put into bins by how sure the model is. In each bin the black line is how sure it is, the mark how "
+            "often it is right: a mark below the line means that the model is surer than it should be.</p>"
         )
     )
     with gr.Row():
@@ -82,6 +83,7 @@ class Confidence:
         compressed, large = self.answers.get(pair.names, lambda: pair.ask(sample["texts"]))
         numbers = references(sample["references"], pair.classes)
         calibration = calibration_gap.DIMENSION
+        kinds = {pair.compressed_name: "compressed", pair.large_name: "large"}
         result = calibration.of(
             predictions=compressed,
             references=numbers,
@@ -91,11 +93,23 @@ class Confidence:
             details=True,
         )
         page = f"<p>{pair.compressed_name} beside {pair.large_name} on the {len(numbers):,} bundled reviews.</p>"
+        page += fewer(bins, {name: len(result["details"][kind]["rows"]) for name, kind in kinds.items()}, binning)
         plot = figure_picture(
             calibration.plot(result), "Reliability diagrams of both models; the table has the figures."
         )
         del result["details"]
         return show(page + plot + GLOSSARY + widget.figures_table(result)), result
+
+
+def fewer(asked: int, drawn: dict[str, int], binning: str) -> str:
+    """Why fewer bins are drawn than were asked for, where that is so.
+
+    >>> fewer(10, {"tiny": 10, "large": 5}, "uniform")
+    '<p class="soft">Of the 10 bins 5 are drawn for large: the other bins hold no text.</p>'
+    """
+    counts = " and ".join(f"{count} are drawn for {escape(name)}" for name, count in drawn.items() if count < asked)
+    why = "the other bins hold no text" if binning == "uniform" else "texts that are equally sure share a bin"
+    return f'<p class="soft">Of the {asked} bins {counts}: {why}.</p>' if counts else ""
 
 
 def references(labels: list[str], classes: list[str]) -> list[int]:

@@ -1,10 +1,7 @@
 """How does the page look? Colours for light and dark that do not mean anything by themselves: words and signs do."""
 
-import base64
 import functools
 import inspect
-import io
-import json
 import threading
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from html import escape
@@ -19,13 +16,6 @@ from trusteq import report
 from trusteq.faces import widget
 
 DRAWING = threading.Lock()
-SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Arial", "sans-serif")  # nothing is fetched
-MONO = ("ui-monospace", "SF Mono", "Cascadia Mono", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
-
-PURPLES = "#f6f1f9 #ebe1f1 #d9c8e4 #c6a3dc #a681bd #7d5592 #5b3a6b #4d3059 #3f2749 #2f1d37 #20132a"
-THEME = gr.themes.Base(
-    primary_hue=gr.themes.Color(*PURPLES.split()), neutral_hue="stone", radius_size="md", font=SANS, font_mono=MONO
-).set(**json.loads(Path(__file__).with_name("theme.json").read_text(encoding="utf-8")))
 CSS = [Path(__file__).with_name("look.css"), Path(report.__file__).with_name("forest.css")]
 
 
@@ -62,19 +52,10 @@ def answered(handler: Callable[..., Iterator[Any]], others: int, empty: Any = No
     return run
 
 
-def picture(png: bytes, alt: str) -> str:
-    """A plot in the page; those who do not see it are told what it says, and can scroll it with the arrow keys."""
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    image = f'<img src="{source}" alt="{escape(alt)}">'
-    return f'<div class="wide picture" tabindex="0" role="group" aria-label="Plot">{image}</div>'
-
-
 def figure_picture(figure: Any, alt: str) -> str:
     """A matplotlib Figure in the page; one at a time, since what draws is not made for several threads."""
-    png = io.BytesIO()
     with DRAWING:
-        figure.savefig(png, format="png", dpi=130)
-    return picture(png.getvalue(), alt)
+        return widget.plot_image(figure, alt)
 
 
 def bars(rows: Sequence[tuple[str, float, str]], against: Collection[str] = ()) -> str:
@@ -91,7 +72,7 @@ def bars(rows: Sequence[tuple[str, float, str]], against: Collection[str] = ()) 
 def model_card(kind: str, name: str, inside: str) -> str:
     """One of two models side by side."""
     role = "the compressed model" if kind == "compressed" else "the large model"
-    return f'<div class="model of-{kind}"><h3>{escape(name)}<small>{role}</small></h3>{inside}</div>'
+    return f'<div class="model of-{kind}"><h2>{escape(name)}<small>{role}</small></h2>{inside}</div>'
 
 
 def prediction(classes: list[str], row: Any) -> str:

@@ -44,7 +44,7 @@ input, of another kind than the models were made for, else 0), and <code>embeddi
         show_example = gr.Button("Try an example")
         upload = only_uploads(gr.UploadButton("Upload a CSV file", file_types=[".csv", ".tsv", ".txt"], type="binary"))
     page = gr.HTML(label="Comparison", elem_id="table")
-    gr.HTML(show("<h3>The same figures in Python</h3>"))
+    gr.HTML(show("<h2>The same figures in Python</h2>"))
     code = gr.Code(
         label="Python", language="python", value="# appears once a table was compared", lines=3, wrap_lines=True
     )

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from look import picture, show
+from look import show
 
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.faces import widget
 from trusteq.report.forest import forest
 from trusteq.report.words import SIGNS, answer, figure_name, status
 from trusteq.wording import number, signed
@@ -86,5 +87,5 @@ def dimension(name: str, entry: dict[str, Any], png: bytes | None) -> str:
     said = entry["sentence"] if entry["status"] == "done" else entry["reason"]
     inside += f"<p>{escape(str(said))}</p>"
     if png:
-        inside += picture(png, f"Plot: {about.question} {said}")
+        inside += widget.picture(png, f"Plot: {about.question} {said}")
     return f"<details><summary><b>{escape(about.question)}</b>{badge(entry)}</summary>{inside}</details>"

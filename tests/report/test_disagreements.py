@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from accessible import MISSING, complaints
 from audit_examples import HOSTILE, TEXTS, audit
 from html_page import Page
 from playwright.sync_api import expect
@@ -144,7 +145,7 @@ def reports(tmp_path_factory):
         "plain": page(audit(slices=("length", "label")), {}),
         "large": page(large_audit(), {}),
         "hostile": page(audit(compressed=tuple(HOSTILE[:2]), word=HOSTILE[0], slices=(HOSTILE[1],)), {}),
-        "space": page(audit(), {}, space="https://example.org/space/"),
+        "space": page(audit(compressed=("distilled",), slices=("label",)), {}, space="https://example.org/space/"),
     }
     for name, source in made.items():
         (folder / f"{name}.html").write_text(source, encoding="utf-8")
@@ -294,6 +295,19 @@ def test_nothing_sticks_out(browser, reports, width, scheme):
         made.goto(reports(name) + "#browse?kind=9")
         made.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
         assert made.evaluate("document.documentElement.scrollWidth") == width
+    made.close()
+
+
+def test_axe_finds_nothing(browser, reports):
+    made = browser.new_page(viewport={"width": 1280, "height": 900})
+    made.goto(reports("space") + "#browse?kind=9")
+    made.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    for scheme, width in (("light", 1280), ("dark", 390)):
+        made.emulate_media(color_scheme=scheme)
+        made.set_viewport_size({"width": width, "height": 900})
+        if (found := complaints(made)) is None:
+            pytest.skip(MISSING)
+        assert found == []
     made.close()
 
 

@@ -18,7 +18,10 @@ def browser():
 
 @pytest.fixture
 def visit(browser, space, tmp_path):
-    """Open the page: a size, light or dark, and what stands behind the address. What the page's scripts complain of is an error of the test."""
+    """Open the page: a size, light or dark, and what stands behind the address.
+
+    What the page's scripts complain of is an error of the test.
+    """
     contexts, complaints = [], []
 
     def opened(size=DESK, theme="light", address=""):

@@ -280,6 +280,20 @@ def test_a_small_request_does_not_wait_for_an_audit(space, client):
     audit_of_another.cancel()
 
 
+def test_the_examples_of_break_it_are_right_at_the_start():
+    family = bundled_family()
+    opened = open_models(family["large"], {"distilled": family["compressed"]["distilled"]})
+    for name in PAIR:
+        said = opened[name](list(break_it.EXAMPLES)).argmax(1)
+        assert [CLASSES[place] for place in said] == list(break_it.EXAMPLES.values())
+
+
+def test_fewer_bins_than_asked_for_are_explained(space):
+    page, _ = space.ask("confidence", *PAIR, 30, "uniform")
+    assert "Of the 30 bins" in page
+    assert "the other bins hold no text" in page
+
+
 def test_the_bundled_models_answer_in_time(space, monkeypatch):
     """On one core that is free: the processor's own time, since the tests share theirs with others."""
     models = Models()

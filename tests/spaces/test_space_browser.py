@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from accessible import MISSING, complaints
 from served_space import CLASSES, metric
 from visitors import DESK, PHONE, keep_screenshot, open_tab
 
@@ -275,7 +276,7 @@ def test_everything_is_reached_with_keys_alone(visit):
     go_to("Explain both", kinds=("BUTTON",))
     page.keyboard.press("Enter")
     page.locator("#why .headline").wait_for()
-    assert page.locator("#why .of-compressed h3").inner_text().startswith("tiny")
+    assert page.locator("#why .of-compressed h2").inner_text().startswith("tiny")
     go_to("Your own predictions", kinds=("BUTTON",), key="Shift+Tab")
     page.keyboard.press("Enter")
     go_to("Try an example", kinds=("BUTTON",))
@@ -291,6 +292,7 @@ def test_everything_is_reached_with_keys_alone(visit):
 def test_no_tab_is_wider_than_the_screen(visit, tmp_path, size, theme):
     page = visit(size, theme)
     outputs = {"Why": "#why .headline", "Break it": "#break .two", "Confidence": "#confidence img"}
+    found, mains = [], set()
     for tab in TABS:
         open_tab(page, tab)
         if tab in ("Why", "Break it"):
@@ -305,9 +307,48 @@ def test_no_tab_is_wider_than_the_screen(visit, tmp_path, size, theme):
             page.locator(outputs[tab]).wait_for()
         widths = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
         assert widths[0] <= widths[1], tab
+        mains.add(page.evaluate("document.querySelector('main').getBoundingClientRect().width"))
+        found.append(complaints(page))
         keep_screenshot(page, f"{'phone' if size == PHONE else 'desk'}-{theme}-{TABS.index(tab) + 1}")
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (theme == "dark")
+    assert len(mains) == 1  # nothing jumps from tab to tab
+    if None in found:
+        pytest.skip(MISSING)
+    assert dict(zip(TABS, found, strict=True)) == {tab: [] for tab in TABS}
+
+
+def test_arrows_lead_from_tab_to_tab_and_the_focus_is_seen_whole(visit):
+    page = visit()
+    page.get_by_role("tab", name="Verdict", exact=True).first.focus()
+    for key, tab in (
+        ("ArrowRight", "Why"),
+        ("End", "About"),
+        ("ArrowRight", "Verdict"),
+        ("ArrowLeft", "About"),
+        ("Home", "Verdict"),
+    ):
+        page.keyboard.press(key)
+        playwright.expect(page.locator("[role=tab][aria-selected=true]:visible")).to_have_text(tab)
+        assert page.evaluate("document.activeElement.innerText") == tab
+        assert page.evaluate("parseFloat(getComputedStyle(document.activeElement).outlineOffset)") < 0  # not clipped
+
+
+def test_a_list_of_models_closes_with_its_field(visit):
+    page = visit()
+    for model in ("The large model", "The compressed model"):
+        page.get_by_label(model).focus()
+        page.get_by_role("option").first.wait_for()
+        page.keyboard.press("Tab")
+    playwright.expect(page.get_by_role("option")).to_have_count(0)
+    assert page.locator("[role=combobox][aria-expanded=true]").count() == 0
+
+
+def test_links_have_no_gap_around_them(visit):
+    page = visit()
+    open_tab(page, "About")
+    link = page.get_by_role("link", name="2407.13174").first
+    assert link.evaluate("one => getComputedStyle(one).padding") == "0px"
 
 
 def test_words_stand_out_from_what_is_behind_them():

@@ -18,6 +18,7 @@ import gradio as gr
 import numpy as np
 
 from trusteq import resources
+from trusteq.faces.looks import serve
 from trusteq.options import argument_help
 from trusteq.wording import number
 
@@ -64,10 +65,10 @@ def build(
             result = metric.compute(**inputs, **options, details=True)
         except ValueError as error:
             return say(str(error), alert=True), None
-        picture = plot_image(metric.plot(result), title)
+        plot = plot_image(metric.plot(result), f"Plot: {title} The tables hold its figures.")
         del result["details"]
         left_out = f" Columns not used: {shortened(', '.join(unused))}." if unused else ""
-        return say(f"{rows:,} rows compared.{left_out}") + figures_table(result) + picture, result
+        return say(f"{rows:,} rows compared.{left_out}") + figures_table(result) + plot, result
 
     def compare_upload(content: bytes, *settings: Any) -> tuple[str, str, dict[str, float] | None]:
         try:
@@ -93,13 +94,17 @@ def build(
         figures = gr.HTML(elem_id="figures")
         with gr.Accordion("The same figures as JSON", open=False):
             plain = gr.JSON(show_label=False)
-        gr.HTML(f"<style>{resources.text('faces/widget.css')}</style>")
         outputs = [figures, plain]
         run.click(compare, [table, *controls], outputs, api_name="compare")
         filled = show.click(lambda: example, None, table, api_visibility="private")
         filled.then(compare, [table, *controls], outputs, api_visibility="private")
         upload.upload(compare_upload, [upload, *controls], [table, *outputs], api_visibility="private")
     return page
+
+
+def start(page: gr.Blocks, **settings: Any) -> Any:
+    """Serve the page."""
+    return serve(page, css=resources.text("faces/widget.css"), **settings)
 
 
 # The table that came in becomes the arguments of the metric.
@@ -284,16 +289,23 @@ def html_table(caption: str, columns: Sequence[str], rows: Sequence[tuple[str, S
         for name, cells in rows
     )
     table = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="wide" tabindex="0"><table>{table}</table></div>'
+    return f'<div class="wide" tabindex="0" role="group" aria-label="{escape(caption)}"><table>{table}</table></div>'
 
 
-def plot_image(figure: Any, title: str) -> str:
-    """The plot inside the page; on a narrow screen it keeps a readable size and scrolls."""
+def plot_image(figure: Any, alt: str) -> str:
+    """A matplotlib Figure inside the page."""
     png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=150)
-    source = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
-    alt = f"Plot: {title} The tables hold its figures."
-    return f'<div class="wide" tabindex="0"><img src="{source}" alt="{escape(alt)}"></div>'
+    figure.savefig(png, format="png", dpi=130)
+    return picture(png.getvalue(), alt)
+
+
+def picture(png: bytes, alt: str) -> str:
+    """Those who do not see it are told what it says; where the screen is narrow it is scrolled, with keys as well."""
+    image = f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="{escape(alt)}">'
+    scrolled = f'<div tabindex="0" role="group" aria-label="Plot">{image}</div>'
+    return (
+        f'<figure class="picture">{scrolled}<figcaption>The plot goes on to the right: scroll it.</figcaption></figure>'
+    )
 
 
 def cell(result: Mapping[str, float], key: str) -> str:

@@ -121,7 +121,7 @@ def diagram(results: Any) -> Any:
     return figure
 
 
-ACCURACY = "accuracy, with its 95 % bar (whatever confidence_level is)"
+ACCURACY = "accuracy, with its 95 % interval"
 
 
 def plot_bins(axis: Any, bins: dict[str, Any], color: str, marker: str) -> None:
