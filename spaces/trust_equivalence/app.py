@@ -9,6 +9,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # requests run side by
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import break_it
@@ -18,58 +19,52 @@ from about import about_page
 from confidence import confidence_tab
 from guard import Guard
 from limits import CLEAN_EVERY, OLDEST, WAITING
-from look import CSS, show
+from look import CSS, say, show
 from models import Models
 from own_table import table_tab
+from permalink import SCRIPT, Part, permalinks
 from starlette.middleware import Middleware
 from verdict import verdict_tab
 from work import few_arenas
 
-from trusteq.faces.looks import serve
+from trusteq.faces.looks import KEYS, serve
 
 TITLE = "Can the compressed model stand in for the large one?"
 LEAD = (
-    "You have a large model that you trust, and a compressed one, made from it or instead of it, that is nearly as "
-    "accurate. Before you swap them: does it make the same mistakes, for the same reasons, is it as honest about its "
-    "confidence, and does it break no sooner?"
+    "Accuracy says that it nearly can. But does it make the same mistakes, for the same reasons, as honest about its "
+    "confidence, and no easier to break?"
 )
+OPENING_CSS = Path(__file__).with_name("opening.css")
 
 
 def build(family: dict[str, Any] | None = None) -> gr.Blocks:
     """The page for the bundled family, or for another one of the same form."""
     models = Models(family)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY, OLDEST)) as page:
-        gr.HTML(show(f"<h1>{TITLE}</h1><p class='lead'>{LEAD}</p>"))
-        with gr.Row():
-            large = gr.Dropdown(
-                models.names,
-                value="large",
-                label="The large model",
-                min_width=280,
-                info="Bundled, or a name on the Hugging Face Hub",
-                allow_custom_value=True,
-            )
-            compressed = gr.Dropdown(
-                models.names,
-                value="distilled",
-                label="The compressed model",
-                min_width=280,
-                info="Could it take the large one's place? Bundled, or a name on the Hub",
-                allow_custom_value=True,
-            )
-        with gr.Tabs():
-            with gr.Tab("Verdict"):
-                verdict_tab(models, large, compressed)
-            with gr.Tab("Why"):
-                why.why_tab(models, large, compressed)
-            with gr.Tab("Break it"):
-                break_it.break_tab(models, large, compressed)
-            with gr.Tab("Confidence") as tab:
-                confidence_tab(models, large, compressed, tab)
-            with gr.Tab("Your own predictions"):
-                table_tab(models, large, compressed)
-            with gr.Tab("About"):
+        gr.HTML(show(f"<h1>{TITLE}</h1><p class='lead'>{LEAD}</p>"), elem_classes="masthead")
+        with gr.Row(elem_classes="chosen"):
+            pick: dict[str, Any] = {"min_width": 140, "allow_custom_value": True}
+            large = gr.Dropdown(models.names, value="large", label="The large model", **pick)
+            compressed = gr.Dropdown(models.names, value="distilled", label="The compressed model", **pick)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Verdict", id="verdict"):
+                parts = [verdict_tab(models, large, compressed)]
+            with gr.Tab("Why", id="why"):
+                parts += [why.why_tab(models, large, compressed)]
+            with gr.Tab("Break it", id="break"):
+                parts += [break_it.break_tab(models, large, compressed)]
+            with gr.Tab("Confidence", id="confidence") as tab:
+                parts += [confidence_tab(models, large, compressed, tab)]
+            with gr.Tab("Your own predictions", id="table"):
+                parts += [table_tab(models, large, compressed)]
+            with gr.Tab("About", id="about"):
                 gr.HTML(about_page())
+                parts += [Part("about", {})]
+        with gr.Row():
+            link = gr.Button("Copy a link to what is chosen and shown", size="sm", elem_classes="link")
+            gr.HTML(say(""), elem_id="copied")
+        link.click(None, js="() => space.copy()", api_visibility="private")
+        permalinks(page, tabs, models, large, compressed, parts)
     # Who waits costs nothing; turns are dealt by work.py.
     return page.queue(max_size=WAITING, default_concurrency_limit=WAITING)
 
@@ -89,7 +84,8 @@ def warm_up(page: gr.Blocks) -> None:
 def start(page: gr.Blocks, **settings: Any) -> Any:
     """Serve the page."""
     given: dict[str, Any] = {
-        "css_paths": CSS,
+        "css_paths": [*CSS, OPENING_CSS],
+        "head": f"{KEYS}<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
         "footer_links": ["api", "settings"],
     }
     given |= {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "show_error": False}

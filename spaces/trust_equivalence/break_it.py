@@ -8,6 +8,7 @@ import gradio as gr
 from limits import Kept, check_sentence, one_of
 from look import answered, model_card, prediction, say, show
 from models import Models, Pair
+from permalink import Field, Part, choice
 from work import remembered
 
 from trusteq.dimensions import attack_divergence
@@ -26,7 +27,7 @@ EXAMPLES = {  # with what is right, which both models say at the start
 }
 
 
-def break_tab(models: Models, large: Any, compressed: Any) -> None:
+def break_tab(models: Models, large: Any, compressed: Any) -> Part:
     gr.HTML(
         show(
             "<p class='lead'>An attacker changes a sentence so little that a reader would hardly notice, until the "
@@ -49,6 +50,9 @@ def break_tab(models: Models, large: Any, compressed: Any) -> None:
     for button, example in zip(examples, EXAMPLES, strict=True):
         filled = button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
         filled.then(fool, inputs, outputs, api_visibility="private", **settings)
+
+    fields = {"attacked": Field(text, check_sentence), "attack": Field(attack, choice("attack", ATTACKS))}
+    return Part("break", fields, page, {"fn": fool, "inputs": inputs, "outputs": outputs, **settings})
 
 
 class Break:

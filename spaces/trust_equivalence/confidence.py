@@ -8,6 +8,7 @@ import gradio as gr
 from limits import Kept, one_of, whole
 from look import answered, figure_picture, say, show
 from models import Models, Pair
+from permalink import Field, Part, choice, number
 from work import remembered
 
 from trusteq.dimensions import calibration_gap
@@ -21,7 +22,7 @@ exceeds its accuracy. <b>label_loyalty</b> and <b>probability_loyalty</b>: how c
 agree.</p>"""
 
 
-def confidence_tab(models: Models, large: Any, compressed: Any, tab: Any) -> None:
+def confidence_tab(models: Models, large: Any, compressed: Any, tab: Any) -> Part:
     gr.HTML(
         show(
             "<p class='lead'>A model that says “80 % sure” should be right eight times out of ten. The texts "
@@ -63,6 +64,9 @@ def confidence_tab(models: Models, large: Any, compressed: Any, tab: Any) -> Non
             concurrency_id="sentence",
             show_progress="minimal",
         )
+
+    fields = {"bins": Field(bins, number("bins", 2, 30)), "binning": Field(binning, choice("binning", BINNINGS))}
+    return Part("confidence", fields)  # it answers whenever its tab is opened
 
 
 class Confidence:

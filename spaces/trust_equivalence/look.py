@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from about_models import of_models
 from limits import in_a_sentence
 from work import heard
 
@@ -32,10 +33,16 @@ def say(text: str, alert: bool = False) -> str:
 def answered(handler: Callable[..., Iterator[Any]], others: int, empty: Any = None) -> Any:
     """The handler of a button: what it shows meanwhile and what went wrong, in its first output, the `others` empty."""
 
+    names = list(inspect.signature(handler).parameters)
+
     def shown(*inputs: Any) -> Generator[tuple[Any, ...], None, None]:
+        asked = dict(zip(names, inputs, strict=False))
         try:
             for found in handler(*inputs):
-                yield (found, *[empty] * others) if isinstance(found, str) else found
+                if isinstance(found, str):
+                    yield found, *[empty] * others
+                else:
+                    yield of_models(found[0], asked), *found[1:]
         except Exception as error:
             yield say(in_a_sentence(error), alert=True), *[empty] * others
 

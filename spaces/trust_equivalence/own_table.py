@@ -12,6 +12,7 @@ from guard import only_uploads
 from limits import Kept
 from look import answered, say, show
 from models import Models
+from permalink import Part
 from tables import OOD, ROWS_OF_TABLE
 from verdict import read_file
 from work import SENTENCES, remembered, turn, waited
@@ -22,7 +23,7 @@ from trusteq.faces import widget
 EXAMPLE = 150  # texts of the example, and as many that are out-of-distribution
 
 
-def table_tab(models: Models, large: Any, compressed: Any) -> None:
+def table_tab(models: Models, large: Any, compressed: Any) -> Part:
     gr.HTML(
         show(
             """<p class="lead">Your models can stay where they are: paste what they said, one line per example.</p>
@@ -62,15 +63,22 @@ input, of another kind than the models were made for, else 0), and <code>embeddi
     def example(large: str, compressed: str) -> Iterator[Any]:
         yield "", (yield from example_table(models, large, compressed))
 
+    def of_chosen(large: str, compressed: str, table: str) -> Iterator[Any]:
+        """The same of a table that holds what the two chosen models say."""
+        yield from compare(table)
+
     handler = answered(compare, others=2)
     outputs = [page, figures, code]
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
     run.click(handler, table, outputs, api_name="compare", **settings)
     shown = answered(example, others=1, empty=gr.skip())
     filled = show_example.click(shown, [large, compressed], [page, table], api_visibility="private", **settings)
-    filled.then(handler, table, outputs, api_visibility="private", **settings)
+    filled.then(
+        answered(of_chosen, others=2), [large, compressed, table], outputs, api_visibility="private", **settings
+    )
     sent = upload.upload(read_file, upload, [table, page], api_visibility="private")
     sent.then(handler, table, outputs, api_visibility="private", **settings)
+    return Part("table", {})
 
 
 # An example.

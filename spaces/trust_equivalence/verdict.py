@@ -13,6 +13,8 @@ from guard import only_uploads
 from limits import AUDIT_SECONDS, ROWS, TABLE_SECONDS, Kept, one_of
 from look import answered, say, show
 from models import Models, Pair
+from opening import family_opening, language_opening
+from permalink import Field, Part, choice
 from verdict_page import verdict_page
 from work import AUDITS, remembered, waited
 from workshop import WORKSHOP
@@ -37,12 +39,14 @@ STAGES = {
 }
 
 
-def verdict_tab(models: Models, large: Any, compressed: Any) -> None:
+def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
     """The tab; `large` and `compressed` are the page's choice of models."""
+    family_opening(models, large, compressed)
     gr.HTML(
         show(
-            "<p class='lead'>Six questions about the two models chosen above, each answered <b>equivalent</b>, "
-            "<b>different</b> or <b>inconclusive</b>. The yardstick is a <i>twin</i>: a second large model, trained in "
+            "<h2>Ask it of the two models chosen above</h2>"
+            "<p>Six questions, each answered <b>equivalent</b>, <b>different</b> or <b>inconclusive</b>, on the "
+            "bundled reviews or on texts of your own. The yardstick is a <i>twin</i>: a second large model, trained in "
             "the same way with another seed. Whatever those two differ by is not caused by compression.</p>"
         )
     )
@@ -79,12 +83,15 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> None:
         figures = gr.JSON(label="figures", show_label=False)
     judge = answered(Judge(models).answer, others=3)
     settings: dict[str, Any] = {"concurrency_id": "audit", "show_progress": "minimal"}
-    running = run.click(
-        judge, [large, compressed, effort, table], [page, figures, *files], api_name="verdict", **settings
-    )
-    running.then(reveal, figures, files, api_visibility="private")
+    ask = {"fn": judge, "inputs": [large, compressed, effort, table], "outputs": [page, figures, *files], **settings}
+    running = run.click(api_name="verdict", **ask)
+    # The answer is scrolled to, also where a link asked for it; and the files' buttons appear with the files.
+    page.change(None, js="() => setTimeout(() => space.scroll('verdict'))", api_visibility="private")
+    figures.change(reveal, figures, files, api_visibility="private", show_progress="hidden")
     stop.click(None, None, None, cancels=[running], api_visibility="private")
     upload.upload(read_file, upload, [table, page], api_visibility="private")
+    gr.HTML(language_opening(), elem_id="language")
+    return Part("verdict", {"effort": Field(effort, choice("effort", EFFORT))}, page, ask, (table,))
 
 
 def reveal(figures: Any) -> list[Any]:

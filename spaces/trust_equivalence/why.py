@@ -8,6 +8,7 @@ import gradio as gr
 from limits import Kept, check_sentence, one_of, whole
 from look import answered, bars, model_card, prediction, say, show
 from models import Models, Pair
+from permalink import Field, Part, choice, number
 from work import remembered
 
 from trusteq.dimensions import attribution_alignment
@@ -22,7 +23,7 @@ EXAMPLES = (
 )
 
 
-def why_tab(models: Models, large: Any, compressed: Any) -> None:
+def why_tab(models: Models, large: Any, compressed: Any) -> Part:
     gr.HTML(
         show(
             "<p class='lead'>Two models can give the same answer for different reasons. Type a sentence. Words "
@@ -52,6 +53,13 @@ def why_tab(models: Models, large: Any, compressed: Any) -> None:
     for button, example in zip(examples, EXAMPLES, strict=True):
         filled = button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
         filled.then(explain, inputs, outputs, api_visibility="private", **settings)
+
+    fields = {
+        "text": Field(text, check_sentence),
+        "method": Field(method, choice("method", METHODS)),
+        "top": Field(top, number("top", 1, 10)),
+    }
+    return Part("why", fields, page, {"fn": explain, "inputs": inputs, "outputs": outputs, **settings})
 
 
 class Why:

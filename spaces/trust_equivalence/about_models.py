@@ -1,0 +1,20 @@
+"""Which models is an answer about? It says so, and is marked (link.js) once others are chosen."""
+
+from html import escape
+from typing import Any
+
+
+def of_models(page: Any, asked: dict[str, Any]) -> Any:
+    """An answer that says which models it is about, so that it can be marked once others are chosen.
+
+    >>> of_models("<p>yes</p>", {"large": "large", "compressed": "kept"}).count("kept")
+    2
+    """
+    if not isinstance(page, str) or not page or not {"large", "compressed"} <= set(asked):
+        return page
+    large, compressed = (escape(str(asked[name]).strip()) for name in ("large", "compressed"))
+    note = (
+        f"<div class='show notice'><p class='old' role='status' hidden><b>From before.</b> Everything below on this "
+        f"tab is about {compressed} beside {large}. Ask again for the models that are chosen now.</p></div>"
+    )
+    return f'<div class="answer-of" data-large="{large}" data-compressed="{compressed}">{note}{page}</div>'

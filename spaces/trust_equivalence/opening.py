@@ -1,0 +1,165 @@
+"""What does a visitor see first? Audits that were made before: all compressed models of a family, from Yes to No.
+
+They lie in opening/, each the report.json of an audit without its examples, written by scripts/release/keep_opening.py."""
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from look import show
+from models import Models
+
+from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.report.forest import forest
+from trusteq.report.geometry import in_margins
+from trusteq.report.page import overview
+from trusteq.report.queries import judged, measured, models_of
+from trusteq.report.words import SIGNS, answer, floor_says, floor_word, parameters
+from trusteq.wording import percent, points
+
+Audit = dict[str, Any]
+FOLDER = Path(__file__).with_name("opening")
+ORDER = ("equivalent", "inconclusive", "different")
+NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+# A click on a row chooses its model; the link in it works without this, too, and in another window.
+PICK = """element.addEventListener('click', (event) => {
+  const row = event.target.closest('tr[data-compressed]');
+  if (!row || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  trigger('select', {compressed: row.dataset.compressed});
+});"""
+
+
+def opening_of(name: str) -> Audit:
+    """An audit that was made before.
+
+    >>> sorted(opening_of("family")["models"])
+    ['alone', 'distilled', 'kept', 'large', 'quantized', 'repaired', 'twin-1', 'twin-2']
+    """
+    found: Audit = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return found | {"pairs": sorted(found["pairs"], key=place_of)}
+
+
+def place_of(pair: dict[str, Any]) -> Any:
+    """Yes before no; within each, first whoever is equivalent in more and different in fewer, then whoever is nearer."""
+    entries = pair["dimensions"].values()
+    verdicts = [entry["verdict"] for entry in entries if entry["status"] == "done"]
+    far = sum(span.middle for entry in entries if (span := in_margins(entry)))
+    return ORDER.index(answer(pair).verdict), verdicts.count("different") - verdicts.count("equivalent"), far
+
+
+def family_opening(models: Models, large: Any, compressed: Any) -> None:
+    """The bundled family; a click on one of its models chooses it for all tabs."""
+    audit = opening_of("family")
+    held = {name for name in audit["models"] if name in models.names}
+    page = gr.HTML(opening_page(audit, "family", held), elem_id="opening", js_on_load=PICK)
+
+    def pick(event: gr.EventData) -> Any:
+        name = event._data.get("compressed") if isinstance(event._data, dict) else None
+        return ("large", name) if isinstance(name, str) and name in held else (gr.skip(), gr.skip())
+
+    page.select(pick, None, [large, compressed], queue=False, api_visibility="private", show_progress="hidden")
+
+
+def language_opening() -> str:
+    """SmolLM2 in fewer and fewer bits."""
+    return opening_page(opening_of("smollm2"), "smollm2", set())
+
+
+TITLES = {
+    "family": "Which of {count} compressed models can stand in?",
+    "smollm2": "And a language model in fewer and fewer bits?",
+}
+ABOUT = {
+    "family": "Sentiment models that ship with this page. Choose one, and every tab is about it.",
+    "smollm2": "SmolLM2 with 135 million parameters, asked whether a sentence is good or bad; its weights are rounded "
+    "in groups of 32. It was audited beforehand, and cannot be chosen above.",
+}
+
+
+def opening_page(audit: Audit, name: str, held: set[str]) -> str:
+    """The answer in a sentence, all models in a table, and how far each is from the large one."""
+    rows = overview(audit)
+    title = TITLES[name].format(count=count_of(len(rows)))
+    head = "".join(f"<th scope='col'>{escape(DIMENSIONS[one].question)}</th>" for one in measured(audit))
+    body = "".join(row(audit, one, held) for one in rows)
+    data = audit["data"]
+    made = f"{data['examples']:,} texts, held against {floor_says(audit)}. Made with version {audit['version']}."
+    return show(
+        f"<section class='opening' aria-labelledby='opening-{name}'><h2 id='opening-{name}'>{title}</h2>"
+        f"<p class='says'>{escape(in_short(audit))}</p>"
+        "<table class='all'><thead><tr><th scope='col'>model</th><th scope='col'>answer</th>"
+        f"<th scope='col'>right</th>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<details><summary><b>How far is each from the large model?</b></summary><p>{escape(how_far(audit))}</p>"
+        f"{forest(audit, links=False)}</details><p class='soft made'>{escape(ABOUT[name])} {escape(made)}</p></section>"
+    )
+
+
+def row(audit: Audit, one: dict[str, Any], held: set[str]) -> str:
+    """A model: its answer, its accuracy, and its verdicts with their figures."""
+    name, model = escape(one["name"]), audit["models"][one["name"]]
+    link = f"<a href='?compressed={name}'>{name}</a>" if one["name"] in held else name
+    chosen = f" data-compressed='{name}'" if one["name"] in held else ""
+    size = f"<small>{parameters(model)}</small>" if len(sizes(audit)) > 1 else ""
+    cells = "".join(
+        f"<td class='cell'><span class='verdict {cell['found']}' title='{escape(cell['question'])}'>"
+        f"<span aria-hidden='true'>{SIGNS[cell['found']]}</span> {cell['found']}</span>"
+        f"<small>{escape(cell['says'])}</small></td>"
+        for cell in one["cells"]
+        if cell["found"]
+    )
+    return (
+        f"<tr{chosen}><th scope='row'>{link}{size}</th><td class='word {one['verdict']}'>{escape(one['word'])}</td>"
+        f"<td class='right'>{percent(model['accuracy'])}"
+        f"<span class='phone'> right; {in_a_line(one)}</span></td>{cells}</tr>"
+    )
+
+
+def in_a_line(one: dict[str, Any]) -> str:
+    """
+    >>> in_a_line({"cells": [{"found": "equivalent"}, {"found": "inconclusive"}]})
+    '1 of 2 equivalent, 1 open'
+    """
+    found = [cell["found"] for cell in one["cells"]]
+    words = {"different": "different", "equivalent": "equivalent", "inconclusive": "open"}
+    parts = [f"{found.count(name)} {word}" for name, word in words.items() if name in found]
+    return ", ".join([parts[0].replace(" ", f" of {len(found)} ", 1), *parts[1:]])
+
+
+def sizes(audit: Audit) -> set[Any]:
+    return {audit["models"][pair["compressed"]]["parameters"] for pair in judged(audit)}
+
+
+def in_short(audit: Audit) -> str:
+    """By accuracy, and by all that was asked."""
+    (large,) = models_of(audit, "large")
+    best, pairs = audit["models"][large]["accuracy"], judged(audit)
+    gap = max(abs(audit["models"][pair["compressed"]]["accuracy"] - best) for pair in pairs)
+    verdicts = [answer(pair).verdict for pair in pairs]
+    says = {"equivalent": ("can", "can"), "different": ("cannot", "cannot"), "inconclusive": ("is open", "are open")}
+    parts = [f"{count_of(count)} {says[verdict][count > 1]}" for verdict in ORDER if (count := verdicts.count(verdict))]
+    text = ", ".join(parts)
+    return (
+        f"By accuracy all {count_of(len(pairs))} are within {points(gap)} of the large one ({percent(best)}). "
+        f"Asked {count_of(len(measured(audit)))} questions: {text}."
+    )
+
+
+def count_of(count: int) -> str:
+    """
+    >>> count_of(5), count_of(12)
+    ('five', '12')
+    """
+    return NUMBERS[count] if count < len(NUMBERS) else str(count)
+
+
+def how_far(audit: Audit) -> str:
+    if not models_of(audit, "twin"):
+        return "At 0 a model is like the large one; up to “margin” it counts as equivalent."
+    word = floor_word(audit)
+    return (
+        f"At “{word}” a model is as far from the large one as the {word} {'are' if word == 'twins' else 'is'}; the "
+        "grey band is the interval of that. Up to “margin” it counts as equivalent."
+    )
