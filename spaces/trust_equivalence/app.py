@@ -14,11 +14,12 @@ from typing import Any
 
 import break_it
 import gradio as gr
+import logs
 import why
 from about import about_page
 from confidence import confidence_tab
 from guard import Guard
-from limits import CLEAN_EVERY, OLDEST, WAITING
+from limits import CLEAN_EVERY, OLDEST, UPLOAD_MEGABYTES, WAITING
 from look import CSS, say, show
 from models import Models
 from own_table import table_tab
@@ -42,6 +43,7 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
     models = Models(family)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY, OLDEST)) as page:
         gr.HTML(show(f"<h1>{TITLE}</h1><p class='lead'>{LEAD}</p>"), elem_classes="masthead")
+        notice = gr.HTML(elem_id="notice")
         with gr.Row(elem_classes="chosen"):
             pick: dict[str, Any] = {"min_width": 140, "allow_custom_value": True}
             large = gr.Dropdown(models.names, value="large", label="The large model", **pick)
@@ -57,6 +59,8 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
                 parts += [confidence_tab(models, large, compressed, tab)]
             with gr.Tab("Your own predictions", id="table"):
                 parts += [table_tab(models, large, compressed)]
+            with gr.Tab("Your logs", id="logs"):
+                parts += [logs.logs_tab()]
             with gr.Tab("About", id="about"):
                 gr.HTML(about_page())
                 parts += [Part("about", {})]
@@ -64,7 +68,7 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
             link = gr.Button("Copy a link to what is chosen and shown", size="sm", elem_classes="link")
             gr.HTML(say(""), elem_id="copied")
         link.click(None, js="() => space.copy()", api_visibility="private")
-        permalinks(page, tabs, models, large, compressed, parts)
+        permalinks(page, tabs, notice, models, (large, compressed), parts)
     # Who waits costs nothing; turns are dealt by work.py.
     return page.queue(max_size=WAITING, default_concurrency_limit=WAITING)
 
@@ -85,7 +89,9 @@ def start(page: gr.Blocks, **settings: Any) -> Any:
     """Serve the page."""
     given: dict[str, Any] = {
         "css_paths": [*CSS, OPENING_CSS],
+        "css_paths": [*CSS, OPENING_CSS],
         "head": f"{KEYS}<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
+        "max_file_size": f"{UPLOAD_MEGABYTES}mb",
         "footer_links": ["api", "settings"],
     }
     given |= {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "show_error": False}

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -28,6 +28,7 @@ CALLS = re.compile(r"/gradio_api/(?:queue/join|(?:run|api)/([\w.-]{1,80})|call/(
 STREAMS = re.compile(r"/gradio_api/(?:queue/data|call/[\w.-]{1,80}/([0-9a-zA-Z-]{1,80}))/?")
 SESSION = re.compile(r"session_hash=([0-9A-Za-z_-]{1,80})")
 EVENT = re.compile(r'\{"event_id":\s*"([0-9a-zA-Z-]{1,80})"\}')
+Door = TypeVar("Door", gr.UploadButton, gr.File)
 LINKED = re.compile(r"[a-z][a-z0-9+.-]{0,30}:", re.IGNORECASE | re.ASCII)
 
 
@@ -240,8 +241,8 @@ def plain(value: Any, depth: int = 0) -> None:
             plain(one, depth + 1)
 
 
-def only_uploads(button: gr.UploadButton) -> gr.UploadButton:
-    """The button for files that a browser sent; as it comes, it would fetch any address that it is given."""
+def only_uploads(button: Door) -> Door:
+    """The button or place for files that a browser sent; as it comes, it would fetch any address that it is given."""
     take = button.async_move_resource_to_block_cache
 
     async def take_file(url_or_file_path: str | Path | None) -> str | None:

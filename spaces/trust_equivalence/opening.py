@@ -1,6 +1,6 @@
 """What does a visitor see first? Audits that were made before: all compressed models of a family, from Yes to No.
 
-They lie in opening/, each the report.json of an audit without its examples, written by scripts/release/keep_opening.py."""
+They lie in opening/, each an audit's report.json without its examples, as scripts/release/keep_opening.py keeps it."""
 
 import json
 from html import escape
@@ -43,7 +43,7 @@ def opening_of(name: str) -> Audit:
 
 
 def place_of(pair: dict[str, Any]) -> Any:
-    """Yes before no; within each, first whoever is equivalent in more and different in fewer, then whoever is nearer."""
+    """Yes before no; within each, equivalent in more and different in fewer goes first, and then whoever is nearer."""
     entries = pair["dimensions"].values()
     verdicts = [entry["verdict"] for entry in entries if entry["status"] == "done"]
     far = sum(span.middle for entry in entries if (span := in_margins(entry)))

@@ -59,24 +59,31 @@ def choice(name: str, choices: Any) -> Callable[[str], str]:
     return lambda value: one_of(name, value, choices)
 
 
-def permalinks(page: gr.Blocks, tabs: Any, models: Models, large: Any, compressed: Any, parts: list[Part]) -> None:
-    """`tabs` are the page's; each of its parts is the tab of that id."""
+def permalinks(
+    page: gr.Blocks, tabs: Any, notice: Any, models: Models, pickers: tuple[Any, Any], parts: list[Part]
+) -> None:
+    """`tabs` are the page's, each part is the tab of that id; `notice` is where it says what was not understood."""
 
     def known(name: str) -> str:
         return name if name in models.names else check_hub_id(name)
 
-    fields = {"large": Field(large, known), "compressed": Field(compressed, known)}
+    fields = {name: Field(one, known) for name, one in zip(("large", "compressed"), pickers, strict=True)}
     for part in parts:
         fields |= part.fields
     answers = [part for part in parts if part.ask]
     asked = [gr.State(False) for _ in answers]
-    notice = gr.HTML(elem_id="notice")
     address = gr.Textbox(visible=False)
     read = Reader(fields, [part.name for part in parts], answers)
     # Written whenever anything changes, and not before it was read.
     blocks = [field.block for field in fields.values()]
     pages, own = [part.page for part in answers], [block for part in answers for block in part.own]
-    writes = {"fn": None, "trigger_mode": "multiple", "inputs": [*blocks, *pages, *own], "js": script(fields, answers), "api_visibility": "private"}
+    writes = {
+        "fn": None,
+        "trigger_mode": "multiple",
+        "inputs": [*blocks, *pages, *own],
+        "js": script(fields, answers),
+        "api_visibility": "private",
+    }
     opened = page.load(
         read.restored,
         address,

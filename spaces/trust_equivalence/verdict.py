@@ -15,7 +15,7 @@ from look import answered, say, show
 from models import Models, Pair
 from opening import family_opening, language_opening
 from permalink import Field, Part, choice
-from verdict_page import verdict_page
+from verdict_page import pictures_in, verdict_page
 from work import AUDITS, remembered, waited
 from workshop import WORKSHOP
 
@@ -135,11 +135,7 @@ def audited(pair: Pair, data: dict[str, Any], effort: str, progress: "Progress")
         write_report(found, folder, plot_pair)
         place = Path(folder)
         files = {name: (place / name).read_bytes() for name in ("report.html", "report.json")}
-        pictures: dict[str, bytes] = {}
-        for path in sorted((place / "plots").glob("*.png")):
-            if ".twin--" not in path.name:
-                pictures.setdefault(path.name.split(".")[0], path.read_bytes())
-    return verdict_page(found, pictures), flat(found), files
+        return verdict_page(found, pictures_in(place)), flat(found), files
 
 
 class Progress:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from look import show
@@ -15,22 +16,34 @@ from trusteq.wording import number, signed
 Audit = dict[str, Any]
 
 
-def verdict_page(audit: Audit, pictures: Mapping[str, bytes]) -> str:
-    """`pictures` holds the plots as PNG, of every dimension that has one."""
+def pictures_in(folder: Path) -> dict[str, bytes]:
+    """The plots of the compressed model in a report's folder, as PNG, by dimension."""
+    found: dict[str, bytes] = {}
+    for path in sorted((folder / "plots").glob("*.png")):
+        if ".twin--" not in path.name:
+            found.setdefault(path.name.split(".")[0], path.read_bytes())
+    return found
+
+
+def verdict_page(audit: Audit, pictures: Mapping[str, bytes], more: str = "", counted: str = "texts") -> str:
+    """`pictures` holds the plots as PNG, of every dimension that has one; `more` stands behind the picture of all."""
     pair = next(one for one in audit["pairs"] if one["role"] == "compressed")
     says = answer(pair)
     compressed, large = audit["models"][pair["compressed"]], audit["models"][pair["large"]]
+    accuracy = f"{audit['data']['examples']:,} {counted}."
+    if compressed["accuracy"] is not None and large["accuracy"] is not None:
+        shares = f"{100 * compressed['accuracy']:.1f} % against {100 * large['accuracy']:.1f} %"
+        accuracy = f"By accuracy alone: {shares}, on {accuracy}"
     parts = [
         f"<h2>Can {escape(pair['compressed'])} stand in for the large model?</h2>",
         f'<p class="answer {says.verdict}">{escape(says.word)}.</p>',
-        f"<p>{escape(says.summary)} By accuracy alone: {100 * compressed['accuracy']:.1f} % against "
-        f"{100 * large['accuracy']:.1f} %, on {audit['data']['examples']:,} texts.</p>",
+        f"<p>{escape(says.summary)} {escape(accuracy)}</p>",
         table(audit, pair),
         "<p class='soft'>One different dimension makes a no; a yes takes all of them. <b>Inconclusive</b> means that "
-        "there are too few texts to tell: the interval in brackets is still too wide.</p>",
+        f"there are too few {counted} to tell: the interval in brackets is still too wide.</p>",
     ]
     parts += ["<h2>All at a glance</h2>", f"<p>{escape(glance(audit))}</p>", forest(audit, links=False)]
-    parts.append("<h2>One by one</h2>")
+    parts += [more, "<h2>One by one</h2>"]
     parts += [dimension(name, entry, pictures.get(name)) for name, entry in pair["dimensions"].items()]
     return show("".join(parts))
 

@@ -96,7 +96,7 @@ WORKSHOP = Workshop()
 
 def serve(door: socket.socket) -> None:
     """A copy for every piece of work that is brought, until the page is gone."""
-    import_module("tables")
+    import_module("logs")  # and with it what tables need
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a copy
     while True:
         said, ends, *_ = socket.recv_fds(door, 1, 1)

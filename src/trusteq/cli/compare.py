@@ -125,8 +125,8 @@ def begin(typed: Typed) -> int:
         sources, roles = {"large": str(large), "compressed": str(compressed)}, {"large": "large"}
     else:
         sources, roles = places_of(options)
-    are_arrays = options.format is None and arrays.are_archives(list(sources.values()))
-    family = of_arrays(sources) if are_arrays else of_records(sources, options, part_of(ReadOptions, typed))
+    family = family_of(sources, options, part_of(ReadOptions, typed))
+    are_arrays = family.arrays is not None
     family.roles |= {name: roles.get(old, "compressed") for name, old in zip(family.sources, sources, strict=True)}
     check_room(out, resume=True)
     found, changed = audit_answers(family, asked)
@@ -172,6 +172,13 @@ def example(out: Path) -> tuple[Path, Path]:
 
 
 # What was given becomes a family.
+
+
+def family_of(sources: dict[str, str], options: CompareOptions, asked: ReadOptions) -> Family:
+    """Every model's answers, by its name; the roles are left to whoever asks."""
+    if options.format is None and arrays.are_archives(list(sources.values())):
+        return of_arrays(sources)
+    return of_records(sources, options, asked)
 
 
 def of_arrays(sources: dict[str, str]) -> Family:
