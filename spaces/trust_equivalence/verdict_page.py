@@ -10,8 +10,7 @@ from look import show
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.faces import widget
 from trusteq.report.forest import forest
-from trusteq.report.words import SIGNS, answer, figure_name, status
-from trusteq.wording import number, signed
+from trusteq.report.words import SIGNS, answer, figure_name, figure_of, interval, shown, status
 
 Audit = dict[str, Any]
 
@@ -40,7 +39,7 @@ def verdict_page(audit: Audit, pictures: Mapping[str, bytes], more: str = "", co
         f"<p>{escape(says.summary)} {escape(accuracy)}</p>",
         table(audit, pair),
         "<p class='soft'>One different dimension makes a no; a yes takes all of them. <b>Inconclusive</b> means that "
-        f"there are too few {counted} to tell: the interval in brackets is still too wide.</p>",
+        f"there are too few {counted} to tell: the interval in small print is still too wide.</p>",
     ]
     parts += ["<h2>All at a glance</h2>", f"<p>{escape(glance(audit))}</p>", forest(audit, links=False)]
     parts += [more, "<h2>One by one</h2>"]
@@ -66,18 +65,12 @@ def row(name: str, entry: dict[str, Any], twin: bool) -> str:
     question = f'<th scope="row">{escape(DIMENSIONS[name].question)}</th><td>{badge(entry)}</td>'
     if entry["status"] != "done":
         return f'<tr>{question}<td colspan="{2 if twin else 1}">{escape(str(entry["reason"]))}</td></tr>'
-    kind = entry["kind"]
-    value, low, high = (written(entry[key], kind) for key in ("value", "low", "high"))
-    figure = f"{value} <small>[{low}, {high}]</small>"
+    figure = f"{escape(figure_of(entry, name, brief=True))} <small>{escape(interval(entry))}</small>"
     name_of = escape(figure_name(entry["headline"]))
     cells = f'<td class="num" data-label="{name_of}">{figure}<small class="name">{name_of}</small></td>'
     if twin:
-        cells += f'<td class="num" data-label="the twin&#39;s">{written(entry["floor"], kind)}</td>'
+        cells += f'<td class="num" data-label="the twin&#39;s">{escape(shown(entry["floor"], entry["kind"]))}</td>'
     return f"<tr>{question}{cells}</tr>"
-
-
-def written(value: float | None, kind: str) -> str:
-    return signed(number(value, kind))
 
 
 def badge(entry: dict[str, Any]) -> str:

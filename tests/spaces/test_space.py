@@ -208,7 +208,7 @@ def test_the_examples_of_the_readme_run(space):
 
 def test_the_endpoints_have_names_and_nothing_else_is_offered(client):
     offered = client.view_api(return_format="dict")
-    assert set(offered["named_endpoints"]) == {"/verdict", "/why", "/break_it", "/confidence", "/compare"}
+    assert set(offered["named_endpoints"]) == {"/verdict", "/why", "/break_it", "/confidence", "/compare", "/logs"}
     assert not offered["unnamed_endpoints"]
 
 

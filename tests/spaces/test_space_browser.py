@@ -9,6 +9,7 @@ from visitors import DESK, PHONE, keep_screenshot, open_tab
 
 from trusteq.audit.family import open_models
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.wording import percent
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the extra `test` is not installed")
 TABS = ("Verdict", "Why", "Break it", "Confidence", "Your own predictions", "About")
@@ -36,7 +37,7 @@ def test_verdict(visit, space, tmp_path):
         row = page.locator("#verdict tbody tr", has_text=dimension.question)
         assert {1: "equivalent", 0: "inconclusive", -1: "different"}[code] in row.inner_text()
     jaccard = figures["distilled/prediction_error_jaccard/jaccard"]
-    assert f"{jaccard:.3f}" in page.locator("#verdict tbody tr").first.inner_text()
+    assert f"{percent(jaccard)} shared" in page.locator("#verdict tbody tr").first.inner_text()
     assert page.locator("#verdict svg.wide").is_visible()
     assert not page.locator("#verdict svg.narrow").is_visible()
     assert page.locator("#verdict svg.wide .mark").count() == len(DIMENSIONS)

@@ -1,0 +1,126 @@
+"""What a visitor sees first, links that show the same to a colleague, old answers that say so, and logs dropped in."""
+
+import re
+
+import pytest
+from served_space import ROOT
+from visitors import DESK, PHONE, keep_screenshot, open_tab
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the extra `test` is not installed")
+LOGS = ROOT / "tests" / "records" / "data" / "lm_eval"
+SENTENCE = "a very good film with a dull plot"
+
+
+@pytest.mark.parametrize(("size", "theme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
+def test_the_page_opens_with_a_verdict(visit, size, theme):
+    page = visit(size, theme)
+    rows = page.locator("#opening tbody tr")
+    assert rows.count() == 5
+    words = [row.locator(".word").inner_text() for row in rows.all()]
+    assert words == sorted(words, key=["Yes", "Not settled", "No"].index)
+    assert {"Yes", "No"} <= set(words)
+    assert rows.last.bounding_box()["y"] + rows.last.bounding_box()["height"] <= size[1]  # without a scroll
+    keep_screenshot(page, f"opening-{'phone' if size == PHONE else 'desk'}-{theme}")
+    widths = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert widths[0] <= widths[1]
+
+
+def test_a_row_of_the_opening_chooses_its_model(visit, space):
+    page = visit()
+    row = page.locator("#opening tr", has_text="quantized")
+    row.click()
+    playwright.expect(page.get_by_label("The compressed model")).to_have_value("quantized")
+    playwright.expect(row).to_have_attribute("aria-current", "true")
+    playwright.expect(page).to_have_url(re.compile(r"\?compressed=quantized$"))
+    elsewhere = page.locator("#opening tr", has_text="alone")  # it is not among the models of this page
+    assert elsewhere.locator("a").count() == 0
+    page.locator("#opening tr", has_text="distilled").get_by_role("link").focus()
+    page.keyboard.press("Enter")
+    playwright.expect(page.get_by_label("The compressed model")).to_have_value("distilled")
+    playwright.expect(page).to_have_url(re.compile(re.escape(space.url) + "$"))
+
+
+def test_a_link_shows_the_same_and_a_reload_loses_nothing(visit):
+    page = visit()
+    page.get_by_label("The compressed model").click()
+    page.get_by_role("option", name="tiny").click()
+    open_tab(page, "Why")
+    page.get_by_label("A sentence about a film").first.fill(SENTENCE)
+    page.get_by_label("occlusion").check()
+    page.get_by_role("button", name="Explain both").click()
+    page.locator("#why .headline").wait_for()
+    playwright.expect(page).to_have_url(re.compile("shown=why"))
+    found = page.locator("#why .headline").inner_text()
+    address = page.url
+    assert "tab=why" in address
+    page.reload()
+    colleague = visit(PHONE, "dark", "?" + address.partition("?")[2])
+    for one in (page, colleague):
+        playwright.expect(one.locator("#why .headline")).to_have_text(re.sub(r"\s+", " ", found))
+        playwright.expect(one.get_by_label("The compressed model")).to_have_value("tiny")
+        playwright.expect(one.get_by_label("A sentence about a film").first).to_have_value(SENTENCE)
+        playwright.expect(one.get_by_label("occlusion")).to_be_checked()
+        playwright.expect(one).to_have_url(address)
+        assert not one.locator("#why .old").is_visible()
+
+
+def test_rubbish_in_the_address_is_a_sentence(visit):
+    page = visit(
+        address="?large=../../etc&compressed=%3Cimg%20src=x%20onerror=alert(1)%3E&tab=why&top=99&shown=why&x=1"
+    )
+    page.get_by_role("alert").get_by_text("was not understood in full").wait_for()
+    playwright.expect(page.get_by_label("The large model")).to_have_value("large")
+    playwright.expect(page.get_by_label("The compressed model")).to_have_value("distilled")
+    playwright.expect(page.get_by_role("tab", name="Why")).to_have_attribute("aria-selected", "true")
+    assert page.locator("#notice img").count() == 0
+
+
+def choose(page, name):
+    page.get_by_label("The compressed model").click()
+    page.get_by_role("option", name=name).click()
+
+
+def test_after_another_choice_of_models_an_old_answer_says_so(visit):
+    page = visit()
+    page.get_by_role("button", name="Compare the two models").click()
+    page.locator("#verdict table").wait_for()
+    # What was asked for is scrolled to.
+    page.wait_for_function("document.querySelector('#verdict').getBoundingClientRect().top < innerHeight / 2")
+    playwright.expect(page).to_have_url(re.compile("shown=verdict"))
+    open_tab(page, "Break it")
+    page.get_by_role("textbox", name="A sentence about a film").last.fill(SENTENCE)
+    page.get_by_role("button", name="Try to fool both").click()
+    page.locator("#break .two").wait_for()
+    open_tab(page, "Your own predictions")
+    page.get_by_role("button", name="Try an example").click()
+    page.locator("#table img").first.wait_for()
+    assert not page.locator(".old").filter(visible=True).count()
+    choose(page, "tiny")
+    for tab, place in (("Your own predictions", "#table"), ("Break it", "#break"), ("Verdict", "#verdict")):
+        open_tab(page, tab)
+        playwright.expect(page.locator(f"{place} .old")).to_be_visible()
+        assert "distilled beside large" in page.locator(f"{place} .old").inner_text()
+        keep_screenshot(page, f"old-{place[1:]}")
+    assert "shown=" not in page.url
+    choose(page, "distilled")
+    playwright.expect(page.locator("#verdict .old")).to_be_hidden()
+    playwright.expect(page).to_have_url(re.compile("shown=verdict"))
+
+
+def test_logs_are_dropped_in(visit, tmp_path):
+    page = visit()
+    open_tab(page, "Your logs")
+    for place, name in enumerate(("smollm2", "smollm2-int4")):
+        page.locator("input[type=file]:not([webkitdirectory])").filter(visible=False).nth(0)
+        zone = page.get_by_role("tabpanel").filter(visible=True).locator("input[type=file]").nth(0)
+        zone.set_input_files(sorted((LOGS / name).rglob("*.jsonl")))
+        page.wait_for_function(f"[...document.querySelectorAll('.file-preview')].length > {place}")
+    page.get_by_role("button", name="Compare the logs").click()
+    page.locator("#logs table").first.wait_for()
+    for part in ("Task by task", "tiny_sums (strict)", "Answers that changed", "right to wrong"):
+        assert part in page.locator("#logs").inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download report.html").click()
+    download.value.save_as(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!")
+    keep_screenshot(page, "logs")
