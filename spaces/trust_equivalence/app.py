@@ -43,7 +43,7 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
     models = Models(family)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY, OLDEST)) as page:
         gr.HTML(show(f"<h1>{TITLE}</h1><p class='lead'>{LEAD}</p>"), elem_classes="masthead")
-        notice = gr.HTML(elem_id="notice")
+        notice = gr.HTML(elem_id="notice", visible=False)
         with gr.Row(elem_classes="chosen"):
             pick: dict[str, Any] = {"min_width": 140, "allow_custom_value": True}
             large = gr.Dropdown(models.names, value="large", label="The large model", **pick)
@@ -65,7 +65,7 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
                 gr.HTML(about_page())
                 parts += [Part("about", {})]
         with gr.Row():
-            link = gr.Button("Copy a link to what is chosen and shown", size="sm", elem_classes="link")
+            link = gr.Button("Copy a link to what is chosen and shown", size="sm", scale=0, min_width=280)
             gr.HTML(say(""), elem_id="copied")
         link.click(None, js="() => space.copy()", api_visibility="private")
         permalinks(page, tabs, notice, models, (large, compressed), parts)

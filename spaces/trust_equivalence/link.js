@@ -31,8 +31,11 @@ window.space = (() => {
     models = [fields.large.value, fields.compressed.value].map((name) => String(name ?? '').trim());
     mark();
     if (!ready) return;
-    const query = new URLSearchParams(location.search);
-    const put = (name, value, first) => (String(value ?? '') === first ? query.delete(name) : query.set(name, String(value ?? '')));
+    const query = new URLSearchParams(location.search);  // what else is in it belongs to others
+    const put = (name, value, first) => {
+      query.delete(name);
+      if (String(value ?? '') !== first) query.append(name, String(value ?? ''));
+    };
     for (const [name, { value, first }] of Object.entries(fields)) put(name, value, first);
     put('tab', tab, 'verdict');
     put('shown', Object.keys(parts).filter((name) => isShown(parts[name])).join(' '), '');

@@ -70,7 +70,7 @@ def logs_tab() -> Part:
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
     run.click(compare, [large, compressed], [page, figures, *downloads], api_name="logs", **settings)
     for files in (large, compressed):  # what stands there is about other files
-        files.change(lambda: ("", None), None, [page, figures], queue=False, api_visibility="private")
+        files.change(None, None, [page, figures], js="() => ['', null]", api_visibility="private")
     figures.change(
         lambda found: [gr.DownloadButton(visible=bool(found))] * len(NAMES),
         figures,

@@ -146,7 +146,7 @@ class Reader:
         said = f"the address of this page was not understood in full: {'; '.join(wrong)}." if wrong else ""
         asked = [True if name in shown else gr.skip() for name in self.answers]
         return [
-            say(said, alert=True) if said else gr.skip(),
+            gr.HTML(say(said, alert=True), visible=True) if said else gr.skip(),
             place,
             *(found.get(name, gr.skip()) for name in self.fields),
             *asked,

@@ -149,7 +149,7 @@ def restored(reader, address):
     given = {name: value for name, value in zip(reader.fields, values, strict=True) if not is_skip(value)}
     shown = [name for name, one in zip(reader.answers, asked, strict=True) if one is True]
     return (
-        "" if is_skip(notice) else notice,
+        "" if is_skip(notice) else notice.value,
         None if is_skip(tabs) else tabs.selected,
         given,
         shown,
