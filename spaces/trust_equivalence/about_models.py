@@ -10,9 +10,10 @@ def of_models(page: Any, asked: dict[str, Any]) -> Any:
     >>> of_models("<p>yes</p>", {"large": "large", "compressed": "kept"}).count("kept")
     2
     """
-    if not isinstance(page, str) or not page or not {"large", "compressed"} <= set(asked):
+    names = [asked.get(side) for side in ("large", "compressed")]  # of models; files are none
+    if not isinstance(page, str) or not page or not all(isinstance(name, str) for name in names):
         return page
-    large, compressed = (escape(str(asked[name]).strip()) for name in ("large", "compressed"))
+    large, compressed = (escape(str(name).strip()) for name in names)
     note = (
         f"<div class='show notice'><p class='old' role='status' hidden><b>From before.</b> Everything below on this "
         f"tab is about {compressed} beside {large}. Ask again for the models that are chosen now.</p></div>"

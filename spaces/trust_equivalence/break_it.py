@@ -46,13 +46,14 @@ def break_tab(models: Models, large: Any, compressed: Any) -> Part:
     fool = answered(Break(models).answer, others=1)
     inputs, outputs = [large, compressed, text, attack], [page, figures]
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
-    gr.on([run.click, text.submit], fool, inputs, outputs, api_name="break_it", **settings)
+    asked = gr.State(False)
+    gr.on([run.click, text.submit, asked.change], fool, inputs, outputs, api_name="break_it", **settings)
     for button, example in zip(examples, EXAMPLES, strict=True):
         filled = button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
         filled.then(fool, inputs, outputs, api_visibility="private", **settings)
 
     fields = {"attacked": Field(text, check_sentence), "attack": Field(attack, choice("attack", ATTACKS))}
-    return Part("break", fields, page, {"fn": fool, "inputs": inputs, "outputs": outputs, **settings})
+    return Part("break", fields, page, asked)
 
 
 class Break:

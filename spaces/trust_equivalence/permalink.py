@@ -33,7 +33,7 @@ class Part(NamedTuple):
     name: str  # of the tab
     fields: dict[str, Field]
     page: Any = None  # where its answer stands
-    ask: dict[str, Any] | None = None  # how it is asked for: the arguments of an event
+    asked: Any = None  # a State: a change of it asks for the answer
     own: tuple[Any, ...] = ()  # what a visitor gave that is too long for an address: with it, no answer is in it
 
 
@@ -70,8 +70,7 @@ def permalinks(
     fields = {name: Field(one, known) for name, one in zip(("large", "compressed"), pickers, strict=True)}
     for part in parts:
         fields |= part.fields
-    answers = [part for part in parts if part.ask]
-    asked = [gr.State(False) for _ in answers]
+    answers = [part for part in parts if part.asked]
     address = gr.Textbox(visible=False)
     read = Reader(fields, [part.name for part in parts], answers)
     # Written whenever anything changes, and not before it was read.
@@ -87,7 +86,7 @@ def permalinks(
     opened = page.load(
         read.restored,
         address,
-        [notice, tabs, *blocks, *asked],
+        [notice, tabs, *blocks, *(part.asked for part in answers)],
         js="() => [location.search]",
         api_visibility="private",
         show_progress="hidden",
@@ -97,9 +96,6 @@ def permalinks(
     for tab in tabs.children:
         chosen = tab.select(None, js=f"() => space.open({json.dumps(tab.id)})", api_visibility="private")
         chosen.then(**writes)
-    for one, state in zip(answers, asked, strict=True):
-        assert one.ask is not None
-        state.change(**one.ask | {"api_name": None, "api_visibility": "private"})
 
 
 def script(fields: dict[str, Field], answers: list[Part]) -> str:

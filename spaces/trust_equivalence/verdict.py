@@ -45,9 +45,9 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
     gr.HTML(
         show(
             "<h2>Ask it of the two models chosen above</h2>"
-            "<p>Six questions, each answered <b>equivalent</b>, <b>different</b> or <b>inconclusive</b>, on the "
-            "bundled reviews or on texts of your own. The yardstick is a <i>twin</i>: a second large model, trained in "
-            "the same way with another seed. Whatever those two differ by is not caused by compression.</p>"
+            "<p>Six questions, each answered <b>equivalent</b>, <b>different</b> or <b>inconclusive</b>. The yardstick "
+            "is a <i>twin</i>: a second large model, trained in the same way with another seed. Whatever those two "
+            "differ by is not caused by compression.</p>"
         )
     )
     effort = gr.Radio(
@@ -83,15 +83,16 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
         figures = gr.JSON(label="figures", show_label=False)
     judge = answered(Judge(models).answer, others=3)
     settings: dict[str, Any] = {"concurrency_id": "audit", "show_progress": "minimal"}
-    ask = {"fn": judge, "inputs": [large, compressed, effort, table], "outputs": [page, figures, *files], **settings}
-    running = run.click(api_name="verdict", **ask)
+    asked = gr.State(False)
+    inputs, outputs = [large, compressed, effort, table], [page, figures, *files]
+    running = gr.on([run.click, asked.change], judge, inputs, outputs, api_name="verdict", **settings)
     # The answer is scrolled to, also where a link asked for it; and the files' buttons appear with the files.
     page.change(None, js="() => setTimeout(() => space.scroll('verdict'))", api_visibility="private")
     figures.change(reveal, figures, files, api_visibility="private", show_progress="hidden")
     stop.click(None, None, None, cancels=[running], api_visibility="private")
     upload.upload(read_file, upload, [table, page], api_visibility="private")
     gr.HTML(language_opening(), elem_id="language")
-    return Part("verdict", {"effort": Field(effort, choice("effort", EFFORT))}, page, ask, (table,))
+    return Part("verdict", {"effort": Field(effort, choice("effort", EFFORT))}, page, asked, (table,))
 
 
 def reveal(figures: Any) -> list[Any]:

@@ -29,12 +29,13 @@ def verdict_page(audit: Audit, pictures: Mapping[str, bytes], more: str = "", co
     pair = next(one for one in audit["pairs"] if one["role"] == "compressed")
     says = answer(pair)
     compressed, large = audit["models"][pair["compressed"]], audit["models"][pair["large"]]
+    name = "the compressed model" if pair["compressed"] == "compressed" else pair["compressed"]
     accuracy = f"{audit['data']['examples']:,} {counted}."
     if compressed["accuracy"] is not None and large["accuracy"] is not None:
         shares = f"{100 * compressed['accuracy']:.1f} % against {100 * large['accuracy']:.1f} %"
         accuracy = f"By accuracy alone: {shares}, on {accuracy}"
     parts = [
-        f"<h2>Can {escape(pair['compressed'])} stand in for the large model?</h2>",
+        f"<h2>Can {escape(name)} stand in for the large model?</h2>",
         f'<p class="answer {says.verdict}">{escape(says.word)}.</p>',
         f"<p>{escape(says.summary)} {escape(accuracy)}</p>",
         table(audit, pair),

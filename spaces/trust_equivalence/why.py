@@ -49,7 +49,8 @@ def why_tab(models: Models, large: Any, compressed: Any) -> Part:
     explain = answered(Why(models).answer, others=1)
     inputs, outputs = [large, compressed, text, method, top], [page, figures]
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
-    gr.on([run.click, text.submit], explain, inputs, outputs, api_name="why", **settings)
+    asked = gr.State(False)
+    gr.on([run.click, text.submit, asked.change], explain, inputs, outputs, api_name="why", **settings)
     for button, example in zip(examples, EXAMPLES, strict=True):
         filled = button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
         filled.then(explain, inputs, outputs, api_visibility="private", **settings)
@@ -59,7 +60,7 @@ def why_tab(models: Models, large: Any, compressed: Any) -> Part:
         "method": Field(method, choice("method", METHODS)),
         "top": Field(top, number("top", 1, 10)),
     }
-    return Part("why", fields, page, {"fn": explain, "inputs": inputs, "outputs": outputs, **settings})
+    return Part("why", fields, page, asked)
 
 
 class Why:

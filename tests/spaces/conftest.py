@@ -38,7 +38,7 @@ def visit(browser, space, tmp_path):
         # own dialog is open, which nobody sees and nobody closes.
         page.on("filechooser", lambda chooser: None)
         page.goto(space.url + address)
-        page.get_by_role("button", name="Compare the two models").wait_for()
+        page.get_by_role("tab", name="Verdict").first.wait_for()
         return page
 
     yield opened

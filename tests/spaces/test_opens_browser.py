@@ -53,6 +53,10 @@ def test_a_link_shows_the_same_and_a_reload_loses_nothing(visit):
     found = page.locator("#why .headline").inner_text()
     address = page.url
     assert "tab=why" in address
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy a link").click()
+    playwright.expect(page.locator("#copied")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == address
     page.reload()
     colleague = visit(PHONE, "dark", "?" + address.partition("?")[2])
     for one in (page, colleague):
@@ -65,9 +69,7 @@ def test_a_link_shows_the_same_and_a_reload_loses_nothing(visit):
 
 
 def test_rubbish_in_the_address_is_a_sentence(visit):
-    page = visit(
-        address="?large=../../etc&compressed=%3Cimg%20src=x%20onerror=alert(1)%3E&tab=why&top=99&shown=why"
-    )
+    page = visit(address="?large=../../etc&compressed=%3Cimg%20src=x%20onerror=alert(1)%3E&tab=why&top=99&shown=why")
     page.get_by_role("alert").get_by_text("was not understood in full").wait_for()
     playwright.expect(page.get_by_label("The large model")).to_have_value("large")
     playwright.expect(page.get_by_label("The compressed model")).to_have_value("distilled")
@@ -116,6 +118,7 @@ def test_logs_are_dropped_in(visit, tmp_path):
         page.wait_for_function(f"[...document.querySelectorAll('.file-preview')].length > {place}")
     page.get_by_role("button", name="Compare the logs").click()
     page.locator("#logs table").first.wait_for()
+    assert not page.locator("#logs .old").count()
     for part in ("Task by task", "tiny_sums (strict)", "Answers that changed", "right to wrong"):
         assert part in page.locator("#logs").inner_text()
     with page.expect_download() as download:
