@@ -89,7 +89,6 @@ def start(page: gr.Blocks, **settings: Any) -> Any:
     """Serve the page."""
     given: dict[str, Any] = {
         "css_paths": [*CSS, OPENING_CSS],
-        "css_paths": [*CSS, OPENING_CSS],
         "head": f"{KEYS}<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
         "max_file_size": f"{UPLOAD_MEGABYTES}mb",
         "footer_links": ["api", "settings"],

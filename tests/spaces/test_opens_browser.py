@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from accessible import complaints
 from served_space import ROOT
 from visitors import DESK, PHONE, keep_screenshot, open_tab
 
@@ -21,6 +22,8 @@ def test_the_page_opens_with_a_verdict(visit, size, theme):
     assert {"Yes", "No"} <= set(words)
     assert rows.last.bounding_box()["y"] + rows.last.bounding_box()["height"] <= size[1]  # without a scroll
     keep_screenshot(page, f"opening-{'phone' if size == PHONE else 'desk'}-{theme}")
+    page.locator("#opening summary").click()
+    assert not complaints(page)
     widths = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert widths[0] <= widths[1]
 
@@ -102,6 +105,7 @@ def test_after_another_choice_of_models_an_old_answer_says_so(visit):
         open_tab(page, tab)
         playwright.expect(page.locator(f"{place} .old")).to_be_visible()
         assert "distilled beside large" in page.locator(f"{place} .old").inner_text()
+        assert not complaints(page)
         keep_screenshot(page, f"old-{place[1:]}")
     assert "shown=" not in page.url
     choose(page, "distilled")
@@ -125,4 +129,5 @@ def test_logs_are_dropped_in(visit, tmp_path):
         page.get_by_role("button", name="Download report.html").click()
     download.value.save_as(tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!")
+    assert not complaints(page)
     keep_screenshot(page, "logs")

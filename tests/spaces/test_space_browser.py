@@ -12,7 +12,7 @@ from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.wording import percent
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the extra `test` is not installed")
-TABS = ("Verdict", "Why", "Break it", "Confidence", "Your own predictions", "About")
+TABS = ("Verdict", "Why", "Break it", "Confidence", "Your own predictions", "Your logs", "About")
 TEXT = "the film was very good and the acting was great"
 
 
