@@ -173,13 +173,13 @@ def by_task(audit: dict[str, Any]) -> str:
     head = "".join(f"<th scope='col'>{name}</th>" for name in ("task", *COLUMNS))
     body = "".join(
         f"<tr><th scope='row'>{escape(clean(row['task']))}</th>"
-        + "".join(f"<td>{escape(row[name])}</td>" for name in COLUMNS)
+        + "".join(f"<td data-label='{name}'>{escape(row[name])}</td>" for name in COLUMNS)
         + "</tr>"
         for row in found[0]["rows"]
     )
     return (
-        f"<h2>Task by task</h2><div class='wide' tabindex='0' role='group' aria-label='Tasks'><table><thead><tr>{head}"
-        f"</tr></thead><tbody>{body}</tbody></table></div><p class='soft'>{escape(found[0]['moved'])}</p>"
+        f"<h2>Task by task</h2><table class='cards'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f"<p class='soft'>{escape(found[0]['moved'])}</p>"
     )
 
 

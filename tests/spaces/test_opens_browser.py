@@ -111,6 +111,10 @@ def test_after_another_choice_of_models_an_old_answer_says_so(visit):
     choose(page, "distilled")
     playwright.expect(page.locator("#verdict .old")).to_be_hidden()
     playwright.expect(page).to_have_url(re.compile("shown=verdict"))
+    page.reload()
+    playwright.expect(page.locator("#verdict .answer")).to_be_visible()
+    open_tab(page, "Break it")
+    playwright.expect(page.locator("#break .two")).to_be_visible()
 
 
 def test_logs_are_dropped_in(visit, tmp_path):
