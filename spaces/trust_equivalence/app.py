@@ -20,7 +20,7 @@ from about import about_page
 from confidence import confidence_tab
 from guard import Guard
 from limits import CLEAN_EVERY, OLDEST, UPLOAD_MEGABYTES, WAITING
-from look import CSS, say, show
+from look import CSS, WORDS, say, show
 from models import Models
 from own_table import table_tab
 from permalink import SCRIPT, Part, permalinks
@@ -28,7 +28,7 @@ from starlette.middleware import Middleware
 from verdict import verdict_tab
 from work import few_arenas
 
-from trusteq.faces.looks import KEYS, serve
+from trusteq.faces.looks import serve
 
 TITLE = "Can the compressed model stand in for the large one?"
 LEAD = (
@@ -89,7 +89,7 @@ def start(page: gr.Blocks, **settings: Any) -> Any:
     """Serve the page."""
     given: dict[str, Any] = {
         "css_paths": [*CSS, OPENING_CSS],
-        "head": f"{KEYS}<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
+        "script": SCRIPT.read_text(encoding="utf-8") + WORDS.read_text(encoding="utf-8"),
         "max_file_size": f"{UPLOAD_MEGABYTES}mb",
         "footer_links": ["api", "settings"],
     }

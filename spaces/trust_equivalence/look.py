@@ -11,12 +11,13 @@ from typing import Any
 import gradio as gr
 from about_models import of_models
 from limits import in_a_sentence
-from work import heard
+from work import heard, newest
 
 from trusteq import report
 from trusteq.faces import widget
 
 DRAWING = threading.Lock()
+WORDS = Path(__file__).with_name("words.js")
 CSS = [Path(__file__).with_name("look.css"), Path(report.__file__).with_name("forest.css")]
 
 
@@ -30,8 +31,11 @@ def say(text: str, alert: bool = False) -> str:
     return show(widget.say(text, alert=alert))
 
 
-def answered(handler: Callable[..., Iterator[Any]], others: int, empty: Any = None) -> Any:
-    """The handler of a button: what it shows meanwhile and what went wrong, in its first output, the `others` empty."""
+def answered(handler: Callable[..., Iterator[Any]], others: int, empty: Any = None, latest: str | None = None) -> Any:
+    """The handler of a button: what it shows meanwhile and what went wrong, in its first output, the `others` empty.
+
+    Of what a visitor asks in the place called `latest`, only the newest is answered.
+    """
 
     names = list(inspect.signature(handler).parameters)
 
@@ -49,7 +53,9 @@ def answered(handler: Callable[..., Iterator[Any]], others: int, empty: Any = No
     @functools.wraps(handler)
     def run(*inputs: Any) -> Iterator[tuple[Any, ...]]:
         *given, request = inputs if inputs and isinstance(inputs[-1], gr.Request) else (*inputs, None)
-        yield from heard(shown(*given), request and request.session_hash)
+        session = request and request.session_hash
+        asked = shown(*given)
+        yield from heard(newest(asked, (latest, session)) if latest and session else asked, session)
 
     # Gradio gives the request to whoever asks for it by type.
     signature, kind = inspect.signature(handler), inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -65,10 +71,14 @@ def figure_picture(figure: Any, alt: str) -> str:
         return widget.plot_image(figure, alt)
 
 
-def bars(rows: Sequence[tuple[str, float, str]], against: Collection[str] = ()) -> str:
-    """Lines of a name, a bar from 0 to 1 and what stands behind it; those in `against` are hatched."""
+def bars(rows: Sequence[tuple[str, float, str]], against: Collection[str] = (), words: bool = False) -> str:
+    """Lines of a name, a bar from 0 to 1 and what stands behind it; those in `against` are hatched.
+
+    With `words` the names are words of a text, which light up together with it.
+    """
     lines = [
-        f'<li class="{"against" if name in against else ""}"><span>{escape(name)}</span>'
+        f'<li class="{"against" if name in against else ""}" {"data-word" if words else "data-name"}="{escape(name)}">'
+        f"<span>{escape(name)}</span>"
         f'<span class="bar"><span style="width:{100 * min(1.0, max(0.0, share)):.0f}%"></span></span>'
         f'<span class="value">{escape(value)}</span></li>'
         for name, share, value in rows

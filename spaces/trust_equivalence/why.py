@@ -1,8 +1,9 @@
 """The second tab: do both models decide for the same reasons? One sentence, both models' words side by side."""
 
+import re
 from collections.abc import Iterator
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from limits import Kept, check_sentence, one_of, whole
@@ -12,10 +13,13 @@ from permalink import Field, Part, choice, number
 from work import remembered
 
 from trusteq.dimensions import attribution_alignment
+from trusteq.kinds.text import Text, parts_of
 from trusteq.report.examples import marked_words
 
 METHODS = {"lime": 100, "shap": 100, "occlusion": None}  # how many variations of the sentence are tried
 FEATURES = 200  # words that an explanation keeps: all of them
+MOST = 10  # words that are compared
+SIZE = re.compile(r"_at_(\d+)(?:_(?:low|high))?$")  # of a figure that is about so many words
 EXAMPLES = (
     "There is not a dull minute in it.",
     "The costumes are gorgeous, but the story inside them is dead on arrival.",
@@ -33,6 +37,14 @@ def why_tab(models: Models, large: Any, compressed: Any) -> Part:
     text = gr.Textbox(label="A sentence about a film", lines=2, max_lines=5, max_length=600)
     with gr.Row(elem_classes="examples"):
         examples = [gr.Button(example, size="sm") for example in EXAMPLES]
+    with gr.Accordion("A second sentence, for models that read pairs", open=False):
+        second = gr.Textbox(
+            value="",
+            label="The second sentence",
+            info="Models that were made for pairs (a question and its answer, two paraphrases) are given both.",
+            max_lines=5,
+            max_length=600,
+        )
     with gr.Row():
         method = gr.Radio(
             list(METHODS),
@@ -41,69 +53,110 @@ def why_tab(models: Models, large: Any, compressed: Any) -> Part:
             min_width=280,
             info="LIME and SHAP try 100 variations of the sentence; occlusion leaves out one word at a time.",
         )
-        top = gr.Slider(1, 10, value=5, step=1, label="How many words are compared", min_width=280)
+        top = gr.Slider(1, MOST, value=5, step=1, label="How many words are compared", min_width=280)
     run = gr.Button("Explain both", variant="primary")
     page = gr.HTML(label="Why", elem_id="why")
     with gr.Accordion("The figures as JSON", open=False):
         figures = gr.JSON(label="figures", show_label=False)
-    explain = answered(Why(models).answer, others=1)
-    inputs, outputs = [large, compressed, text, method, top], [page, figures]
+    handler = Why(models)
+    explain = answered(handler.answer, others=1, latest="why")
+    inputs, outputs = [large, compressed, text, method, top, second], [page, figures]
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
     asked = gr.State(False)
-    gr.on([run.click, text.submit, asked.change], explain, inputs, outputs, api_name="why", **settings)
+    gr.on([run.click, text.submit, second.submit, asked.change], explain, inputs, outputs, api_name="why", **settings)
+    # As one types, pastes or presses an example: every change asks anew, and what was asked before is dropped.
     for button, example in zip(examples, EXAMPLES, strict=True):
-        filled = button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
-        filled.then(explain, inputs, outputs, api_visibility="private", **settings)
+        button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
+    typed = answered(handler.typed, others=1, latest="why", empty=gr.skip())
+    settings |= {"show_progress": "hidden", "trigger_mode": "multiple"}
+    changes = [text.change, second.change, method.change, top.change]
+    gr.on(changes, typed, inputs, outputs, api_visibility="private", **settings)
 
     fields = {
         "text": Field(text, check_sentence),
+        "second": Field(second, check_sentence),
         "method": Field(method, choice("method", METHODS)),
-        "top": Field(top, number("top", 1, 10)),
+        "top": Field(top, number("top", 1, MOST)),
     }
     return Part("why", fields, page, asked)
 
 
 class Why:
-    """The handler of the button."""
+    """The handlers of the button, and of what is typed."""
 
     def __init__(self, models: Models):
         self.models, self.kept = models, Kept()
 
-    def answer(self, large: str, compressed: str, text: str, method: str, top: float) -> Iterator[Any]:
-        """Explain one sentence for both models and compare the words. `method`: lime, shap or occlusion."""
-        text, method, k = check_sentence(text), one_of("method", method, METHODS), whole("top", top, 1, 10)
+    def answer(
+        self, large: str, compressed: str, text: str, method: str, top: float, second: str = ""
+    ) -> Iterator[Any]:
+        """Explain one sentence for both models and compare the words.
+
+        `method`: lime, shap or occlusion; `second`: the second sentence, for models that read pairs.
+        """
+        sentences: Text = check_sentence(text)
+        if second and second.strip():
+            sentences = check_sentence(text), check_sentence(second)
+        method, k = one_of("method", method, METHODS), whole("top", top, 1, MOST)
         pair = yield from self.models.opened(large, compressed)
-        question = (pair.names, text, method, k)
+        question = (pair.names, sentences, method)
         page = say("Showing both models variations of the sentence …")
-        yield (yield from remembered(self.kept, question, lambda: explained(pair, text, method, k), lambda: page))
+        found = yield from remembered(self.kept, question, lambda: explained(pair, sentences, method), lambda: page)
+        yield compared(pair, sentences, found, k)
+
+    def typed(self, large: str, compressed: str, text: str, method: str, top: float, second: str = "") -> Iterator[Any]:
+        """The same as long as there is a word to explain; before that nothing, rather than a complaint."""
+        if any(character.isalnum() for character in text or ""):
+            yield from self.answer(large, compressed, text, method, top, second)
+        else:
+            yield "", None
 
 
-def explained(pair: Pair, text: str, method: str, k: int) -> tuple[str, dict[str, Any]]:
-    samples = METHODS[method]
+class Found(NamedTuple):
+    """What both models say, the words of both by importance, and the figures for every number of words."""
+
+    rows: dict[str, Any]
+    words: dict[str, list[list[Any]]]
+    figures: dict[str, float]
+
+
+def explained(pair: Pair, text: Text, method: str) -> Found:
     compressed, large = (rows[0] for rows in pair.ask([text]))
     options = attribution_alignment.AlignmentOptions(
-        method=method, explain="large", k=k, features=FEATURES, samples=samples, details=True
+        method=method,
+        explain="large",
+        k=list(range(1, MOST + 1)),
+        features=FEATURES,
+        samples=METHODS[method],
+        details=True,
     )
     result = attribution_alignment.compare_models([text], None, *pair.models(), options)
     (example,) = result.pop("details")["per_example"]
-    found = {"compressed": example["explanations"][0], "large": example["large_explanations"][0]}
-    rows = {"compressed": compressed, "large": large}
-    names = dict(zip(found, pair.names, strict=True))
-    sets = {kind: [word for word, _ in one[:k]] for kind, one in found.items()}
+    words = {"compressed": example["explanations"][0], "large": example["large_explanations"][0]}
+    return Found({"compressed": compressed, "large": large}, words, result)
+
+
+def compared(pair: Pair, text: Text, found: Found, k: int) -> tuple[str, dict[str, Any]]:
+    """The page for the k most important words, and its figures."""
+    figures = {
+        key: value for key, value in found.figures.items() if (size := SIZE.search(key)) is None or int(size[1]) == k
+    }
+    names = dict(zip(found.words, pair.names, strict=True))
+    sets = {kind: [word for word, _ in one[:k]] for kind, one in found.words.items()}
     cards = "".join(
         model_card(
             kind,
             names[kind],
-            prediction(pair.classes, rows[kind])
-            + marked(text, dict(found[kind]), kind, sets)
-            + weights(found[kind][:k]),
+            prediction(pair.classes, found.rows[kind])
+            + "".join(marked(part, dict(words), kind, sets) for part in parts_of(text))
+            + weights(words[:k]),
         )
-        for kind in found
+        for kind, words in found.words.items()
     )
-    subject = pair.classes[int(large.argmax())]
-    page = f'<div class="two">{cards}</div>' + beneath(result, sets, k) + legend(subject, pair.large_name, k)
-    answers = {kind: dict(zip(pair.classes, map(float, rows[kind]), strict=True)) for kind in rows}
-    return show(page), {"answers": answers, "explained_class": subject, "words": found, "figures": result}
+    subject = pair.classes[int(found.rows["large"].argmax())]
+    page = f'<div class="two">{cards}</div>' + beneath(figures, sets, k) + legend(subject, pair.large_name, k)
+    answers = {kind: dict(zip(pair.classes, map(float, row), strict=True)) for kind, row in found.rows.items()}
+    return show(page), {"answers": answers, "explained_class": subject, "words": found.words, "figures": figures}
 
 
 def marked(text: str, weight: dict[str, float], kind: str, sets: dict[str, list[str]]) -> str:
@@ -111,15 +164,21 @@ def marked(text: str, weight: dict[str, float], kind: str, sets: dict[str, list[
     greatest = max((abs(weight[word]) for word in sets[kind]), default=0.0) or 1.0
     out = []
     for part, whose in marked_words(text, set(sets["compressed"]), set(sets["large"])):
-        if whose not in (kind, "both"):
+        if not whose:
             out.append(escape(part))
+            continue
+        word = f'data-word="{escape(part)}"'  # pointing at it lights it wherever it stands
+        if whose not in (kind, "both"):
+            out.append(f"<span {word}>{escape(part)}</span>")
             continue
         way = "against" if weight[part] < 0 else "for"
         level = 12 + round(38 * abs(weight[part]) / greatest)
         both = '<span class="unseen"> (in both)</span>' if whose == "both" else ""
         classes = f"{way} both" if whose == "both" else way
         sign = "\N{MINUS SIGN}" if way == "against" else "+"
-        out.append(f'<mark class="{classes}" style="--level:{level}%">{escape(part)}<sup>{sign}</sup>{both}</mark>')
+        out.append(
+            f'<mark class="{classes}" {word} style="--level:{level}%">{escape(part)}<sup>{sign}</sup>{both}</mark>'
+        )
     return f'<p class="text">{"".join(out)}</p>'
 
 
@@ -127,7 +186,7 @@ def weights(found: list[list[Any]]) -> str:
     """The words by importance, hatched where they speak against the class."""
     greatest = max((abs(weight) for _, weight in found), default=0.0) or 1.0
     rows = [(word, abs(weight) / greatest, f"{weight:+.2g}".replace("-", "\N{MINUS SIGN}")) for word, weight in found]
-    return bars(rows, against={word for word, weight in found if weight < 0})
+    return bars(rows, against={word for word, weight in found if weight < 0}, words=True)
 
 
 def beneath(result: dict[str, float], sets: dict[str, list[str]], k: int) -> str:
@@ -144,6 +203,6 @@ def beneath(result: dict[str, float], sets: dict[str, list[str]], k: int) -> str
 def legend(subject: str, large: str, k: int) -> str:
     return (
         f'<p class="legend">Marked: the {k} most important words of each model. <b>+</b> and a solid line: the word '
-        f"speaks for “{escape(subject)}”, which is what {escape(large)} says. <b>\N{MINUS SIGN}</b>, a dashed line "
-        "and hatching: against it. A frame: the word counts for both models.</p>"
+        f"speaks for “{escape(subject)}”, which is what {escape(large)} says. <b>\N{MINUS SIGN}</b> and hatching: "
+        "against it. A frame: the word counts for both models.</p>"
     )

@@ -40,6 +40,23 @@ def heard(shown: Generator[T, None, None], session: str | None) -> Iterator[T]:
             yield one
 
 
+LATEST: dict[Any, object] = {}  # what a visitor asked last, by where
+
+
+def newest(shown: Generator[T, None, None], where: Any) -> Generator[T, None, None]:
+    """It ends as soon as the same visitor asks something newer in the same place: older answers never come after it."""
+    mine = LATEST[where] = object()
+    try:
+        with closing(shown):
+            for one in shown:
+                if LATEST.get(where) is not mine:
+                    return
+                yield one
+    finally:
+        if LATEST.get(where) is mine:
+            del LATEST[where]
+
+
 def waited(work: Callable[[], T], page: Callable[[], str], patience: float = PATIENCE) -> Generator[str, None, T]:
     """Yields the page while `work` goes on in a thread, and returns what it found; who leaves, ends it."""
     gone = threading.Event()

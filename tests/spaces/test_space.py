@@ -27,6 +27,7 @@ import push_to_hub
 import pytest
 import tiny_models
 import why
+import work
 from fake_hub import FakeHub
 from gradio_client import Client
 from models import Models
@@ -244,6 +245,45 @@ def test_what_is_asked_again_is_answered_from_memory(space, name, inputs):
     assert first > 0
     assert again == 0
     assert same == answer
+
+
+def test_another_number_of_words_takes_no_question(space):
+    text = "A question about the number of words, good and dull."
+    first, _ = asked(space, "why", *PAIR, text, "occlusion", 3)
+    again, (page, found) = asked(space, "why", *PAIR, text, "occlusion", 2)
+    assert (first > 0, again) == (True, 0)
+    assert "jaccard_at_2" in found["figures"]
+    assert not any("_at_3" in figure for figure in found["figures"])
+    assert "among the 2 most important" in page
+
+
+def test_a_pair_is_explained_as_a_pair(space, models):
+    pair = ("Is it good?", "The film is very good.")
+    page, found = space.ask("why", *PAIR, pair[0], "occlusion", 4, pair[1])
+    expected = dict(zip(CLASSES, models["large"]([pair])[0], strict=True))
+    assert found["answers"]["large"] == pytest.approx(expected)
+    assert page.count('<p class="text">') == 4  # both sentences, in both cards
+
+
+def test_what_is_overtaken_is_dropped_with_its_work():
+    ended = []
+
+    def shown(name):
+        try:
+            for count in range(3):
+                yield name, count
+        finally:
+            ended.append(name)
+
+    older = work.newest(shown("older"), ("why", "visitor"))
+    other = work.newest(shown("other"), ("why", "another visitor"))
+    assert (next(older), next(other)) == (("older", 0), ("other", 0))
+    newer = work.newest(shown("newer"), ("why", "visitor"))
+    assert next(newer) == ("newer", 0)
+    assert list(older) == []
+    assert ended == ["older"]
+    assert (list(newer), list(other)) == ([("newer", 1), ("newer", 2)], [("other", 1), ("other", 2)])
+    assert not work.LATEST
 
 
 def test_equal_questions_at_once_are_worked_out_once():

@@ -95,6 +95,45 @@ def test_why(visit, models):
     assert both[0] == both[1]
 
 
+def test_why_answers_as_one_types_or_changes_the_method(visit, space):
+    page = visit()
+    open_tab(page, "Why")
+    box = page.get_by_label("A sentence about a film").first
+    box.press_sequentially("a very good film", delay=20)
+    playwright.expect(page.locator("#why .of-large .text")).to_contain_text("film")
+    for method, top in (("occlusion", 5), ("shap", 5), ("shap", 3)):
+        if top != 5:
+            page.get_by_role("spinbutton").filter(visible=True).fill(str(top))
+        page.get_by_label(method).check()
+        _, found = space.ask("why", "large", "distilled", "a very good film", method, top)
+        value = found["words"]["large"][0][1]
+        written = f"{value:+.2g}".replace("-", "\N{MINUS SIGN}")
+        playwright.expect(page.locator("#why .of-large .bars").last).to_contain_text(written)
+        playwright.expect(page.locator("#why .legend")).to_contain_text(f"the {top} most important")
+    box.fill("")
+    playwright.expect(page.locator("#why")).to_be_empty()  # no complaint as long as nothing was asked
+    box.fill("another plain film")
+    box.press("Enter")
+    playwright.expect(page.locator("#why .of-large .text")).to_contain_text("another")
+
+
+def test_pointing_at_a_word_lights_it_in_both_cards(visit):
+    page = visit()
+    open_tab(page, "Why")
+    page.locator(".examples button:visible").first.click()
+    page.locator("#why .headline").wait_for()
+    word = page.locator("#why .of-compressed mark").first
+    word.hover()
+    text = word.get_attribute("data-word")
+    for kind in ("compressed", "large"):
+        lit = page.locator(f"#why .of-{kind} .text .lit")
+        playwright.expect(lit.first).to_be_visible()
+        assert {one.get_attribute("data-word") for one in lit.all()} == {text}
+    assert page.locator("#why .bars .lit").count() >= 1
+    page.get_by_role("button", name="Explain both").hover()
+    playwright.expect(page.locator("#why .lit")).to_have_count(0)
+
+
 WORDS = "marks => marks.map(mark => mark.firstChild.textContent)"
 
 

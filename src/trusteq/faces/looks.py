@@ -14,10 +14,10 @@ THEME = gr.themes.Base(
     primary_hue=gr.themes.Color(*PURPLES.split()), neutral_hue="stone", radius_size="md", font=SANS, font_mono=MONO
 ).set(**json.loads(resources.text("faces/theme.json")))
 CSS = resources.text("faces/looks.css")
-KEYS = f"<script>{resources.text('faces/keys.js')}</script>"  # what Gradio's tabs and lists do not do by themselves
+KEYS = resources.text("faces/keys.js")  # what Gradio's tabs and lists do not do by themselves
 
 
-def serve(page: gr.Blocks, **settings: Any) -> Any:
-    """Start a page in our look."""
-    given: dict[str, Any] = {"theme": THEME, "head": KEYS, "max_file_size": "2mb"}
+def serve(page: gr.Blocks, script: str = "", **settings: Any) -> Any:
+    """Start a page in our look, with a script of its own if it has one."""
+    given: dict[str, Any] = {"theme": THEME, "head": f"<script>{KEYS}{script}</script>", "max_file_size": "2mb"}
     return page.launch(**given | settings | {"css": CSS + settings.get("css", "")})
