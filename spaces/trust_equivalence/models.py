@@ -46,7 +46,7 @@ class Pair:
         compressed = {self.compressed_name: own(self.compressed)}
         return {"large": own(self.large), "compressed": compressed, "twin": self.twin and own(self.twin)}
 
-    def ask(self, texts: list[str]) -> tuple[Any, Any]:
+    def ask(self, texts: list[Any]) -> tuple[Any, Any]:
         """What the compressed model and the large one say of the texts: rows of probabilities, in one order."""
         with self.turn:
             compressed, large = self.asked
