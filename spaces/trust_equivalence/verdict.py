@@ -89,10 +89,17 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
     # The answer is scrolled to, also where a link asked for it; and the files' buttons appear with the files.
     page.change(None, js="() => setTimeout(() => space.scroll('verdict'))", api_visibility="private")
     figures.change(reveal, figures, files, api_visibility="private", show_progress="hidden")
-    stop.click(None, None, None, cancels=[running], api_visibility="private")
+    stop.click(stopped, page, page, cancels=[running], api_visibility="private", show_progress="hidden", queue=False)
     upload.upload(read_file, upload, [table, page], api_visibility="private")
     gr.HTML(language_opening(), elem_id="language")
     return Part("verdict", {"effort": Field(effort, choice("effort", EFFORT))}, page, asked, (table,))
+
+
+def stopped(page: str) -> Any:
+    """What stands where an audit was going on, or waited for its turn."""
+    if 'role="status"' not in page:
+        return gr.skip()
+    return say("Stopped, and nothing of it is kept. “Compare the two models” begins anew.")
 
 
 def reveal(figures: Any) -> list[Any]:

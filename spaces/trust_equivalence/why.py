@@ -64,11 +64,11 @@ def why_tab(models: Models, large: Any, compressed: Any) -> Part:
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
     asked = gr.State(False)
     gr.on([run.click, text.submit, second.submit, asked.change], explain, inputs, outputs, api_name="why", **settings)
-    # As one types, pastes or presses an example: every change asks anew, and what was asked before is dropped.
+    # As one types, pastes or presses an example: every change asks anew; of those that come meanwhile, the last.
     for button, example in zip(examples, EXAMPLES, strict=True):
         button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
-    typed = answered(handler.typed, others=1, latest="why", empty=gr.skip())
-    settings |= {"show_progress": "hidden", "trigger_mode": "multiple"}
+    typed = answered(handler.typed, others=1, latest="why")
+    settings |= {"show_progress": "hidden", "trigger_mode": "always_last"}
     changes = [text.change, second.change, method.change, top.change]
     gr.on(changes, typed, inputs, outputs, api_visibility="private", **settings)
 
@@ -109,7 +109,7 @@ class Why:
         if any(character.isalnum() for character in text or ""):
             yield from self.answer(large, compressed, text, method, top, second)
         else:
-            yield "", None
+            yield ""
 
 
 class Found(NamedTuple):

@@ -20,8 +20,62 @@ from limits import STEP, Kept, look_at_clock, time_limit
 
 T = TypeVar("T")
 PATIENCE = 900.0  # seconds for everything that a request may wait for
-SENTENCES = threading.BoundedSemaphore(4)  # small requests that are worked on at once; one audit may run beside them
-AUDITS = threading.BoundedSemaphore(1)
+
+
+class Line:
+    """Who comes first is served first, so many at once; and everybody can see how many are before them."""
+
+    def __init__(self, places: int, what: str):
+        self.places, self.what = places, what
+        self.waiting: list[object] = []  # those that are served stand first
+        self.moved = threading.Condition()
+
+    def before(self, ticket: object) -> int:
+        """How many have to end before this one is served.
+
+        >>> line = Line(1, "audit")
+        >>> line.waiting = ["first", "second", "third"]
+        >>> line.before("first"), line.before("third"), line.before("gone")
+        (0, 2, 0)
+        """
+        with self.moved:
+            return max(0, self.waiting.index(ticket) + 1 - self.places) if ticket in self.waiting else 0
+
+    @contextmanager
+    def turn(self, ticket: object) -> Iterator[None]:
+        with self.moved:
+            self.waiting.append(ticket)
+        try:
+            while self.before(ticket):
+                look_at_clock()
+                with self.moved:
+                    self.moved.wait(STEP)
+            yield
+        finally:
+            with self.moved:
+                self.waiting.remove(ticket)
+                self.moved.notify_all()
+
+    def place(self, ticket: object) -> str:
+        """What the page says to one who waits, or nothing.
+
+        >>> line = Line(1, "audit")
+        >>> line.waiting = ["first", "second", "third"]
+        >>> line.place("third")
+        'You are number 2 in line: 2 audits of other visitors come before yours.'
+        >>> line.place("first")
+        ''
+        """
+        if not (count := self.before(ticket)):
+            return ""
+        others = (
+            f"1 {self.what} of another visitor comes" if count == 1 else f"{count} {self.what}s of other visitors come"
+        )
+        return f"You are number {count} in line: {others} before yours."
+
+
+SENTENCES = Line(4, "question")  # small requests that are worked on at once; one audit may run beside them
+AUDITS = Line(1, "audit")
 LISTENING: Counter[str] = Counter()  # streams that are open, by session; guard.py counts them
 LISTEN_SECONDS = 3.0  # after which nobody will come any more for the answer to what was asked
 
@@ -81,18 +135,14 @@ def waited(work: Callable[[], T], page: Callable[[], str], patience: float = PAT
 
 
 @contextmanager
-def turn(turns: threading.BoundedSemaphore, seconds: float | None = None) -> Iterator[None]:
+def turn(line: Line, seconds: float | None = None, ticket: object = None) -> Iterator[None]:
     """When it is this request's turn, with that much time from then on; a visitor who leaves gives the place up."""
-    while not turns.acquire(timeout=STEP):
-        look_at_clock()
-    if turns is AUDITS and hasattr(os, "setpriority"):  # a small request goes before it
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
-    try:
+    with line.turn(ticket or object()):
+        if line is AUDITS and hasattr(os, "setpriority"):  # a small request goes before it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         with time_limit(limits.SECONDS if seconds is None else seconds, limits.CLOCK.gone):
             look_at_clock()
             yield
-    finally:
-        turns.release()
 
 
 def remembered(
@@ -100,18 +150,24 @@ def remembered(
     question: Any,
     work: Callable[[], T],
     page: Callable[[], str],
-    turns: threading.BoundedSemaphore = SENTENCES,
+    line: Line = SENTENCES,
     seconds: float | None = None,
 ) -> Generator[str, None, T]:
-    """The answer that was given before, at once; or the work for it, in its turn."""
+    """The answer that was given before, at once; or the work for it, in its turn, and until then the place in line."""
     if question in kept:
         return kept.get(question, work)
 
+    ticket = object()
+
     def in_turn() -> T:
-        with turn(turns, seconds):
+        with turn(line, seconds, ticket):
             return work()
 
-    return (yield from waited(lambda: kept.get(question, in_turn), page))
+    def shown() -> str:
+        place = line.place(ticket)
+        return f'<div class="show"><p role="status" class="place">{place}</p></div>' if place else page()
+
+    return (yield from waited(lambda: kept.get(question, in_turn), shown))
 
 
 TRIM = threading.Lock()  # held while memory is about to be given back

@@ -239,7 +239,7 @@ def idle(seconds=5.0):
     """Whether no turn is taken and no copy of the workshop is left, soon."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if work.SENTENCES._value == 4 and work.AUDITS._value == 1 and not copies():
+        if not work.SENTENCES.waiting and not work.AUDITS.waiting and not copies():
             return True
         time.sleep(0.05)
     return False

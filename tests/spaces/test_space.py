@@ -286,6 +286,37 @@ def test_what_is_overtaken_is_dropped_with_its_work():
     assert not work.LATEST
 
 
+def test_turns_are_dealt_in_order_and_a_place_that_was_left_is_free():
+    line, served = work.Line(1, "audit"), []
+
+    def visit(name, stays):
+        with work.time_limit(60, None), work.turn(line, ticket=name):
+            served.append(name)
+            stays.wait()
+
+    stay = {name: threading.Event() for name in ("first", "second", "third")}
+    threads = []
+    for count, (name, stays) in enumerate(stay.items(), start=1):
+        threads.append(threading.Thread(target=visit, args=(name, stays)))
+        threads[-1].start()
+        until(lambda count=count: len(line.waiting) == count)
+    until(lambda: served == ["first"])
+    assert [line.before(name) for name in stay] == [0, 1, 2]
+    for stays in stay.values():
+        stays.set()
+    for thread in threads:
+        thread.join()
+    assert served == ["first", "second", "third"]
+    assert line.waiting == []
+
+
+def until(true, seconds=30):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 def test_equal_questions_at_once_are_worked_out_once():
     kept, worked, answers = limits.Kept(), [], []
 

@@ -1,8 +1,10 @@
 """The Space as a visitor meets it: in Chromium, with mouse or keys alone, on a desk or a phone, in light and dark."""
 
 import re
+import time
 
 import pytest
+import work
 from accessible import MISSING, complaints
 from served_space import CLASSES, metric
 from visitors import DESK, PHONE, keep_screenshot, open_tab
@@ -132,6 +134,38 @@ def test_pointing_at_a_word_lights_it_in_both_cards(visit):
     assert page.locator("#why .bars .lit").count() >= 1
     page.get_by_role("button", name="Explain both").hover()
     playwright.expect(page.locator("#why .lit")).to_have_count(0)
+
+
+def test_who_waits_sees_the_place_in_line_and_who_stops_is_told(visit, space):
+    """The audit of another visitor is going on, as far as anybody can see: it holds the place."""
+    page = visit()
+    compare, verdict = page.get_by_role("button", name="Compare the two models"), page.locator("#verdict")
+    with work.time_limit(600, None), work.turn(work.AUDITS):
+        page.get_by_label("thorough").check()
+        compare.click()
+        place = verdict.locator(".place")
+        playwright.expect(place).to_have_text(
+            "You are number 1 in line: 1 audit of another visitor comes before yours."
+        )
+        assert place.bounding_box()["height"] >= 20
+        page.get_by_role("button", name="Stop").click()
+        playwright.expect(verdict).to_contain_text("Stopped, and nothing of it is kept.")
+        assert len(work.AUDITS.waiting) <= 2
+        until_left(work.AUDITS)
+    page.get_by_label("quick").check()
+    compare.click()
+    verdict.locator("table").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_timeout(500)
+    assert verdict.locator("table").count()  # nothing goes on: what was found stays
+
+
+def until_left(line):
+    for _ in range(100):
+        if len(line.waiting) == 1:
+            return
+        time.sleep(0.1)
+    raise AssertionError("who stopped still stands in line")
 
 
 WORDS = "marks => marks.map(mark => mark.firstChild.textContent)"
