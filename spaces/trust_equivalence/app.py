@@ -25,6 +25,7 @@ from models import Models
 from own_table import table_tab
 from permalink import SCRIPT, Part, permalinks
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from verdict import verdict_tab
 from work import few_arenas
 
@@ -94,7 +95,9 @@ def start(page: gr.Blocks, **settings: Any) -> Any:
         "footer_links": ["api", "settings"],
     }
     given |= {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "show_error": False}
-    given["app_kwargs"] = {"middleware": [Middleware(Guard, page=page)]}
+    # The page itself is half of what a visitor waits for at first, and a fifth of that when it is packed.
+    packed = Middleware(GZipMiddleware, minimum_size=20_000)
+    given["app_kwargs"] = {"middleware": [Middleware(Guard, page=page), packed]}
     given["max_threads"] = 2 * WAITING
     return serve(page, **given | settings)
 

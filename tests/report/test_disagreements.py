@@ -298,6 +298,16 @@ def test_nothing_sticks_out(browser, reports, width, scheme):
     made.close()
 
 
+def test_the_summary_is_printed_on_two_pages_with_its_bars(browser, reports):
+    made = browser.new_page()
+    made.goto(reports("plain"))
+    assert len(re.findall(rb"/Type\s*/Page\b", made.pdf(format="A4"))) == 2
+    made.emulate_media(media="print")
+    kept = "all => all.every(one => getComputedStyle(one).printColorAdjust === 'exact')"
+    assert made.locator(".verdict, .forest *, .bar").evaluate_all(kept)
+    made.close()
+
+
 def test_axe_finds_nothing(browser, reports):
     made = browser.new_page(viewport={"width": 1280, "height": 900})
     made.goto(reports("space") + "#browse?kind=9")

@@ -168,6 +168,20 @@ def until_left(line):
     raise AssertionError("who stopped still stands in line")
 
 
+def test_the_page_is_small_enough_for_a_slow_network(browser, space):
+    """At 1.5 Mbit/s what it takes to press the first button comes in 4 seconds, so that it is usable in 5."""
+    context = browser.new_context()
+    page, sizes = context.new_page(), []
+    network = context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page.goto(space.url)
+    page.get_by_role("button", name="Compare the two models").wait_for()
+    context.close()
+    assert len(sizes) > 10
+    assert 8 * sum(sizes) / 1.5e6 < 4
+
+
 WORDS = "marks => marks.map(mark => mark.firstChild.textContent)"
 
 
