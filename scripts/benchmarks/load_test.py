@@ -45,8 +45,8 @@ def question(chance: random.Random) -> tuple[str, list[Any]]:
     source = random.Random(chance.randrange(6)) if shared else chance
     text = " ".join(source.choices(WORDS, k=9))
     questions: list[tuple[str, list[Any]]] = [
-        ("why", ["large", "distilled", text, "lime", 5]),
-        ("why", ["large", "distilled", text, "occlusion", 5]),
+        ("why", ["large", "distilled", text, "lime", 5, ""]),
+        ("why", ["large", "distilled", text, "occlusion", 5, ""]),
         ("break_it", ["large", "distilled", text, "textbugger"]),
         ("break_it", ["large", "quantized", text, "deepwordbug"]),
         ("confidence", ["large", "distilled", chance.choice((5, 10, 15)), "quantile"]),

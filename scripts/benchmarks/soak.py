@@ -47,7 +47,7 @@ def leave_early(url: str, chance: random.Random) -> None:
     text = f"{LONG} {chance.random()}"
     long = {
         "break_it": [*PAIR, text, "textbugger"],
-        "why": [*PAIR, text, "lime", 5],
+        "why": [*PAIR, text, "lime", 5, ""],
         "verdict": [*PAIR, "thorough", ""],
     }
     name, data = chance.choice(list(long.items()))
@@ -108,7 +108,7 @@ def stall(url: str, chance: random.Random) -> None:
 
 
 def unknown_model(url: str, chance: random.Random) -> None:
-    data = ["large", f"nobody/{chance.randrange(10**9)}", "A fine film.", "lime", 5]
+    data = ["large", f"nobody/{chance.randrange(10**9)}", "A fine film.", "lime", 5, ""]
     httpx.post(f"{url}/gradio_api/call/why", json={"data": data}, timeout=30)
 
 

@@ -21,7 +21,7 @@ NAMES = ("verdict", "why", "break_it", "confidence", "compare")
 PAIR = ["large", "distilled"]
 HONEST = {
     "verdict": [*PAIR, "quick", "text\na"],  # no column label: an answer at once
-    "why": [*PAIR, "The cast is fine.", "occlusion", 3],
+    "why": [*PAIR, "The cast is fine.", "occlusion", 3, ""],
     "break_it": [*PAIR, "The cast is fine.", "typos"],
     "confidence": [*PAIR, 5, "quantile"],
     "compare": ["references,predictions,large_predictions\n0,0,1\n1,1,1\n"],
@@ -94,7 +94,7 @@ def test_the_function_that_will_run_says_what_it_takes(space):
     for path in ("run", "api"):
         body = {"data": [FILE_OF_NOBODY], "fn_index": numbers["why"], "session_hash": "s"}
         sent = post(space, f"{path}/compare", json.dumps(body))
-        assert (sent.status_code, "5 values" in sent.text) == (422, True), sent.text
+        assert (sent.status_code, "6 values" in sent.text) == (422, True), sent.text
         body = {"data": [], "fn_index": str(numbers["why"]), "session_hash": "s"}
         assert post(space, f"{path}/compare", json.dumps(body)).status_code == 422
 

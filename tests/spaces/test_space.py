@@ -393,7 +393,7 @@ def test_several_visitors_at_once_are_all_answered(space, capsys):
 
 
 def test_a_failure_of_the_load_test_is_one(space, capsys, monkeypatch):
-    monkeypatch.setattr(load_test, "question", lambda chance: ("why", [*PAIR, "", "lime", 5]))
+    monkeypatch.setattr(load_test, "question", lambda chance: ("why", [*PAIR, "", "lime", 5, ""]))
     assert load_test.main(["--url", space.url, "--visitors", "1", "--seconds", "2"]) == 1
     assert "there is no sentence yet" in capsys.readouterr().err
 
