@@ -68,6 +68,10 @@ def check_characters(where: str, text: str) -> None:
         raise ValueError(f"{where} holds {half}: mend or remove it") from None
 
 
+class InVain(ValueError):
+    """Nothing more can be done, whatever comes next: all work ends."""
+
+
 class FunctionFailed(ValueError):
     """A callable raised an error of its own, which is the cause of this one."""
 

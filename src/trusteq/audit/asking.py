@@ -16,8 +16,8 @@ from trusteq.attack.attacking import attack_each
 from trusteq.audit.family import Member, of_file
 from trusteq.audit.floors import of_compressed
 from trusteq.audit.memo import Run
-from trusteq.audit.store import NoRoom
 from trusteq.audit.work import clean_answers, each_example, reason_of, surprise, transfers
+from trusteq.checks import InVain
 from trusteq.dimensions import attack_divergence, attribution_alignment
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.dimensions.work import Work
@@ -104,14 +104,18 @@ def not_possible(run: Run, about: dict[str, Any], ood_texts: list[Text] | None, 
     without = [name for name, one in about.items() if not one.get("embeddings")]
     blank = all(map(is_blank, run.texts))
     no_embeddings = f"{without[0]} is a function and has no embeddings" if without else ""
+    no_embeddings = lacking(about, "embeddings") or no_embeddings
     mute = [member.name for member in run.members if not member.speaks]
     no_score = no_embeddings if options.score == "hidden" else ""
     if options.score in SURPRISES and mute:
         no_score = f"the score {options.score} is of language models, and {mute[0]} is none"
+    elif options.score in SURPRISES:
+        no_score = lacking(about, options.score)
+    no_gradients = lacking(about, "gradients") if options.method == "integrated_gradients" else ""
     missing = {
         "ood": no_score if ood_texts else "it needs out-of-distribution texts, and none were given",
         "embeddings": no_embeddings,
-        "explanations": "all texts are blank" if blank else "",
+        "explanations": "all texts are blank" if blank else no_gradients,
         "attacks": "all texts are blank" if blank else "",
     }
     reasons: dict[str, str] = {}
@@ -121,6 +125,11 @@ def not_possible(run: Run, about: dict[str, Any], ood_texts: list[Text] | None, 
         if reason or few:
             reasons[dimension.name] = reason if dimension.needs == "ood" and reason else few or reason
     return reasons
+
+
+def lacking(about: dict[str, Any], what: str) -> str:
+    """The first model that cannot be asked for something, and why."""
+    return next((f"{name} {one['lacks'][what]}" for name, one in about.items() if what in one.get("lacks", {})), "")
 
 
 def do_work(
@@ -145,7 +154,7 @@ def do_work(
             for member in run.members:
                 try:
                     score_ood(run, work, member, ood_texts, options.score, bar)
-                except NoRoom:
+                except InVain:
                     raise
                 except ValueError as error:
                     note(work, needing["ood"], {member.name: reason_of(error)})
@@ -205,7 +214,7 @@ def attack(run: Run, work: Work, indices: list[int], pairs: list[Pair], options:
             yield index, name, outcome.as_dict()
 
     known = [{name: known_as(value) for name, value in asked.items()}, VERSION]
-    if not all(member.about(run.store).get("embeddings") for member in run.members):
+    if not all(member.served or member.about(run.store).get("embeddings") for member in run.members):
         known.append(THIS_PROCESS)  # a function is known by what it says of the texts, and not of misspelt ones
     work.attacked = indices
     work.outcomes, reasons = each_example(run, "attacks", indices, work.gold, known, explore)

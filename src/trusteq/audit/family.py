@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 
 from trusteq.audit.store import Store, digest
-from trusteq.checks import brief, failure
+from trusteq.checks import InVain, brief, failure
 from trusteq.compress.bits import in_bits
 from trusteq.compress.copies import pruned, quantized, rounded
 from trusteq.kinds.text import Text
-from trusteq.models.checkpoints import is_gguf, looks_local
+from trusteq.models.checkpoints import is_gguf, is_served, looks_local
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.labels import match_labels
-from trusteq.models.language import CausalPredictor
 from trusteq.models.open import as_predictor
 from trusteq.models.predictor import Predictor
+from trusteq.models.prompted import Prompted
+from trusteq.models.served import Served
+from trusteq.options import VERSION
 from trusteq.wording import place_name
 
 DERIVED: dict[str, Callable[..., Any]] = {
@@ -51,6 +53,7 @@ class Member:
     texts: Sequence[Text]
     large: "Member | None" = None
     said: dict[Text, np.ndarray] = field(default_factory=dict)  # what a function answered when it was made known
+    store: Store | None = None  # where what a server says is kept, answer by answer
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -60,7 +63,19 @@ class Member:
         elif self.labels is not None:
             match_labels(made, made, self.labels)
         made.quiet = True
+        if isinstance(made, Served) and self.store is not None:
+            self._go_on(made, self.store)
         return made
+
+    def _go_on(self, made: Served, store: Store) -> None:
+        """A server costs time or money, and may end at any moment: what it said before is not asked again."""
+        about, context = store.known(self._of_about).get("about"), digest("served", VERSION, self.fingerprint)
+        if about is not None:
+            made.check_same(json.loads(about)["probe"])
+        made.known = {key: json.loads(value) for key, value in store.each(context)}
+        made.keep = lambda key, value: store.put(context, key, json.dumps(value).encode())
+        if store.folder is not None:
+            made.client.kept = "; what it said is kept: give resume=True to go on from there"
 
     def answers(self, texts: list[Text], embeddings: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Probabilities, embeddings where they are wanted, and of a language model how probable it is that any of the
@@ -70,20 +85,22 @@ class Member:
             return np.stack([self.said[text] for text in texts]), none, none
         with self.failing("gave no answers to the texts"):
             rows, pooled = self.predictor.both(texts, embeddings=embeddings)
-        asked = self.predictor if isinstance(self.predictor, CausalPredictor) else None
+        asked = self.predictor if isinstance(self.predictor, Prompted) else None
         more = [[asked.on_labels[text], text in asked.shortened] for text in texts] if asked else none
         return rows, pooled if embeddings else none, np.array(more, dtype=np.float64)
 
     def surprise(self, texts: list[Text], score: str) -> np.ndarray:
-        """How strange the texts themselves are to a language model, a column: see `CausalPredictor.surprise`."""
+        """How strange the texts themselves are to a language model, a column: see `Prompted.surprise`."""
         with self.failing("gave no score to the texts"):
-            assert isinstance(self.predictor, CausalPredictor)
+            assert isinstance(self.predictor, Prompted)
             return np.asarray(self.predictor.surprise(texts, score))[:, None]
 
     @contextmanager
     def failing(self, how: str) -> Iterator[None]:
         try:
             yield
+        except InVain:
+            raise
         except Exception as error:
             text = str(error) if type(error) is ValueError else failure(error)
             raise ValueError(f"{self.name} {how} ({text})") from error
@@ -137,7 +154,12 @@ class Member:
 
     @property
     def on_disk(self) -> bool:
-        return not self.derived and isinstance(self.place, str | os.PathLike) and is_on_disk(os.fspath(self.place))
+        named = not self.derived and isinstance(self.place, str | os.PathLike)
+        return named and not self.served and is_on_disk(os.fspath(self.place))
+
+    @property
+    def served(self) -> bool:
+        return is_served(self.place)
 
     @property
     def derived(self) -> bool:
@@ -161,20 +183,28 @@ class Member:
 
     def about(self, store: Store) -> dict[str, Any]:
         """Classes, parameters and size; kept, so that an audit that has nothing left to ask opens no model."""
-        context = digest("about, unread", self.fingerprint, self.large and self.large.fingerprint)
-        kept = store.known(context).get("about")
+        kept = store.known(self._of_about).get("about")
         if kept is None:
             kept = json.dumps(self._describe()).encode()
-            store.put(context, "about", kept)
+            store.put(self._of_about, "about", kept)
         return json.loads(kept)
+
+    @property
+    def _of_about(self) -> str:
+        return digest("about, unread", self.fingerprint, self.large and self.large.fingerprint)
 
     def _describe(self) -> dict[str, Any]:
         predictor = self.predictor
+        found: dict[str, Any]
+        if isinstance(predictor, Served):
+            found = {"classes": len(predictor.prompt.names), "names": predictor.names, "unread": []}
+            found |= {"parameters": None, "megabytes": None, "lacks": predictor.lacks, "probe": predictor.probe}
+            return found
         classes = self.answers(list(self.texts[:1]), embeddings=False)[0].shape[1]
         names = predictor.names
         if names is not None and predictor.order is not None:
             names = [names[i] for i in predictor.order]
-        found: dict[str, Any] = {"classes": classes, "names": names, "unread": []}
+        found = {"classes": classes, "names": names, "unread": []}
         found |= {"parameters": None, "megabytes": None}
         if isinstance(predictor, ModelPredictor):
             tensors = {p.data_ptr(): p for p in predictor.model.parameters()}.values()
@@ -187,7 +217,7 @@ class Member:
         assert self.large is not None
         opened = self.large.predictor
         if not isinstance(opened, ModelPredictor):
-            raise ValueError(f"{self.name}: only a transformers model can be {self.way}, and large is a function")
+            raise ValueError(f"{self.name}: only a transformers model can be {self.way}, and large is a {opened.kind}")
         made: Any = (DERIVED[self.source](opened.model), opened.tokenizer)
         asked = dict(self.large.source, model=made) if isinstance(self.large.source, dict) else made
         return as_predictor(asked, self.name, **self.settings)
@@ -198,6 +228,8 @@ class Member:
             return digest(self.source, self.large._content())
         if self.on_disk:
             return digest(of_files(self.files), *self.prompting) if self.prompting else of_files(self.files)
+        if self.served:
+            return digest("served", self.place, *self.prompting)
         if isinstance(self.predictor, ModelPredictor):
             return of_model(self.predictor)
         return self._of_function()

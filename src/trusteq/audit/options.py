@@ -74,6 +74,8 @@ class AuditOptions(Options):
         device: "cpu", "cuda", "cuda:1", ... (default: cuda where there is one).
         dtype: "float32", "float16" or "bfloat16" (default: as each model was saved).
         tokens: tokens of a batch (default: what suits the device).
+        at_once: questions that a server is asked at a time (default: 8).
+        timeout: seconds that a server may take for an answer (default: 120).
         engine: what answers for classifiers of texts: "torch", "openvino", "onnxruntime", or "auto": OpenVINO on a
             processor, where it is installed and there are questions enough; the figures are the same.
         trust_remote_code: let a checkpoint run code of its own.
@@ -108,6 +110,8 @@ class AuditOptions(Options):
     device: Any = None
     dtype: Any = None
     tokens: int | None = None
+    at_once: int | None = None
+    timeout: float | None = None
     engine: str = "auto"
     trust_remote_code: bool = False
 
@@ -123,8 +127,11 @@ class AuditOptions(Options):
         if self.until_settled is not None and self.until_settled is not True:
             check_integer("until_settled", self.until_settled, at_least=LEAST)
         check_integer("among", self.among, at_least=max(self.neighbors))
-        if self.tokens is not None:
-            check_integer("tokens", self.tokens, at_least=1)
+        for name in ("tokens", "at_once"):
+            if (count := getattr(self, name)) is not None:
+                check_integer(name, count, at_least=1)
+        if self.timeout is not None:
+            check_number("timeout", self.timeout, above=0, below=86_400)
         if self.score is not None:
             check_choice("score", self.score, ("msp", "entropy", *OF_TEXTS))  # the others are of logits, or given
         check_choice("engine", self.engine, ENGINES)
@@ -154,13 +161,13 @@ class AuditOptions(Options):
     @property
     def opening(self) -> dict[str, Any]:
         """How transformers models are opened."""
-        names = ("device", "dtype", "tokens", "engine", "trust_remote_code")
+        names = ("device", "dtype", "tokens", "at_once", "timeout", "engine", "trust_remote_code")
         return {name: value for name in names if (value := getattr(self, name)) not in (None, False, "auto")}
 
     @property
     def settings(self) -> dict[str, Any]:
         """All that decides the figures, as plain data."""
-        without = ("details", "device", "tokens", "engine", "trust_remote_code", "from_logits")
+        without = ("details", "device", "tokens", "at_once", "timeout", "engine", "trust_remote_code", "from_logits")
         found = {name: value for name, value in vars(self).items() if name not in without}
         found |= {"dimensions": self.asked, "score": self.score or "msp"}
         found["margins"] = {name: self.margins[name] for name in sorted(self.margins)} if self.margins else None

@@ -89,6 +89,8 @@ def audit(
         members = open_family(large, check_names(compressed), twins, first, opening, options.labels)
         store = Store({} if again and place is None else place, processes.rank, notice=notice)
         held.callback(store.close)
+        for member in members:
+            member.store = store
         run = Run(members, some, store, processes, progress or (lambda what, count: progress_bar(count, what)))
         given = run, references, ood, options, together, data_name, unlabelled
         found = audit_until_settled(*given) if again else audit_family(*given, slices)

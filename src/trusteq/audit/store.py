@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from trusteq.checks import InVain
+
 ROOM = 64 * 2**20  # bytes that have to be free at the start
 COLUMNS = "context TEXT, item TEXT, value BLOB, checksum INTEGER, PRIMARY KEY (context, item)"
 Memory = dict[str, dict[str, bytes]]
 
 
-class NoRoom(ValueError):
-    """Nothing more can be kept, so that going on would be in vain."""
+class NoRoom(InVain):
+    """Nothing more can be kept."""
 
 
 class Store:

@@ -11,7 +11,8 @@ import numpy as np
 
 from trusteq.audit.family import Member
 from trusteq.audit.memo import Done, Key, Run, remembered
-from trusteq.audit.store import NoRoom, digest
+from trusteq.audit.store import digest
+from trusteq.checks import InVain
 from trusteq.kinds.text import Text
 from trusteq.wording import without_places
 
@@ -105,13 +106,13 @@ def each_example(
         busy = [member for member in run.members if todo[member.name]]
         try:
             yield from results(busy)
-        except NoRoom:
+        except InVain:
             raise
         except Exception:  # one model's trouble is not the others': each that is not done goes on alone
             for member in (member for member in busy if todo[member.name]):
                 try:
                     yield from results([member])
-                except NoRoom:
+                except InVain:
                     raise
                 except Exception as error:
                     reasons[member.name] = reason_of(error)
@@ -149,7 +150,7 @@ def transfers(
 
         try:
             remembered(run, [[key] for key in of_key], ask, take)
-        except NoRoom:
+        except InVain:
             raise
         except Exception as error:
             reasons[target] = reason_of(error)

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from trusteq.audit.bundled import ASKED, bundled_family
 from trusteq.audit.options import AuditOptions
@@ -16,6 +17,7 @@ from trusteq.cli.asked import SHAPES, Asked, drawn, label_of
 from trusteq.cli.typed import Parser, Typed, pair, part_of, run, unknown, visible
 from trusteq.dimensions.attack_divergence import AttackOptions
 from trusteq.kinds.text import options_of as answers_of
+from trusteq.models.checkpoints import is_served
 from trusteq.progress import command_progress, rank
 from trusteq.records.chosen import ChosenTexts, only, sampled
 from trusteq.records.labelled_texts import left_out
@@ -33,9 +35,16 @@ A language model, which may be a GGUF file, is asked with a prompt:
     trusteq audit --large owner/model --compressed q4.gguf --prompt "Review: {text}\\nThis film is" \\
         --verbalizers negative=" bad" positive=" good" --dataset reviews.csv
 
-A model is a local folder, a Hub id or a GGUF file. Finished work is kept in the folder of the report: stopped at any
-point, the same command with --resume goes on from there. Exit status: 0; 1 if a dimension failed, or if nothing could
-be compared; 2, with one sentence, if something is wrong with what was given; 130 if it was stopped.
+So is one behind a server (vLLM, llama-server and others with OpenAI's API and log-probabilities), by its address, with
+#MODEL behind it where it has several; an API key is taken from the environment, TRUSTEQ_API_KEY or OPENAI_API_KEY:
+
+    trusteq audit --large http://localhost:8000/v1 --compressed int4=http://localhost:8001/v1 --task choices \\
+        --dataset arc.jsonl
+
+A model is a local folder, a Hub id, a GGUF file or a server's address. Finished work is kept in the folder of the
+report: stopped at any point, the same command with --resume goes on from there. Exit status: 0; 1 if a dimension
+failed, or if nothing could be compared; 2, with one sentence, if something is wrong with what was given; 130 if it was
+stopped.
 """
 
 REPORTS = ("report.json", "report.schema.json", "report.md", "report.html")
@@ -238,6 +247,13 @@ def named(models: Sequence[str], what: str = "--compressed", place: str = "MODEL
 
 
 def place_of(model: str) -> str:
+    """
+    >>> place_of("runs/distil"), place_of("http://localhost:8001/v1"), place_of("http://localhost:8001/v1#q4")
+    ('distil', 'localhost:8001', 'q4')
+    """
+    if is_served(model):
+        parts = urlsplit(model)
+        return parts.fragment or parts.netloc.rpartition("@")[2] or model
     name = Path(model.removeprefix("derived:")).name
     return name.removesuffix(".gguf") or name
 

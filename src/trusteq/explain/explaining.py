@@ -92,7 +92,7 @@ def check_method(method: str, predictors: Iterable[Predictor]) -> None:
             check_answers(predictor)
         elif type(predictor) is not ModelPredictor:
             needs = "transformers models that are classifiers"
-            raise ValueError(f"integrated_gradients needs {needs}, and {predictor.name} is a function")
+            raise ValueError(f"integrated_gradients needs {needs}, and {predictor.name} is a {predictor.kind}")
 
 
 def choose_targets(

@@ -97,6 +97,14 @@ def is_gguf(path: str) -> bool:
     return path.lower().endswith(".gguf")
 
 
+def is_served(place: Any) -> bool:
+    """
+    >>> is_served("http://localhost:8000/v1#small"), is_served("owner/name")
+    (True, False)
+    """
+    return isinstance(place, str) and place.lower().startswith(("http://", "https://"))
+
+
 def load_gguf(path: Path, name: str, device: Any, dtype: Any, task: str) -> tuple[Any, Any]:
     """A language model from a GGUF file, which is data and no code."""
     if not path.is_file():

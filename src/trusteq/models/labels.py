@@ -59,9 +59,10 @@ def order_by(predictor: Predictor, labels: dict[str, int]) -> np.ndarray | None:
     """The columns of a predictor in the order of the class numbers that `labels` gives to their names."""
     if isinstance(predictor, FunctionPredictor):
         return None
-    config = getattr(predictor, "model").config  # noqa: B009 - only ModelPredictor gets here
-    count = max(2, config.num_labels)  # a single logit has two classes
-    names = predictor.names or [f"LABEL_{i}" for i in range(count)]
+    names = predictor.names
+    if names is None:
+        config = getattr(predictor, "model").config  # noqa: B009 - only ModelPredictor gets here
+        names = [f"LABEL_{i}" for i in range(max(2, config.num_labels))]  # a single logit has two classes
     numbers = {fold(name): number for name, number in labels.items()}
     if missing := [name for name in names if fold(name) not in numbers]:
         raise ValueError(f"labels has no class number for {predictor.name}'s class {brief(missing[0])}")

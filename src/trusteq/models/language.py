@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, softmax
 
 from trusteq.checks import brief
 from trusteq.kinds.text import Text, parts_of
@@ -21,10 +20,11 @@ from trusteq.models.beginnings import Beginnings, dealt, is_plain
 from trusteq.models.checkpoints import open_network
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.predictor import Predictor
+from trusteq.models.prompted import Prompted
 from trusteq.models.prompts import FIELD, Prompt, read_prompt
 from trusteq.models.surprise import of_tokens
 from trusteq.progress import progress_bar
-from trusteq.scaling import Scaling, read_scaling
+from trusteq.scaling import read_scaling
 
 
 def as_causal_predictor(
@@ -61,7 +61,7 @@ def as_causal_predictor(
     return made
 
 
-class CausalPredictor(ModelPredictor):
+class CausalPredictor(Prompted, ModelPredictor):
     """A decoder-only language model with its tokenizer, a prompt and the answers to choose from.
 
     Embeddings are those of the prompt's last token, where the model is about to name the label, or with
@@ -70,15 +70,13 @@ class CausalPredictor(ModelPredictor):
 
     poolings = ("last", "mean")
     stays = "it is a language model with a prompt"
-    calibration: Scaling | None = None
 
     def __init__(self, model: Any, tokenizer: Any, name: str, prompt: Prompt, **settings: Any):
         super().__init__(model, tokenizer, name, **settings)
         self.prompt, self.names = prompt, prompt.names
         self.parts = prompt.parts(tokenizer, name)
         self.beginnings: Beginnings | None = Beginnings()  # None: every prompt is read whole
-        self.on_labels: dict[Text, float] = {}  # of the texts asked last: how probable it is that a label follows
-        self.shortened: set[Text] = set()  # of them those that were cut
+        self.on_labels, self.shortened = {}, set()
         self.verbalizers: list[list[int]] | None = None  # tokens; None where each example brings its options
         if prompt.verbalizers is not None:
             self.verbalizers = self.of_labels(prompt)
@@ -105,9 +103,7 @@ class CausalPredictor(ModelPredictor):
 
     def encode(self, texts: list[Text]) -> dict[str, Any]:
         """The prompts' tokens, and those of every answer; what is too long has its texts cut, and is counted."""
-        if isinstance(texts[0], tuple) != self.prompt.pairs:
-            needs = "pairs of texts" if self.prompt.pairs else "texts that are not pairs"
-            raise ValueError(f"{self.name}: the prompt takes {needs}")
+        self.check_kind(texts)
         filled = [self.prompt.fill(self.parts, text) for text in texts]
         encoded = self.tokens_of(filled)
         answers = self.answers_of(texts, filled, encoded)
@@ -127,10 +123,7 @@ class CausalPredictor(ModelPredictor):
         """The tokens of every answer: of options those that prompt and option have beyond the prompt's."""
         if self.verbalizers is not None:
             return [self.verbalizers] * len(texts)
-        said = [self.prompt.answers(text) for text in texts]
-        most = max(map(len, said))
-        if most > self.prompt.most:
-            raise ValueError(f"{self.name}: a question has {most} options, more than most={self.prompt.most}")
+        said = list(map(self.answers_to, texts))
         whole = iter(self.tokens_of([text + words for text, some in zip(filled, said, strict=True) for words in some]))
         found = [[next(whole)[len(tokens) :] for _ in some] for tokens, some in zip(encoded, said, strict=True)]
         for i, some in enumerate(found):
@@ -174,27 +167,9 @@ class CausalPredictor(ModelPredictor):
         said, pooled = self._pass(encoded, probabilities, embeddings, bar)
         rows = np.empty(0)
         if probabilities:
-            scores = np.stack(said)
-            self.on_labels |= zip(texts, np.exp(logsumexp(scores, axis=1)).tolist(), strict=True)
-            rows = softmax(scores / self.lengths(texts, encoded["answers"], scores), axis=1)
-            rows = rows if self.calibration is None else self.calibration.of(rows)
+            tokens = [[len(one) for one in some] for some in encoded["answers"]]
+            rows = self.of_scores(texts, np.stack(said), tokens)
         return rows, np.stack(pooled) if embeddings else np.empty(0)
-
-    def both(
-        self, texts: Sequence[Text], probabilities: bool = True, embeddings: bool = True
-    ) -> tuple[np.ndarray, np.ndarray]:
-        self.on_labels, self.shortened = {}, set()
-        return super().both(texts, probabilities, embeddings)
-
-    def lengths(self, texts: list[Text], answers: Sequence[list[list[int]]], scores: np.ndarray) -> np.ndarray:
-        """What the log-probabilities are divided by."""
-        found = np.ones_like(scores)
-        if self.prompt.length == "total":
-            return found
-        for row, text, some in zip(found, texts, answers, strict=True):
-            each: list[Any] = list(some) if self.prompt.length == "mean" else self.prompt.answers(text)
-            row[: len(each)] = [len(one.strip() if isinstance(one, str) else one) for one in each]
-        return found
 
     def log_probabilities(self, texts: list[Text]) -> list[list[float]]:
         """Of every text the log-probabilities of all its answers, as they stand, undivided."""
@@ -204,10 +179,6 @@ class CausalPredictor(ModelPredictor):
         return [row[: len(some)].tolist() for row, some in zip(rows, encoded["answers"], strict=True)]
 
     def surprise(self, texts: list[Text], score: str) -> list[float]:
-        """How strange each text is by itself, behind what stands before it in the prompt: a mean over its tokens.
-
-        "perplexity" is the mean of -log p(token), "vocabulary" that of the entropy of what could have come.
-        """
         before = FIELD.split(self.prompt.prompt)[0]
         start = len(self.tokens_of([before])[0]) if before else 0
         rows = [ids[: self.length] for ids in self.tokens_of([before + "\n".join(parts_of(text)) for text in texts])]

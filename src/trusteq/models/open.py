@@ -4,12 +4,13 @@ import dataclasses
 from typing import Any
 
 from trusteq.checks import check_choice
-from trusteq.models.checkpoints import open_network
+from trusteq.models.checkpoints import is_served, open_network
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.engines import ENGINES
 from trusteq.models.labels import check_class_numbers
 from trusteq.models.language import as_causal_predictor
 from trusteq.models.predictor import FunctionPredictor, Predictor
+from trusteq.models.served import as_served_predictor
 from trusteq.options import Options
 
 
@@ -49,16 +50,27 @@ class ClassifierOptions(ModelOptions):
 
 
 def as_predictor(
-    model: Any, name: str, device: Any = None, dtype: Any = None, trust_remote_code: bool = False, **settings: Any
+    model: Any,
+    name: str,
+    device: Any = None,
+    dtype: Any = None,
+    trust_remote_code: bool = False,
+    at_once: int | None = None,
+    timeout: float | None = None,
+    **settings: Any,
 ) -> Predictor:
     """A predictor from a callable, a pipeline, (model, tokenizer), a local path, a Hub id, or a dict with a prompt.
 
-    `name` is what messages call it; a dict is a language model with its prompt (see language.py). Settings of
-    transformers models: pooling ("mean" or "cls"), layer, tokens (of a batch), engine ("auto", "torch", "openvino" or
-    "onnxruntime", see engines.py).
+    `name` is what messages call it; a dict is a language model with its prompt (language.py), perhaps behind a server
+    (served.py), which `at_once` and `timeout` are for. Settings of transformers models: pooling ("mean" or "cls"),
+    layer, tokens (of a batch), engine ("auto", "torch", "openvino" or "onnxruntime", see engines.py).
     """
     if isinstance(model, Predictor):
         return model
+    if isinstance(model, dict) and is_served(model.get("model")):
+        return as_served_predictor(model, name, at_once, timeout)
+    if is_served(model):
+        raise ValueError(f"{name} is a server: say with a prompt and verbalizers what it is asked")
     if isinstance(model, dict):
         return as_causal_predictor(model, name, device, dtype, trust_remote_code, **settings)
     opened = open_network(model, name, device, dtype, trust_remote_code)

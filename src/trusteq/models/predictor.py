@@ -17,6 +17,7 @@ class Predictor:
     """A callable: a list of texts, or of text pairs, in; one row of probabilities a text out."""
 
     names: list[str] | None = None  # of the classes, where the model has names for them
+    kind = "transformers model"  # or what else it is
 
     def __init__(self, name: str):
         self.name = name
@@ -106,6 +107,8 @@ def in_pieces(texts: list[Text]) -> Iterator[list[Text]]:
 
 class FunctionPredictor(Predictor):
     """A callable, left alone."""
+
+    kind = "function"
 
     def __init__(self, function: Callable[[list[Text]], Any], name: str):
         super().__init__(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from trusteq.checks import brief, failure
+from trusteq.checks import InVain, brief, failure
 from trusteq.kinds.text import Text
 from trusteq.models.labels import match_labels
 from trusteq.models.open import as_predictor
@@ -84,6 +84,8 @@ def wanted_of(subjects: Sequence[Subject]) -> list[int]:
 def first_question() -> Iterator[None]:
     try:
         yield
+    except InVain:
+        raise
     except Exception as error:
         raise Interrupted(f"a model failed at the first question ({failure(error)})") from error
 

@@ -1,0 +1,249 @@
+"""Language models behind servers: the scores of the model itself, from both forms; and whatever can go wrong."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from served_models import Server
+from tiny_language_models import WORDS, network, tokenizer
+
+from trusteq.checks import InVain
+from trusteq.kinds.text import Question
+from trusteq.models import client
+from trusteq.models.open import as_predictor
+
+SPOKEN = [*WORDS, "A", "B", "C", "."]
+ASKED = {"prompt": "Review : {text} Verdict :", "verbalizers": {"negative": " bad", "positive": " very very good"}}
+CHOICES = {"prompt": "{text} {options} Answer :", "choices": "letters", "most": 3}
+TEXTS = ["the film was very good", "awful", "the plot is dull but the acting is great", "a cat sleeps"]
+QUESTIONS = [Question.of("the film was", ["good", "very bad"]), Question.of("a cat", ["fine", "bad", "dull"])]
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch):
+    monkeypatch.setattr(client, "WAITS", (0.01, 0.01, 0.01))
+    for name in client.KEYS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def serve():
+    """Servers of the tiny model, ended with the test."""
+    made = []
+
+    def start(form="echo", seed=0, **more):
+        made.append(
+            Server(network("llama", seed=seed, positions=256, words=SPOKEN), tokenizer(256, SPOKEN), form, **more)
+        )
+        return made[-1]
+
+    yield start
+    for server in made:
+        server.close()
+
+
+def local(asked=ASKED, seed=0):
+    return as_predictor(
+        {"model": (network("llama", seed=seed, positions=256, words=SPOKEN), tokenizer(256, SPOKEN)), **asked}, "large"
+    )
+
+
+def served(server, asked=ASKED, **how):
+    return as_predictor({"model": server.url, **asked}, "large", **how)
+
+
+@pytest.mark.parametrize("form", ["echo", "llama"])
+@pytest.mark.parametrize("length", ["total", "mean", "characters"])
+def test_labels_have_the_probabilities_of_the_model_itself(serve, form, length):
+    asked = ASKED | {"length": length}
+    expected, found = local(asked), served(serve(form), asked)
+    assert np.ptp(np.log(expected(TEXTS)), axis=0).max() > 0.1  # the texts matter
+    assert np.log(found(TEXTS)) == pytest.approx(np.log(expected(TEXTS)), abs=1e-4)
+    assert [found.on_labels[text] for text in TEXTS] == pytest.approx([expected.on_labels[text] for text in TEXTS])
+
+
+@pytest.mark.parametrize("form", ["echo", "llama"])
+@pytest.mark.parametrize("how", ["letters", "continuations"])
+def test_options_have_the_probabilities_of_the_model_itself(serve, form, how):
+    asked = CHOICES | {"choices": how} | ({} if how == "letters" else {"prompt": "Review : {text} Verdict :"})
+    assert served(serve(form), asked)(QUESTIONS) == pytest.approx(local(asked)(QUESTIONS), abs=1e-6)
+
+
+def test_how_strange_a_text_is_as_the_model_itself_has_it(serve):
+    asked = local().surprise(TEXTS, "perplexity")
+    assert served(serve()).surprise(TEXTS, "perplexity") == pytest.approx(asked, abs=1e-4)
+    with pytest.raises(ValueError, match="large is a server, which tells the probability of one token at a time"):
+        served(serve("llama")).surprise(TEXTS, "perplexity")
+
+
+def test_no_more_questions_at_once_than_allowed(serve):
+    server = serve()
+    served(server, at_once=3)(TEXTS)
+    assert 1 < server.most_at_once <= 3
+
+
+def test_a_text_too_long_is_cut_and_counted(serve):
+    server = serve()
+    server.most = 30
+    found, long = served(server), " ".join(["good film"] * 40)
+    rows = found([long, "awful"])
+    assert found.truncated == 1
+    assert found.shortened == {long}
+    assert rows[1] == pytest.approx(local()(["awful"])[0], abs=1e-6)
+    server.most = 4
+    with pytest.raises(ValueError, match="large: the prompt without a text is longer than the server can read"):
+        found([long + " a"])
+
+
+# What goes wrong once, and what for good.
+
+
+@pytest.mark.parametrize("fault", ["rubbish", "dead", (503, {"error": "busy"}), (429, {"message": "slowly"})])
+def test_what_goes_wrong_once_is_asked_again(serve, fault):
+    server = serve()
+    found = served(server)
+    server.faults = [fault, fault, None, fault]
+    assert found(TEXTS) == pytest.approx(local()(TEXTS), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "fault, reason",
+    [
+        ("rubbish", r"answers with no JSON \('<html>busy</html>'\), asked 4 times"),
+        ("dead", r"does not answer \(RemoteDisconnected\), asked 4 times"),
+        ((500, {"error": {"message": "no\nmemory"}}), r"answers with an error \(500: no memory\), asked 4 times"),
+        ((400, {"error": {"message": "no such thing"}}), r"refuses \(400: no such thing\)"),
+        ((200, "[1]"), r"answers with something else than an object \(\[1\]\)"),
+    ],
+)
+def test_what_goes_wrong_for_good_is_one_sentence(serve, fault, reason):
+    server = serve()
+    found = served(server)
+    server.faults = [fault] * 1000
+    with pytest.raises(ValueError, match=rf"^large: the server {server.url} {reason}"):
+        found(TEXTS)
+
+
+def test_a_slow_server_is_given_up(serve):
+    server = serve()
+    found = served(server, timeout=0.2)
+    server.faults = ["slow"] * 1000
+    begun = time.monotonic()
+    with pytest.raises(InVain, match=r"takes longer than 0.2 s for an answer .*, asked 2 times"):
+        found(TEXTS)
+    assert time.monotonic() - begun < 5
+
+
+def test_nobody_is_there():
+    with pytest.raises(InVain, match=r"the server http://127.0.0.1:9/v1 does not answer \(Connection refused\)"):
+        as_predictor({"model": "http://127.0.0.1:9/v1", **ASKED}, "large")
+
+
+@pytest.mark.parametrize(
+    "lie, why",
+    [
+        (lambda log: -9.5, "of one token behind one text it tells two of them"),
+        (lambda log: log - 3, "of one token behind one text it tells two of them"),
+        (lambda log: float("nan"), "gives nan as a log-probability"),
+        (lambda log: 2.5, "gives 2.5 as a log-probability"),
+        (lambda log: None, "gives None as a log-probability"),
+    ],
+)
+@pytest.mark.parametrize("form", ["echo", "llama"])
+def test_a_server_that_makes_up_log_probabilities_is_refused(serve, form, lie, why):
+    server = serve(form)
+    server.lie = lie
+    if form == "llama":  # it lies of what it is made to say
+        server.lie = lambda log, count=iter(range(10**6)): lie(log) if next(count) % 2 == 0 or why[0] == "g" else log
+    with pytest.raises(InVain, match=why):
+        served(server)
+
+
+def test_a_server_whose_model_does_not_read_is_refused(serve):
+    server = serve()
+    flat = server.logs([1, 2])[-1:] * 0 - np.log(len(SPOKEN))
+    server.logs = lambda ids: np.repeat(flat, len(ids), axis=0)
+    with pytest.raises(InVain, match="they are the same whatever stands before; scores made of them would be chance"):
+        served(server)
+
+
+def test_a_server_that_ignores_echo_is_refused(serve):
+    with pytest.raises(InVain, match="gives no log-probabilities of a given text: it takes no `echo`"):
+        served(serve("ignores"))
+    with pytest.raises(InVain, match="gives no log-probabilities of a given text"):
+        served(serve("none"))
+
+
+def test_nan_in_the_middle_is_one_sentence(serve):
+    server = serve()
+    found = served(server)
+    server.lie = lambda log: float("nan")
+    with pytest.raises(InVain, match="gives nan as a log-probability"):
+        found(TEXTS)
+
+
+# What is given.
+
+
+@pytest.mark.parametrize(
+    "address, why",
+    [
+        ("http://me:secret@127.0.0.1/v1", "must hold no user, password or query"),
+        ("http://127.0.0.1/v1?key=secret", "must hold no user, password or query"),
+        ("http://", "'http://' is no address of a server"),
+        ("http://127.0.0.1:99999/v1", "is no address of a server"),
+    ],
+)
+def test_addresses(address, why):
+    with pytest.raises(ValueError, match=why) as told:
+        as_predictor({"model": address, **ASKED}, "large")
+    assert "secret" not in str(told.value)
+
+
+def test_a_server_of_several_models_is_asked_for_one(serve):
+    server = serve(names=("tiny", "other"))
+    with pytest.raises(ValueError, match=r"has several models \(tiny, other\): say which, http://.*/v1#NAME"):
+        served(server)
+    with pytest.raises(ValueError, match="has no such model; it has tiny, other"):
+        as_predictor({"model": f"{server.url}#small", **ASKED}, "large")
+    as_predictor({"model": f"{server.url}#other", **ASKED}, "large")(TEXTS[:1])
+    assert {question.get("model") for _, question in server.asked} == {"other"}
+
+
+def test_a_key_is_from_the_environment_and_in_no_message(serve, monkeypatch):
+    server = serve(key="secret-one")
+    with pytest.raises(InVain, match=r"wants a key \(401\): set its API key in the environment, as TRUSTEQ_API_KEY"):
+        served(server)
+    monkeypatch.setenv("TRUSTEQ_API_KEY", "secret-one")
+    found = served(server)
+    assert found(TEXTS[:1]).shape == (1, 2)
+    server.faults = [(400, {"error": {"message": "secret-one may not do this"}})] * 100
+    with pytest.raises(ValueError, match=r"refuses \(400: \*\*\* may not do this\)"):
+        found(TEXTS)
+
+
+def test_openais_key_goes_to_nobody_who_listens(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    assert client.Client("http://example.org/v1", "large").key() is None
+    assert client.Client("https://example.org/v1", "large").key() == "secret"
+    assert client.Client("http://localhost:1/v1", "large").key() == "secret"
+    monkeypatch.setenv("TRUSTEQ_API_KEY", "own")
+    assert client.Client("http://example.org/v1", "large").key() == "own"
+
+
+def test_a_server_needs_a_prompt():
+    with pytest.raises(ValueError, match="large is a server: say with a prompt and verbalizers what it is asked"):
+        as_predictor("http://localhost:8000/v1", "large")
+
+
+def test_an_interrupt_leaves_no_threads_behind(serve):
+    server = serve()
+    found = served(server, timeout=60.0)
+    server.faults = ["slow"] * 1000
+    asking = found.client.each([lambda: found.scored("awful")] * 20)
+    threading.Timer(0.2, lambda: found.client.stop()).start()
+    with pytest.raises(InVain):
+        next(asking)
+    time.sleep(0.3)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("asking")]
