@@ -153,9 +153,8 @@ def test_nobody_is_there():
 @pytest.mark.parametrize("form", ["echo", "llama"])
 def test_a_server_that_makes_up_log_probabilities_is_refused(serve, form, lie, why):
     server = serve(form)
-    server.lie = lie
-    if form == "llama":  # it lies of what it is made to say
-        server.lie = lambda log, count=iter(range(10**6)): lie(log) if next(count) % 2 == 0 or why[0] == "g" else log
+    count = iter(range(10**6))  # every other answer of llama-server's is of a token that it was made to say
+    server.lie = lambda log: log if form == "llama" and next(count) % 2 and why.startswith("of one") else lie(log)
     with pytest.raises(InVain, match=why):
         served(server)
 

@@ -232,7 +232,8 @@ class Echo:
             raise NoLogs("its answer has none") from None
         if not isinstance(logs, list) or not isinstance(count, int) or not isinstance(more, int):
             raise NoLogs("it takes no `echo`, and tells of its own words alone, if at all")
-        logs = ([None] if len(logs) == count + more - 1 else []) + logs  # some leave out what begins every text
+        left_out: list[None] = [None] if len(logs) == count + more - 1 else []
+        logs = [*left_out, *logs]  # some leave out what begins every text
         if len(logs) < count:
             raise NoLogs("it takes no `echo`, and tells of its own words alone")
         if any(log is None for log in logs[2:]) or not all(is_log(log) for log in logs if log is not None):
