@@ -101,10 +101,10 @@ def test_where_texts_part_by_hand():
     small = ["the cat sat on the mat", "a b c x e", "two one three four", "red green"]
     ids = ["a", "b", "c", "d"]
     one, two = ({"id": ids, "gold": ids, "said": said, "right": [False] * 4} for said in (large, small))
-    found = answers.parting(tasks(one, two)[0], "small", "large")
+    found = answers.parting(tasks(one, two)[0], "small", "large", 0.95, None)
     assert found["identical"] == 0.25
     assert dict(zip(found["words"], found["same"], strict=True)) == {0: 1.0, 1: 0.75, 2: 0.75, 3: 0.5, 5: 0.25}
-    assert answers.parting(tasks(LARGE, SMALL)[0], "small", "large") is None  # single letters are no texts
+    assert answers.parting(tasks(LARGE, SMALL)[0], "small", "large", 0.95, None) is None  # single letters are no texts
 
 
 def test_one_score_of_the_harness_by_hand():

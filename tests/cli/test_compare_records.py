@@ -235,9 +235,11 @@ def test_texts_are_compared_by_where_they_part(tmp_path):
     (task,) = report(tmp_path / "out")["tasks"]
     curve = task["pairs"][0]["parting"]
     assert dict(zip(curve["words"], curve["same"], strict=True)) == {0: 1, 1: 1, 2: 1, 3: 1, 5: 1, 8: 2 / 3}
-    page = (tmp_path / "out" / "report.html").read_text()
+    assert curve["figures"]["shared_words"] == pytest.approx((20 * 5 + 40 * 11) / 60)
+    page = " ".join((tmp_path / "out" / "report.html").read_text().split())
     assert "Where the texts part" in page
-    assert "67 % of the texts are\nthe same to the end" in page
+    assert "67 % (54 % to 77 %) of the texts are the same to the end" in page
+    assert "on average they share 9.000 words (8.2" in page
 
 
 # What cannot be known is left out; what is wrong is a sentence.

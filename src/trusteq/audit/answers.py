@@ -13,7 +13,7 @@ from trusteq.audit.said import Said, codes_of, confidence_of, has_rows
 from trusteq.dimensions.calibration_gap import SMALLEST, jensen_shannon
 from trusteq.dimensions.prediction_error_jaccard import mcnemar
 from trusteq.groups import Design, Groups, design, some_of
-from trusteq.intervals import paired_share_gap_interval
+from trusteq.intervals import paired_share_gap_interval, share_interval
 from trusteq.records.runs import Task
 from trusteq.wording import shorten
 
@@ -109,11 +109,12 @@ def column(table: pa.Table, name: str) -> list[Any]:
 
 
 def options_of(table: pa.Table, name: str) -> list[str | None]:
-    """The text of the option that a letter or a number stands for."""
+    """The text of the option that a letter or a number stands for; or the answer in which it was read."""
     places, said = column(table, f"{name}_index"), column(table, name)
+    written = column(table, "answer" if name == "said" else "")
     found = []
-    for place, options, word in zip(places, column(table, "options"), said, strict=True):
-        option = options[place] if options and place is not None and 0 <= place < len(options) else None
+    for place, options, word, answer in zip(places, column(table, "options"), said, written, strict=True):
+        option = options[place] if options and place is not None and 0 <= place < len(options) else answer
         found.append(None if option == word else option)
     return found
 
@@ -189,19 +190,28 @@ def holm(chances: Sequence[float]) -> list[float]:
 # Where two texts part.
 
 
-def parting(task: Task, compressed: str, large: str) -> dict[str, Any] | None:
-    """Of answers that are texts: the share of pairs that are still the same after so many words."""
+def parting(task: Task, compressed: str, large: str, level: float, groups: Groups) -> dict[str, Any] | None:
+    """Of answers that are texts: the share of pairs that are still the same after so many words, how many words (and
+    tokens) they share on average, and the share of those that are the same to the end."""
     own, larges = task.tables[compressed], task.tables[large]
-    if "options" in own.column_names or not all("said" in table.column_names for table in (own, larges)):
+    name = "answer" if all("answer" in table.column_names for table in (own, larges)) else "said"
+    if "options" in own.column_names or not all(name in table.column_names for table in (own, larges)):
         return None
-    texts = [[(text or "").split() for text in table["said"].to_pylist()] for table in (own, larges)]
-    if sum(map(len, texts[1])) < FEWEST_WORDS * len(own):
+    texts = [[(text or "").split() for text in table[name].to_pylist()] for table in (own, larges)]
+    if name == "said" and sum(map(len, texts[1])) < FEWEST_WORDS * len(own):
         return None
-    same = [float(np.inf) if a == b else float(shared(a, b)) for a, b in zip(*texts, strict=True)]
-    alike, longest = np.array(same), max(map(len, texts[1]))
+    common = np.array([shared(a, b) for a, b in zip(*texts, strict=True)], dtype=np.float64)
+    identical = np.array([a == b for a, b in zip(*texts, strict=True)])
+    alike, longest = np.where(identical, np.inf, common), max(map(len, texts[1]))
     steps = [step for step in STEPS if step <= longest]
     shares = [float((alike >= step).mean()) for step in steps]
-    return {"words": steps, "same": shares, "identical": float(np.isinf(alike).mean())}
+    figures = of_mean("shared_words", common, level, groups, least=0.0)
+    if all("tokens" in table.column_names and not table["tokens"].null_count for table in (own, larges)):
+        pairs = zip(own["tokens"].to_pylist(), larges["tokens"].to_pylist(), strict=True)
+        figures |= of_mean("shared_tokens", np.array([float(shared(a, b)) for a, b in pairs]), level, groups, least=0.0)
+    ends = share_interval(int(identical.sum()), len(identical), level, design(identical - identical.mean(), groups))
+    figures |= {"identical_low": ends[0], "identical_high": ends[1]}
+    return {"words": steps, "same": shares, "identical": float(identical.mean()), "figures": figures}
 
 
 def shared(a: list[str], b: list[str]) -> int:

@@ -13,6 +13,7 @@ from trusteq.audit.answers import figures, flips, listed, moved, parting, scores
 from trusteq.audit.audit import Audit, compact, compare_all, failures_of, versions
 from trusteq.audit.said import MISSING, Said, said_of, too_few
 from trusteq.audit.schema import SCHEMA_NAME
+from trusteq.audit.store import digest
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.groups import count_of, design
 from trusteq.intervals import share_interval
@@ -46,6 +47,7 @@ class Family:
     strange: Task | None = None  # the task that is out of distribution
     arrays: Said | None = None
     noticed: list[str] = field(default_factory=list)
+    asked: dict[str, Any] = field(default_factory=dict)  # how the models were asked, where that is known
 
 
 def audit_answers(family: Family, options: Any) -> tuple[Audit, dict[str, list[Flip]]]:
@@ -71,15 +73,18 @@ def audit_answers(family: Family, options: Any) -> tuple[Audit, dict[str, list[F
         for one in some_flips(changed[pair["name"]])
     ]
     count, settings = len(whole.work.gold), {name: options.settings[name] for name in SETTINGS}
+    settings |= {"floor": options.floor} if options.floor else {}
     strange = len(next(iter(whole.work.ood.values()), ()))
     groups = count_of(whole.work.groups)
     made = settings | {"examples": count, "ood_examples": strange} | ({"groups": groups} if groups else {})
+    made |= {"prompt": digest(family.asked)[:8]} if family.asked else {}
     audit = {
         "schema": SCHEMA_NAME,
         "version": VERSION,
         "signature": f"trust_equivalence:{VERSION}|"
         + "|".join(f"{name}={compact(value)}" for name, value in sorted(made.items())),
         "settings": settings,
+        **({"prompt": family.asked} if family.asked else {}),
         "data": {
             "name": family.name,
             "examples": count,
@@ -128,7 +133,7 @@ def task_of(
         names = pair["compressed"], pair["large"]
         pair["answers"] = answers_of(said, *names, pair, options)
         pair["scores"] = scores(task, *names, options.confidence_level, said.work.groups)
-        pair["parting"] = parting(task, *names)
+        pair["parting"] = parting(task, *names, options.confidence_level, said.work.groups)
     harness = {name: head["harness"] for name, head in task.heads.items() if head.get("harness")}
     return {"name": task.name, "examples": len(task), "left_out": task.only, "harness": harness, "pairs": compared}
 

@@ -129,6 +129,11 @@ def begin(typed: Typed) -> int:
     are_arrays = family.arrays is not None
     family.roles |= {name: roles.get(old, "compressed") for name, old in zip(family.sources, sources, strict=True)}
     check_room(out, resume=True)
+    return status_of(reported(family, asked, out, are_arrays), options.fail_on)
+
+
+def reported(family: Family, asked: AuditOptions, out: Path, are_arrays: bool = False) -> dict[str, Any]:
+    """The audit of what was said, written down, and told on the screen."""
     found, changed = audit_answers(family, asked)
     clear(out)
     written = write_report(found, out, plot_pair, KINDS if are_arrays else ("svg",))  # drawing is most of the time
@@ -140,7 +145,7 @@ def begin(typed: Typed) -> int:
     for one in found["data"]["noticed"]:
         print(visible(one))
     print(f"the report: {written[0]}")
-    return status_of(found, options.fail_on)
+    return found
 
 
 def dict_of(typed: Typed, name: str) -> Typed:
@@ -219,11 +224,11 @@ def renamed(held: dict[str, list[Record]], old: str, new: str) -> dict[str, list
 # What was found.
 
 
-def status_of(found: dict[str, Any], fail_on: str | None) -> int:
+def status_of(found: dict[str, Any], fail_on: str | None, command: str = "compare") -> int:
     for failure in found["failures"]:
         print(visible(f"{failure['dimension']} of {failure['pair']} failed: {failure['reason']}"), file=sys.stderr)
     if reasons := why_nothing(found):
-        print(f"trusteq compare: nothing could be compared: {visible(reasons)}", file=sys.stderr)
+        print(f"trusteq {command}: nothing could be compared: {visible(reasons)}", file=sys.stderr)
     fatal = [
         f"{pair['name']} is {entry['verdict']} in {name}"
         for pair in found["pairs"]
@@ -231,7 +236,7 @@ def status_of(found: dict[str, Any], fail_on: str | None) -> int:
         if entry["status"] == "done" and entry["verdict"] in FAILING.get(fail_on or "", ())
     ]
     if fatal:
-        print(f"trusteq compare: {visible('; '.join(fatal))} (--fail-on {fail_on})", file=sys.stderr)
+        print(f"trusteq {command}: {visible('; '.join(fatal))} (--fail-on {fail_on})", file=sys.stderr)
     return 1 if found["failures"] or reasons or fatal else 0
 
 

@@ -50,13 +50,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def module_of(argv: list[str]) -> str:
-    """The module of a command; an audit of running text, where the next token is a class, has its own.
+    """The module of a command; audits of running text, and of answers that are written, have their own.
 
-    >>> module_of(["audit", "--task", "text"]), module_of(["audit", "--task=text"]), module_of(["audit", "--text", "x"])
-    ('text', 'text', 'audit')
+    >>> [module_of(["audit", *words]) for words in (["--task", "text"], ["--task=generate"], ["--text", "x"])]
+    ['text', 'generate', 'audit']
     """
-    is_text = "--task=text" in argv or ("--task", "text") in pairwise(argv)
-    return "text" if argv[0] == "audit" and is_text else argv[0]
+    tasks = (task for task in ("text", "generate") if f"--task={task}" in argv or ("--task", task) in pairwise(argv))
+    return next(tasks, "audit") if argv[0] == "audit" else argv[0]
 
 
 if __name__ == "__main__":

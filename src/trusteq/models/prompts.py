@@ -22,6 +22,7 @@ class Prompt:
 
     `verbalizers` are the words for each label. Instead of them `choices` says how the options that every example
     brings are scored: by their "letters", as the prompt lists them ({options}), or as "continuations" of the prompt.
+    With neither, the model writes its answer (writing.py).
     """
 
     prompt: str
@@ -60,10 +61,16 @@ class Prompt:
             fields["{options}"] = "\n".join(f"{letter}. {option}" for letter, option in lettered)
         return "".join(fields.get(part, part) for part in parts)
 
+    def solution(self, text: Text, label: str) -> str:
+        """What follows a solved example: where answers are written, the label is the answer itself."""
+        if self.verbalizers is None and self.choices is None:
+            return label if self.chat else f" {label}"
+        return self.answers(text)[self.names.index(label)]
+
     def parts(self, tokenizer: Any, name: str) -> list[str]:
         """All that the model reads, cut at the fields of the text that is asked about."""
         own = FIELD.split(self.prompt)
-        solved = [(self.fill(own, text), self.answers(text)[self.names.index(label)]) for text, label in self.shots]
+        solved = [(self.fill(own, text), self.solution(text, label)) for text, label in self.shots]
         if self.chat:
             return chatted(own, solved, self.system, tokenizer, name)
         before = [*([] if self.system is None else [self.system]), *(asked + answer for asked, answer in solved)]
@@ -139,3 +146,13 @@ def check_verbalizers(name: str, verbalizers: Any) -> None:
         if not isinstance(label, str) or not isinstance(words, str) or not words.strip():
             raise ValueError(f"{name}: verbalizers must give every label its words, got {brief(label)}: {brief(words)}")
         check_characters(f"{name}: the verbalizer of {brief(label)}", words)
+
+
+def check_written(name: str, given: Prompt) -> Prompt:
+    """Of a prompt that the model writes an answer to."""
+    if given.prompt.count("{text}") != 1 or "{text_pair}" in given.prompt or "{options}" in given.prompt:
+        raise ValueError(f"{name} must hold {{text}} once, and no other field, got {brief(given.prompt)}")
+    if given.system is not None and not given.system.strip():
+        raise ValueError(f"{name}: system must be a text, got {brief(given.system)}")
+    check_characters(name, given.prompt + (given.system or ""))
+    return given

@@ -9,6 +9,7 @@ The columns, of which `id` and `right` are always there:
     right                   bool
     confidence              the probability of what was said, float64
     probabilities           of all options, list<float64>, with a sum of 1
+    answer, tokens          the text that `said` was read from, as it was written, and its tokens, list<string>
     score:NAME              float64, as whoever scored it did
 """
 
@@ -27,11 +28,11 @@ from trusteq.checks import brief
 from trusteq.records.tables import parquet
 from trusteq.wording import clean
 
-TEXT = ("id", "group", "prompt_hash", "doc_hash", "question", "gold", "said")
+TEXT = ("id", "group", "prompt_hash", "doc_hash", "question", "gold", "said", "answer")
 TYPES = {
     **dict.fromkeys(TEXT, pa.string()),
     **dict.fromkeys(("gold_index", "said_index"), pa.int64()),
-    "options": pa.list_(pa.string()),
+    **dict.fromkeys(("options", "tokens"), pa.list_(pa.string())),
     "right": pa.bool_(),
     "confidence": pa.float64(),
     "probabilities": pa.list_(pa.float64()),

@@ -1,5 +1,6 @@
 """What happened task by task? The rows of the page, of Markdown and of the terminal, and which tasks moved."""
 
+from collections.abc import Callable
 from typing import Any
 
 from trusteq.dimensions.registry import DIMENSIONS
@@ -76,8 +77,17 @@ def in_points(gap: float) -> str:
     return signed(f"{100 * gap:+.1f}") if round(100 * gap, 1) else "0.0"
 
 
-def between(figures: dict[str, float], name: str) -> str:
-    return f"{in_points(figures[f'{name}_low'])} to {in_points(figures[f'{name}_high'])}"
+def between(figures: dict[str, float], name: str, written: Callable[[float], str] = in_points) -> str:
+    return f"{written(figures[f'{name}_low'])} to {written(figures[f'{name}_high'])}"
+
+
+def as_counted(gap: float) -> str:
+    """Of a score that is no share: a length, say.
+
+    >>> as_counted(-3.5), as_counted(12.0)
+    ('−3.5', '+12')
+    """
+    return signed(f"{gap:+.3g}")
 
 
 def moves(pair: Pair) -> str:
@@ -103,12 +113,16 @@ def scored(audit: Audit) -> list[dict[str, str]]:
     """What the harness itself scored."""
     found = []
     for task in audit.get("tasks", []):
+        every = [(name, one) for pair in task["pairs"] for name, one in pair["scores"].items()]
+        counted = {name for name, one in every if max(abs(one["value"]), abs(one["large_value"])) > 1}
         for pair in task["pairs"]:
             for name, score in pair["scores"].items():
                 values = f"{number(score['large_value'])} → {number(score['value'])}"
-                ends = between(score, "gap") if "gap_low" in score else ""
+                written = as_counted if name in counted else in_points
+                ends = between(score, "gap", written) if "gap_low" in score else ""
                 row = {"task": task["name"], "model": pair["compressed"], "score": name, "values": values}
-                found.append(row | {"gap": in_points(score["gap"]), "interval": ends})
+                gap = written(score["gap"]) + ("" if name in counted else " points")
+                found.append(row | {"gap": gap, "interval": ends})
     return found
 
 
@@ -130,10 +144,25 @@ def partings(audit: Audit) -> list[dict[str, Any]]:
                     "line": " ".join(f"{x:.1f},{y:.1f}" for x, y in points),
                     "last": last,
                     "half": f"after {half} words fewer than half are" if half else "",
+                    "shared": shared_text(curve["figures"]),
+                    "ends": f" ({between(curve['figures'], 'identical', percent)})",
                     "rows": [(word, percent(share)) for word, share in steps],
                 }
             )
     return found
+
+
+def shared_text(figures: dict[str, float]) -> str:
+    """
+    >>> shared_text({"shared_words": 2.5, "shared_words_low": 1.5, "shared_words_high": 3.5, "shared_tokens": 4.0})
+    'on average they share 2.5 words (1.5 to 3.5) and 4 tokens from the beginning'
+    """
+    found = []
+    for unit in ("words", "tokens"):
+        if (name := f"shared_{unit}") in figures:
+            ends = f" ({between(figures, name, number)})" if f"{name}_low" in figures else ""
+            found.append(f"{number(figures[name])} {unit}{ends}")
+    return f"on average they share {' and '.join(found)} from the beginning"
 
 
 def task_table(audit: Audit) -> str:
