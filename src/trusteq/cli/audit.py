@@ -94,7 +94,8 @@ def main(argv: list[str] | None = None) -> int:
 def task_of(typed: Typed) -> Callable[[Typed, Sequence[str]], int]:
     task = typed.get("task", "classify")
     if task not in TASKS:
-        raise ValueError(unknown("task", task, TASKS, f"there are {', '.join(TASKS)}"))
+        known = (*TASKS, "text", "generate")
+        raise ValueError(unknown("task", task, known, f"there are {', '.join(known)}"))
     return TASKS[task]
 
 

@@ -160,8 +160,8 @@ def shared_text(figures: dict[str, float]) -> str:
     found = []
     for unit in ("words", "tokens"):
         if (name := f"shared_{unit}") in figures:
-            ends = f" ({between(figures, name, number)})" if f"{name}_low" in figures else ""
-            found.append(f"{number(figures[name])} {unit}{ends}")
+            ends = f" ({between(figures, name, '{:.3g}'.format)})" if f"{name}_low" in figures else ""
+            found.append(f"{figures[name]:.3g} {unit}{ends}")
     return f"on average they share {' and '.join(found)} from the beginning"
 
 

@@ -1,0 +1,100 @@
+"""llama.cpp's own server, from the package xllamacpp: the scores and texts of the model itself; and its death."""
+
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from tiny_gguf import tiny_gguf
+
+from trusteq.cli import audit, generate
+from trusteq.models import client
+from trusteq.models.open import as_predictor
+from trusteq.models.prompts import Prompt
+from trusteq.models.writing import Decoding, open_writer
+
+if importlib.util.find_spec("xllamacpp") is None:
+    pytest.skip("needs llama.cpp's server: pip install xllamacpp", allow_module_level=True)
+
+SERVER = """
+import sys, time, xllamacpp
+given = xllamacpp.CommonParams()
+given.model.path, given.port = sys.argv[1], int(sys.argv[2])
+given.n_ctx, given.n_parallel, given.warmup = 1024, 4, False
+given.cpuparams.n_threads = 1
+given.cache_type_k = given.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+print(xllamacpp.Server(given).listening_address, flush=True)
+time.sleep(600)
+"""
+ASKED = {"prompt": "Review: {text}\nSentiment:", "verbalizers": {"negative": " bad", "positive": " good"}}
+TEXTS = ["a fine film", "dull and long", "I did not like it, but others may"]
+
+
+class LlamaServer:
+    def __init__(self, file):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        words = [sys.executable, "-c", SERVER, str(file), str(port)]
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL)
+        self.url = self.process.stdout.readline().strip() + "/v1"
+
+    def kill(self):
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return tiny_gguf(tmp_path_factory.mktemp("llama") / "tiny.gguf")
+
+
+@pytest.fixture
+def server(file):
+    made = LlamaServer(file)
+    yield made
+    made.kill()
+
+
+def test_labels_have_the_probabilities_of_the_model_itself(file, server):
+    own, served = (as_predictor({"model": place, **ASKED}, "large") for place in (str(file), server.url))
+    rows = own(TEXTS), served(TEXTS)
+    assert np.log(rows[1]) == pytest.approx(np.log(rows[0]), abs=1e-4)
+    assert list(served.on_labels.values()) == pytest.approx(list(own.on_labels.values()), rel=1e-4)
+
+
+def test_it_writes_what_the_model_itself_writes(file, server):
+    given = Prompt(prompt="{text}"), Decoding(6)
+    own, served = (dict(open_writer(place, "large", *given).write(TEXTS)) for place in (str(file), server.url))
+    assert [served[i].text for i in range(3)] == [own[i].text for i in range(3)]
+
+
+@pytest.mark.parametrize("task", ["classify", "generate"])
+def test_killed_in_the_middle_the_audit_goes_on_with_another(file, server, tmp_path, capsys, monkeypatch, task):
+    monkeypatch.setattr(client, "WAITS", (0.01, 0.01))
+    rows = [{"text": f"{i} a film", "label": ["negative", "positive"][i % 2]} for i in range(60)]
+    (tmp_path / "reviews.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    how = ["--prompt", ASKED["prompt"].replace("\n", r"\n"), "--verbalizers", "negative= bad", "positive= good"]
+    how = [*how, "--dimensions", "prediction_error_jaccard"] if task == "classify" else ["--max-tokens", "6"]
+    main = (audit if task == "classify" else generate).main
+    words = ["--task", task, "--large", str(file), "--dataset", str(tmp_path / "reviews.jsonl"), *how]
+    words += ["--out", str(tmp_path / "out")]
+    said, once = [0], client.Client.once
+
+    def counted(self, where, question):
+        said[0] += 1
+        if said[0] == 90:
+            threading.Thread(target=server.kill).start()
+        return once(self, where, question)
+
+    monkeypatch.setattr(client.Client, "once", counted)
+    address = server.url
+    assert main([*words, "--compressed", f"served={address}"]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith(f"trusteq audit: served: the server {address} does not answer (")
+    assert told.endswith("what it said is kept: give --resume to go on from there")
