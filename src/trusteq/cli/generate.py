@@ -66,8 +66,8 @@ class Written:
         out: folder of the report.
         resume: go on with the audit in that folder.
     How they are asked:
-        prompt: what a model reads, with {text} where the question stands; \\\\n is a new line (default: "Question:
-            {text}\\\\nAnswer:", or with --chat the question).
+        prompt: what a model reads, with {text} where the question stands; \\n is a new line (default: "Question:
+            {text}\\nAnswer:", or with --chat the question).
         system: what a model is told before everything else.
         chat: ask in the model's own chat template.
         shots: so many solved questions before each, the same for all models, drawn at random and not judged.
