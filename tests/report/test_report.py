@@ -9,6 +9,7 @@ from itertools import chain, pairwise
 from xml.etree import ElementTree
 
 import jsonschema
+import numpy as np
 import pytest
 from audit_examples import HOSTILE, audit, plot
 from html_page import Page
@@ -16,6 +17,7 @@ from huggingface_hub import ModelCard
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from trusteq.audit.schema import SCHEMA
@@ -86,13 +88,39 @@ def test_every_file_is_there(written, family):
     names = {path.relative_to(folder).as_posix() for path in paths}
     assert {"report.json", "report.schema.json", "report.md", "tables/pairwise.tex", "tables/models.tex"} <= names
     done = sum(entry["status"] == "done" for pair in found["pairs"] for entry in pair["dimensions"].values())
-    for kind, summaries in (("svg", 1), ("png", 0)):  # the summary is drawn to be enlarged
-        assert len([name for name in names if name.startswith("plots/") and name.endswith(kind)]) == done + summaries
+    assert len([name for name in names if name.startswith("plots/") and name.endswith("svg")]) == done + 1  # summary
+    assert not [name for name in names if name.endswith("png")]
     cards = [name for name in names if name.startswith("model_card")]
     compressed = [name for name, model in found["models"].items() if model["role"] == "compressed"]
     assert len(cards) == len(compressed)
     if len(compressed) == 1:
         assert cards == ["model_card.md"]
+
+
+def test_a_plot_is_a_png_too_where_that_is_asked_for(tmp_path):
+    paths = write_report(audit(compressed=("distilled",), twin=None), tmp_path, quick, ("svg", "png"))
+    pictures = {path.stem for path in paths if path.suffix == ".png"}
+    assert pictures == {path.stem for path in paths if path.parent.name == "plots" and path.suffix == ".svg"} - {
+        "summary"
+    }
+    assert len(pictures) == len(DIMENSIONS)
+
+
+def test_figures_of_one_kind_are_laid_out_once(monkeypatch):
+    """Finding where axes go takes longer than drawing them."""
+    asked, execute = [], ConstrainedLayoutEngine.execute
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *given: (asked.append(1), execute(*given)))
+    layouts = {name: {} for name in DIMENSIONS}
+    *_, pair = audit()["pairs"]
+    for name in DIMENSIONS:
+        for one in audit()["pairs"]:
+            figure, alone = plot(name, one), plot(name, pair)
+            svg.pictures(figure, png=False, layouts=layouts[name])
+        assert len(asked) == 1
+        svg.pictures(alone, png=False)
+        places = [[axis.get_position().bounds for axis in one.axes] for one in (figure, alone)]
+        assert np.abs(np.subtract(*places)).max() < 0.03  # labels of other lengths would have other room
+        asked.clear()
 
 
 @families

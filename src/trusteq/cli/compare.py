@@ -136,7 +136,7 @@ def reported(family: Family, asked: AuditOptions, out: Path, are_arrays: bool = 
     """The audit of what was said, written down, and told on the screen."""
     found, changed = audit_answers(family, asked)
     clear(out)
-    written = write_report(found, out, plot_pair, KINDS if are_arrays else ("svg",))  # drawing is most of the time
+    written = write_report(found, out, plot_pair, ("svg", "png") if are_arrays else KINDS)
     write_whole(out / "flips.csv", csv_of(changed))
     if are_arrays:
         print_figures(found, out)

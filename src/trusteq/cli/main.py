@@ -1,9 +1,11 @@
 """`trusteq COMMAND ...`: what was typed is handed to the command, which is imported only then."""
 
+import gc
 import importlib
 import sys
 from itertools import pairwise
 
+RARELY = 200_000, 20, 100  # a tenth of a start went into looking for garbage among millions of things just imported
 COMMANDS = {
     "audit": "audit a family of models: a verdict for each, and a report",
     "cascade": "the compressed model where it is sure, the large one elsewhere: from a finished audit",
@@ -42,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     from trusteq.cli.quiet import quiet
 
     quiet()
+    gc.set_threshold(*RARELY)
     try:
         return int(importlib.import_module(f"trusteq.cli.{module_of(argv)}").main(argv[1:]))
     except KeyboardInterrupt:

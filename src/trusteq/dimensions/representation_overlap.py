@@ -128,10 +128,11 @@ def finish(summary: Arrays, options: OverlapOptions, groups: Groups) -> dict[str
 def plot(result: dict[str, Any]) -> Any:
     """How the points' overlaps are spread for each K, beside the chance level; a matplotlib Figure."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     table = details_of(result, "representation_overlap")
     sizes, asked = table["k"], len(table["queries"])
-    figure = Figure(figsize=(8, 1.4 + 1.5 * len(sizes)), layout="constrained")
+    figure = Figure(figsize=(8, 1.4 + 1.5 * len(sizes)), layout=ConstrainedLayoutEngine(w_pad=0.1))
     panels = figure.subplots(len(sizes), 1, sharex=True, squeeze=False)[:, 0]
     for axis, k in zip(panels, sizes, strict=True):
         key = f"neighbor_jaccard_at_{k}"

@@ -9,28 +9,47 @@ SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 BRAND = {"#d55e00": "var(--compressed)", "#0072b2": "var(--large)", "#5b3a6b": "var(--shared)"}
 DOTS_PER_INCH = 160
 PLACES = re.compile(r'\b(?:d|x|y|transform|points|width|height)="[^"]*"')
+Layout = tuple[list[Any], list[Any]]  # where the axes are, and the texts that belong to none
+Layouts = dict[tuple[float, ...], Layout]  # by a figure's size, and how many of both it has
 FONT = re.compile(r"font-family: [^;]+")
 
 
-def pictures(figure: Any, png: bool = True) -> dict[str, bytes]:
+def pictures(figure: Any, png: bool = True, layouts: Layouts | None = None) -> dict[str, bytes]:
     """The figure as SVG and as PNG: text stays text, and the same figure gives the same bytes.
 
-    The canvases are called themselves, since `savefig` draws everything twice, and laid out anew each time.
+    The canvases are called themselves, since `savefig` draws everything twice, and laid out anew each time. `layouts`
+    keeps how the first of several figures of one kind was laid out: finding that takes longer than drawing.
     """
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     svg, dots = io.StringIO(), io.BytesIO()
+    shape = (*figure.get_size_inches(), len(figure.axes), len(figure.texts))
+    if layouts is not None and shape in layouts:
+        lay_out(figure, layouts[shape])
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "trust_equivalence"}):
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
     found = {"svg": PLACES.sub(lambda match: rounded(match[0]), svg.getvalue()).encode()}
+    if layouts is not None and not figure.subfigs:
+        layouts.setdefault(shape, layout_of(figure))
     if not png:
         return found
     figure.set_layout_engine("none")  # as it was laid out for the first picture
     figure.set_dpi(DOTS_PER_INCH)
     FigureCanvasAgg(figure).print_png(dots, metadata={"Software": None})
     return found | {"png": dots.getvalue()}
+
+
+def layout_of(figure: Any) -> Layout:
+    return [axis.get_position(original=True) for axis in figure.axes], [text.get_position() for text in figure.texts]
+
+
+def lay_out(figure: Any, layout: Layout) -> None:
+    figure.set_layout_engine("none")
+    for placed, places in zip((figure.axes, figure.texts), layout, strict=True):
+        for one, place in zip(placed, places, strict=True):
+            one.set_position(place)
 
 
 def rounded(attribute: str) -> str:

@@ -24,12 +24,12 @@ from trusteq.report.markdown import markdown, model_card
 from trusteq.report.page import Drawn, Plots, page
 from trusteq.report.plots import plot_pair
 from trusteq.report.queries import judged
-from trusteq.report.svg import inline_svg, pictures
+from trusteq.report.svg import Layouts, inline_svg, pictures
 from trusteq.report.words import Audit, Pair
 from trusteq.wording import clean, without_places
 
 OLD = 3600  # seconds after which a file that is half written is nobody's
-KINDS = ("svg", "png")
+KINDS = ("svg",)
 INLINED = 700_000  # characters of plots that stand on the page itself
 
 
@@ -43,10 +43,11 @@ def write_report(
     """Write report.html, report.json with its schema, report.md, tables/, plots/, and of every compressed model a card
     and a badge.
 
-    `plot(dimension, pair)` draws the plot of a pair and a dimension, in these kinds of files. `space` is the address of
-    a Space that has these models: from the page's examples links lead there. A plot that cannot be drawn is named on
-    the page; the rest is written. Every file appears whole or not at all; cards and plots that an earlier report has
-    left there, and this one has not, are removed. Returns the paths, the page first.
+    `plot(dimension, pair)` draws the plot of a pair and a dimension, in these kinds of files: "svg", which the page
+    shows, and "png" beside it. `space` is the address of a Space that has these models: from the page's examples links
+    lead there. A plot that cannot be drawn is named on the page; the rest is written. Every file appears whole or not
+    at all; cards and plots that an earlier report has left there, and this one has not, are removed. Returns the paths,
+    the page first.
 
     >>> import tempfile
     >>> audit = {"schema": "trust_equivalence/2", "version": "0.1.0", "signature": "trust_equivalence:0.1.0|seed=0",
@@ -140,6 +141,7 @@ class Kept:
         self.list = folder / "plots" / "drawn.json"
         self.library = version("matplotlib")
         self.marks: dict[str, Any] = {}
+        self.layouts: dict[str, Layouts] = {}  # of each dimension
         self.before: dict[str, Any] = {}
         self.old: list[str] = []
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # none yet, or not ours
@@ -156,7 +158,8 @@ class Kept:
         with contextlib.suppress(OSError):
             found = {kind: (self.folder / "plots" / f"{stem}.{kind}").read_bytes() for kind in kinds}
         if not found or self.before.get(stem) != [of, *map(zlib.crc32, found.values())]:
-            found = pictures(draw(), png="png" in kinds)
+            layouts = self.layouts.setdefault(stem.partition(".")[0], {})
+            found = pictures(draw(), "png" in kinds, layouts)
         self.marks[stem] = [of, *map(zlib.crc32, found.values())]
         return found
 

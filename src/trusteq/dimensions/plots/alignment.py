@@ -38,10 +38,11 @@ def plot(result: dict[str, Any], example: int | None = None) -> Any:
 
 def plot_spread(result: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     details = result["details"]
     sizes, examples, unit = details["k"], details["per_example"], details.get("unit", "word")
-    figure = Figure(figsize=(9, 1.6 + 1.7 * len(sizes)), layout="constrained")
+    figure = Figure(figsize=(9, 1.6 + 1.7 * len(sizes)), layout=ConstrainedLayoutEngine(w_pad=0.1))
     panels = figure.subplots(len(sizes), 1, sharex=True, squeeze=False)[:, 0]
     for axis, k in zip(panels, sizes, strict=True):
         key = f"jaccard_at_{k}"

@@ -41,10 +41,9 @@ def plot_falls(result: dict[str, Any]) -> Any:
 
     entries = result["details"]["per_example"]
     figure = Figure(figsize=(10, 4.6), layout="constrained")
-    panels: Any = figure.subfigures(1, 2, width_ratios=(1.15, 1))
-    left, right = panels
-    draw_curves(left.subplots(), result, entries)
-    top, bottom = right.subplots(2, 1, height_ratios=(1, 2.2))
+    grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1), height_ratios=(1, 2.2))
+    left, top, bottom = (figure.add_subplot(grid[place]) for place in ((slice(None), 0), (0, 1), (1, 1)))
+    draw_curves(left, result, entries)
     draw_sets(top, entries)
     draw_overlap(bottom, result)
     attack = result["details"]["attack"]
