@@ -159,6 +159,22 @@ def test_a_batch_is_halved_when_memory_runs_out(model):
     assert predict.tokens < 1000
 
 
+def test_a_model_is_given_nothing_that_it_does_not_take():
+    """As DistilBERT before transformers 5 with a tokenizer of BERT's."""
+    network, tokenizer = tiny_models.classifier(), tiny_models.tokenizer()
+    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    assert "token_type_ids" in tokenizer("good")
+
+    class Strict(type(network)):
+        def forward(self, input_ids, attention_mask=None, output_hidden_states=None):
+            return super().forward(input_ids, attention_mask, output_hidden_states=output_hidden_states)
+
+    strict = Strict(network.config).eval()
+    strict.load_state_dict(network.state_dict())
+    expected = as_predictor((network, tokenizer), "model")(TEXTS)
+    assert as_predictor((strict, tokenizer), "model")(TEXTS) == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     "kind",
     ["BertFor", "RobertaFor", "MPNetFor", "DistilBertFor", "ElectraFor", "Data2VecTextFor", "RobertaPreLayerNormFor"],

@@ -8,7 +8,7 @@ import numpy as np
 
 from trusteq.explain.methods import Explanation, load, ranked
 from trusteq.kinds.text import Text, parts_of
-from trusteq.models.classifiers import class_probabilities
+from trusteq.models.classifiers import class_probabilities, takes
 
 BATCH_TOKENS = 1024  # of a pass
 
@@ -61,7 +61,8 @@ def integrated_gradients(
     for length, encoded in by_length.items():
         passes = max(1, batch_tokens // length)
         together = max(1, passes // steps)
-        names = [name for name in tokenizer.model_input_names if name in encoded[0][1] and name != "input_ids"]
+        there = [name for name in tokenizer.model_input_names if name in encoded[0][1] and name != "input_ids"]
+        names = [name for name in there if takes(model, name)]
 
         def probability(ids: Any, *others: Any, names: list[str] = names) -> Any:
             logits = model(input_ids=ids, **dict(zip(names, others, strict=True))).logits

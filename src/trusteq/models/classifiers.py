@@ -1,5 +1,6 @@
 """A transformers classifier of texts with its tokenizer: batches cut by tokens, halved when memory runs out."""
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -106,7 +107,7 @@ class ModelPredictor(Predictor):
             for key, values in encoded.items():
                 for i, value in zip(long, cut[key], strict=True):
                     values[i] = value
-        return encoded
+        return {key: values for key, values in encoded.items() if takes(self.model, key)}
 
     def _run(self, answer: Answer, batch: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
         """A batch, or its halves when memory runs out."""
@@ -193,6 +194,13 @@ class ModelPredictor(Predictor):
         except IndexError:
             count = len(output.hidden_states)
             raise ValueError(f"layer must be from {-count} to {count - 1} for {self.name}, got {self.layer}") from None
+
+
+def takes(model: Any, name: str) -> bool:
+    """Whether a model can be given this: BERT's tokenizer tells the parts of a pair apart, and before transformers 5
+    DistilBERT, which has no use for that, refuses it."""
+    known = inspect.signature(model.forward).parameters
+    return name in known or any(one.kind is one.VAR_KEYWORD for one in known.values())
 
 
 def lengths_of(encoded: dict[str, list[list[int]]]) -> np.ndarray:
