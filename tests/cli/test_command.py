@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import pytest
 import tiny_language_models
@@ -265,7 +266,8 @@ def talking(place, tmp_path):
     }  # fmt: skip
 
 
-INT8 = pytest.mark.skipif(version("transformers") < "5", reason="int8 needs transformers 5, as it says itself")
+WITHOUT = version("transformers") < "5" or find_spec("torchao") is None
+INT8 = pytest.mark.skipif(WITHOUT, reason="int8 needs transformers 5 and torchao, as it says itself")
 
 
 @pytest.mark.parametrize(

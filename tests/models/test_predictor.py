@@ -18,8 +18,10 @@ from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, pipeline
 
 from trusteq.models.batches import batches, cuts
+from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.labels import match_labels
 from trusteq.models.open import as_predictor
+from trusteq.models.tokenized import ROOM, Tokens
 
 TEXTS = ["the film was very good", "awful", "the plot is dull but the acting is great", "awful", "a cat sleeps"]
 PAIRS = [("the cat sleeps", "a cat is awful"), ("a film", "the movie was not very good"), ("good", "bad")]
@@ -157,6 +159,41 @@ def test_a_batch_is_halved_when_memory_runs_out(model):
     finally:
         handle.remove()
     assert predict.tokens < 1000
+
+
+def test_models_that_cut_texts_alike_tokenize_them_once(monkeypatch):
+    def opened(seed, **how):
+        return as_predictor((tiny_models.classifier(seed), tiny_models.tokenizer(**how)), str(seed))
+
+    long = ["good " * 100, "film " * 200]  # cut, and not kept
+    first, second, other = opened(0), opened(1), opened(2, words=tiny_models.LETTERS)
+    alone = [[one_by_one((m.model, m.tokenizer), some) for some in (TEXTS, PAIRS)] for m in (first, second)]
+    asked, tokenize = {}, ModelPredictor.tokenize
+
+    def counting(self, texts):
+        asked.setdefault(self.name, []).extend(texts)
+        return tokenize(self, texts)
+
+    monkeypatch.setattr(ModelPredictor, "tokenize", counting)
+    first(["a"]), second(["a"]), other(["a"])
+    for model, expected in zip((first, second), alone, strict=True):
+        for some, rows in zip((TEXTS, PAIRS), expected, strict=True):
+            assert model(some) == pytest.approx(rows, abs=1e-6)
+        model(long)
+        assert model.truncated == 2
+    other(TEXTS)
+    distinct = list(dict.fromkeys(TEXTS))
+    assert asked == {"0": ["a", *distinct, *PAIRS, *long], "1": ["a", long[1]], "2": ["a", *distinct]}
+
+
+def test_of_tokens_that_are_kept_there_is_room_for_the_latest():
+    tokens, models = Tokens(), [Tokens(), Tokens()]
+    tokens.users.update(models)
+    texts = [f"{i:05} " + "film " * 60 for i in range(5000)]
+    for text in texts:
+        tokens.of([text], lambda some: {"input_ids": [[1] for _ in some]})
+    assert tokens.size == sum(map(len, tokens.known)) <= ROOM < tokens.size + 1000
+    assert list(tokens.known) == texts[-len(tokens.known) :]
 
 
 def test_a_model_is_given_nothing_that_it_does_not_take():

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from functools import cached_property, partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +17,7 @@ from trusteq.models.converted import Converted
 from trusteq.models.engines import Engine
 from trusteq.models.labels import class_names
 from trusteq.models.predictor import Predictor
+from trusteq.models.tokenized import Encoded, Tokens, tokens_for
 
 Answer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # a batch's probabilities and embeddings
 
@@ -50,6 +51,10 @@ class ModelPredictor(Predictor):
         self.length = longest_input(model, tokenizer)
         self.names = class_names(model.config)
         self.engine = Engine(engine, model, name, self.stays)
+
+    @cached_property
+    def shared(self) -> Tokens:
+        return tokens_for(self, self.tokenizer)
 
     def padding_token(self) -> int:
         if self.tokenizer.pad_token_id is None:
@@ -92,8 +97,8 @@ class ModelPredictor(Predictor):
 
     def encode(self, texts: list[Text]) -> dict[str, list[list[int]]]:
         """Token ids, cut to what the model can read; how many had to be cut is counted."""
+        encoded = self.shared.of(texts, self.tokenize)
         first, second = split_pairs(texts)
-        encoded = dict(self.tokenizer(first, second, return_attention_mask=False, verbose=False))
         long = [i for i, ids in enumerate(encoded["input_ids"]) if len(ids) > self.length]
         self.truncated += len(long)
         if long:
@@ -108,6 +113,9 @@ class ModelPredictor(Predictor):
                 for i, value in zip(long, cut[key], strict=True):
                     values[i] = value
         return {key: values for key, values in encoded.items() if takes(self.model, key)}
+
+    def tokenize(self, texts: list[Text]) -> Encoded:
+        return dict(self.tokenizer(*split_pairs(texts), return_attention_mask=False, verbose=False))
 
     def _run(self, answer: Answer, batch: np.ndarray) -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
         """A batch, or its halves when memory runs out."""

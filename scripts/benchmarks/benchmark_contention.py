@@ -1,0 +1,94 @@
+"""Does an audit get its fair share of a machine that is busy? Beside five plain loops a core.
+
+    python scripts/benchmarks/benchmark_contention.py            # writes its section of benchmarks.md
+    python scripts/benchmarks/benchmark_contention.py --tiny     # does all of it run? Printed only
+
+A fair share is what one plain loop more gets at the same time: it is measured while the audit runs, so that whatever
+else the machine does counts for both. At that share the audit's work, its processor time on one thread with nothing
+beside it, would take so long.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from benchmark_rows import ROOT, Row, Settings, machine, write_section
+
+SECTION = "Beside busy processes"
+HEAD = """\
+Printed by `python scripts/benchmarks/benchmark_contention.py`: the bundled audit from the command line with fewer texts
+explained and attacked, beside plain loops in Python. Its fair share is what one more such loop got meanwhile.
+"""
+COLUMNS = """\
+| what; beside what | ours | theirs | ratio | asked for |
+| --- | ---: | ---: | ---: | --- |
+"""
+LOOPS = 5  # to a core
+LOOP = [sys.executable, "-c", "while True: pass"]
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def rows(given: Settings) -> Iterator[Row]:
+    texts = given.size(40, tiny=2)
+    some = ["--explained", str(texts), "--attacked", str(texts), "--limit", str(given.size(400, tiny=50))]
+    _, work = audit(some, threads="1")
+    count = LOOPS * (os.cpu_count() or 1)
+    with loops(count), loops(1) as (meter,):
+        begin, before = time.monotonic(), processor_time(meter.pid)
+        wall, _ = audit(some)
+        share = (processor_time(meter.pid) - before) / (time.monotonic() - begin)
+    what = f"an audit beside {count} busy processes; at its fair share, {share:.2f} of a core for {work:.1f} s of work"
+    yield Row(what, wall, work / share, 1.5)
+
+
+def audit(some: list[str], threads: str | None = None) -> tuple[float, float]:
+    """Seconds by the clock and of processors, with as many threads as the libraries like, or with so many."""
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    environment |= {"PYTHONPATH": str(ROOT / "src")} | ({"OMP_NUM_THREADS": threads} if threads else {})
+    begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory() as folder:
+        words = [sys.executable, "-m", "trusteq.cli.main", "audit", *some, "--out", f"{folder}/out"]
+        subprocess.run(words, check=True, capture_output=True, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.monotonic() - begin, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@contextmanager
+def loops(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    running = [subprocess.Popen(LOOP) for _ in range(count)]
+    try:
+        yield running
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
+
+
+def processor_time(process: int) -> float:
+    with open(f"/proc/{process}/stat", encoding="utf-8") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tiny", action="store_true", help="tiny sizes, printed only; the figures mean nothing")
+    options = parser.parse_args(argv)
+    lines = [*HEAD.splitlines(), "", machine(("torch", "transformers", "openvino")), "", *COLUMNS.splitlines()]
+    print(*lines, sep="\n", flush=True)
+    for row in rows(replace(Settings(), tiny=options.tiny)):
+        lines.append("| " + " | ".join(row.cells()) + " |")
+        print(lines[-1], flush=True)
+    if not options.tiny:
+        write_section(SECTION, lines)
+
+
+if __name__ == "__main__":
+    main()
