@@ -26,8 +26,8 @@ class Tokens:
         """
         >>> tokens, asked = Tokens(), []
         >>> tokenize = lambda texts: asked.append(texts) or {"input_ids": [[len(text)] for text in texts]}
-        >>> for model in (Tokens(), Tokens()):  # any two objects
-        ...     tokens.users.add(model)
+        >>> models = Tokens(), Tokens()  # any two objects
+        >>> tokens.users.update(models)
         >>> tokens.of(["a", "bb"], tokenize), tokens.of(["bb", "ccc"], tokenize), asked
         ({'input_ids': [[1], [2]]}, {'input_ids': [[2], [3]]}, [['a', 'bb'], ['ccc']])
         """
