@@ -1,6 +1,7 @@
 """`trusteq`: its help is there at once, a mistake is one line with a suggestion, and nobody else talks."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -286,3 +287,14 @@ def test_standard_error_holds_what_is_ours(name, place, tmp_path):
         assert line == line.rstrip()
         assert "\r" not in line
         assert "Loading weights" not in line
+
+
+def test_threads_that_wait_let_others_work():
+    """Where a machine is busy, OpenMP's threads would spin for as long as the others compute."""
+    code = "import os\nfrom trusteq.cli.main import main\nmain(['nothing'])\nprint(os.environ.get('OMP_WAIT_POLICY'))\n"
+    code += "try:\n    main(['audit', '--help'])\nfinally:\n    print(os.environ['OMP_WAIT_POLICY'])"
+    for given, used in ((None, "PASSIVE"), ("ACTIVE", "ACTIVE")):
+        kept = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        environment = kept | ({"OMP_WAIT_POLICY": given} if given else {})
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+        assert done.stdout.splitlines()[-1] == used

@@ -2,6 +2,7 @@
 
 import gc
 import importlib
+import os
 import sys
 from itertools import pairwise
 
@@ -45,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
     quiet()
     gc.set_threshold(*RARELY)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on a busy machine threads that spin take twice the time
     try:
         return int(importlib.import_module(f"trusteq.cli.{module_of(argv)}").main(argv[1:]))
     except KeyboardInterrupt:
