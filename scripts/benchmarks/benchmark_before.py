@@ -35,7 +35,7 @@ from trusteq import side_by_side
 from trusteq.models import predictor
 if {before}:
     side_by_side.LONG = predictor.PIECE = 10**12
-model = evaluate.load("metrics/trust_equivalence").bundled()["compressed"]["tiny"]
+model = evaluate.load("metrics/trust_equivalence").bundled()["compressed"]["alone"]
 text = " ".join(["film", "plot", "good", "dull"] * {quarter})
 metric = evaluate.load("metrics/attribution_alignment")
 free = lambda texts: [[0.25, 0.75]] * len(texts)
@@ -107,6 +107,9 @@ def long_texts(given: Settings) -> Iterator[Row]:
     nothing = peak_memory(LONG_TEXT.replace("{quarter}", "2").replace("{before}", "False"))
     what = f"memory of occlusion, a text of {words:,} words, beyond that of one of 8; before"
     yield Row(what, after - nothing, before - nothing, None, "MiB")
+    words = given.size(8000, tiny=80)
+    most = peak_memory(LONG_TEXT.replace("{quarter}", str(words // 4)).replace("{before}", "False"))
+    yield Row(f"the same, a text of {words:,} words; 500 MB", most - nothing, 500e6 / 2**20, 1, "MiB")
 
 
 def main(argv: list[str] | None = None) -> None:
