@@ -83,7 +83,7 @@ def rows(given: Settings) -> Iterator[Row]:
         for points in (compressed, large):
             NearestNeighbors(n_neighbors=K, metric="cosine", algorithm="brute").fit(points).kneighbors()
 
-    mine, theirs = best_times(5, ours, by_faiss)
+    mine, theirs = best_times(3, ours, by_faiss)
     again, scikit_learn = best_times(3, ours, by_scikit_learn)
     what = f"{n:,} points, widths {WIDTH}, K = {K}, with cka"
     yield Row(f"{what}; two searches of faiss.IndexFlatIP", mine, theirs, 1)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import benchmark
 import benchmark_before
+import benchmark_contention
 import benchmark_growth as growth
 import benchmark_growth_plot as growth_plot
 import benchmark_rows as rows
+import benchmark_start
 import numpy as np
 import pytest
 import torch
@@ -160,6 +162,17 @@ def test_before_and_after_are_measured_at_a_tiny_size():
     """Memory does not depend on the machine: what was asked of it is reached at this size, too."""
     (row,) = benchmark_before.many_rows(rows.Settings(tiny=True))
     assert row.cells()[-1] == "at most 3: reached"
+
+
+def test_loops_run_for_as_long_as_they_are_needed():
+    with benchmark_contention.loops(1) as (loop,):
+        while not benchmark_contention.processor_time(loop.pid) > 0.05:
+            assert loop.poll() is None
+    assert loop.poll() is not None
+
+
+def test_the_start_ends_with_the_first_question():
+    assert 0.1 < benchmark_start.first_question() < 60
 
 
 # Growth.
