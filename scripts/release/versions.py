@@ -91,8 +91,8 @@ def main(argv: list[str] | None = None) -> int:
     for name in options.rows or ROWS:
         told[name] = tried(name, options.folder.resolve() / name, options.only_make)
         print(line(name, told[name]), flush=True)
-    if options.page:
-        write(options.page, told)
+        if options.page:  # after every row: each takes minutes
+            write(options.page, told)
     return int(any(re.search("failed|error|^not ", cells[-1]) for cells in told.values()))
 
 
