@@ -12,6 +12,8 @@ import evaluate
 import pytest
 from setuptools import find_packages
 
+from trusteq.dimensions.registry import DIMENSIONS
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -71,6 +73,36 @@ def test_the_readme_prints_what_the_audit_prints():
             assert figures_in(again) == pytest.approx(numbers, abs=0.05), line
             compared += 1
     assert compared > 6
+
+
+def test_the_readme_s_table_says_what_the_audit_says():
+    """Of every model and question the same verdict, and the figure to within another machine's."""
+    path = ROOT / "results" / "audit" / "report.json"
+    if not path.is_file():
+        pytest.skip("no results/audit: run the README's first line before the tests")
+    pairs = {pair["compressed"]: pair for pair in json.loads(path.read_text())["pairs"]}
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in README.splitlines() if line.startswith("| ")]
+    head = next(row for row in rows if row[0].startswith("against `large`"))
+    names = [cell.partition(",")[0] for cell in head[2:]]
+    compared = 0
+    for row in rows[rows.index(head) + 1 :]:
+        headline = (re.findall(r"`(\w+)`", row[0]) or [""])[0]
+        for name, cell in zip(names, row[2:], strict=False):
+            entries = pairs[name]["dimensions"].values() if name in pairs else ()
+            for entry in (one for one in entries if one["headline"] == headline):
+                figure, verdict = cell.replace("\N{MINUS SIGN}", "-").split()
+                assert verdict == entry["verdict"], (name, headline)
+                assert float(figure) == pytest.approx(entry["value"], abs=0.05), (name, headline)
+                compared += 1
+        if row[0] == "can it stand in?":
+            assert [cell.strip("*") for cell in row[-len(names) :]] == [stands_in(pairs[name]) for name in names]
+            break
+    assert compared == len(names) * len(DIMENSIONS)
+
+
+def stands_in(pair):
+    found = {entry["verdict"] for entry in pair["dimensions"].values()}
+    return "no" if "different" in found else "yes" if found == {"equivalent"} else "not settled"
 
 
 def figures_in(line):
