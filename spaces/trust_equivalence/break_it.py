@@ -115,7 +115,7 @@ def transfer(outcomes: dict[str, dict[str, Any]], names: dict[str, str]) -> str:
         if outcomes[kind]["status"] == "skipped":
             lines.append(f"{names[kind]} was wrong from the start, so there was nothing to try.")
         elif outcomes[kind]["status"] == "withstood":
-            lines.append(f"No text was found that fools {names[kind]}.")
+            lines.append(f"{names[kind]} withstood what was tried on it.")
         elif outcomes[kind]["transfers"] is None:
             lines.append(f"{names[other]} was wrong before anything was changed, so the question does not arise.")
         else:

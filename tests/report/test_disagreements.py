@@ -173,7 +173,7 @@ def test_a_count_leads_to_its_examples(opened, reports):
     count = link.locator("strong").inner_text()
     opened.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     link.click()
-    assert told(opened).startswith(f"{count} examples: wrong for large alone.")
+    assert told(opened).startswith(f"{count} examples: only large wrong.")
     for row in opened.locator(".rows > li").all():
         assert row.locator(".said li").nth(0).locator(".right").count() == 1  # the compressed model is right
         assert row.locator(".said li").nth(1).locator(".wrong").count() == 1
@@ -305,6 +305,17 @@ def test_the_summary_is_printed_on_two_pages_with_its_bars(browser, reports):
     made.emulate_media(media="print")
     kept = "all => all.every(one => getComputedStyle(one).printColorAdjust === 'exact')"
     assert made.locator(".verdict, .forest *, .bar").evaluate_all(kept)
+    made.close()
+
+
+def test_a_long_note_leaves_room_for_its_question_on_a_phone(browser, reports):
+    made = browser.new_page(viewport={"width": 390, "height": 844})
+    made.goto(reports("plain"))
+    made.locator(".summary tbody td:nth-child(2)").first.evaluate(
+        "cell => { cell.innerHTML += '<small>about 5,100 attacked examples would decide</small>'; }"
+    )
+    widths = made.locator(".summary tbody th").evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
+    assert min(widths) > 120
     made.close()
 
 

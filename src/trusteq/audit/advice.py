@@ -135,7 +135,8 @@ def about_different(name: str, entry: Entry, asked: "Asked", different: Sequence
     elif name == "calibration_gap":
         add("repair", "Scale its probabilities to the large model's confidence curve; no training.", asked.repair())
     keep = [KEPT[one] for one in different if one in KEPT]
-    add("distil", "Train a student that is held to the large model in this.", asked.distil(keep))
+    held = " and ".join(keep) or "this"
+    add("distil", f"Train a student that is held to the large model in {held}.", asked.distil(keep))
     if name in IN_CASCADE and asked.folder is not None:
         add("cascade", "Let the large model answer where this one is unsure.", asked.cascade())
     return found
@@ -153,6 +154,9 @@ def about_open(name: str, entry: Entry, asked: "Asked") -> list[Advice]:
     if dimension.hidden(figures):
         if name == "attack_divergence":
             return advice("attack", *asked.questions(broken=min(falls(figures)) > 0.5))
+        if name == "calibration_gap":
+            says = "Scale its confidences to the large model's curve, so that both err in one direction."
+            return advice("repair", says, asked.repair()) if not asked.derived else []
         says, flags = HIDDEN.get(name, HIDDEN["prediction_error_jaccard"])
         return advice("data", says, asked.again(flags))
     if not tells(entry["expected"]):

@@ -52,11 +52,11 @@ def what_that_means(dimension: str | Dimension, entry: Entry, compressed: str, l
         return []
     subject = f"{compressed} is" if entry["floor"] is not None else "That is"
     end = "" if entry["verdict"] == "inconclusive" else f": {entry['verdict']}"  # why it is open follows
-    says = f"{subject} {how_far(entry, large, ' points')}{end}."
+    says = f"{subject} {how_far(entry, large, ' points', record_of(dimension).aside)}{end}."
     return [says, *too_close(dimension, entry), *when_settled(dimension, entry)]
 
 
-def how_far(entry: Entry, large: str, unit: str = "") -> str:
+def how_far(entry: Entry, large: str, unit: str = "", aside: str = "") -> str:
     """The divergence (or its excess over the twin's) beside its interval and its margin, as shares or in points.
 
     >>> entry = {"floor": 0.6, "kind": "overlap", "divergence": 0.028, "divergence_low": -0.055}
@@ -75,12 +75,12 @@ def how_far(entry: Entry, large: str, unit: str = "") -> str:
     apart = write(abs(size))
     apart += unit if apart != "1" else unit.removesuffix("s")
     if entry["floor"] is None:
-        return f"{apart} from {'a full overlap' if entry['kind'] == 'overlap' else 'no gap'} ({interval})"
+        return f"{apart} from {'a full overlap' if entry['kind'] == 'overlap' else 'no gap'}{aside} ({interval})"
     if not round(size, places):
-        return f"as far from {large} as {entry['beside']} (excess {interval})"
+        return f"as far from {large} as {entry['beside']}{aside} (excess {interval})"
     if size < 0:
-        return f"{apart} nearer to {large} than {entry['beside']} (excess {interval})"
-    return f"{apart} further from {large} than {entry['beside']} ({interval})"
+        return f"{apart} nearer to {large} than {entry['beside']}{aside} (excess {interval})"
+    return f"{apart} further from {large} than {entry['beside']}{aside} ({interval})"
 
 
 def too_close(dimension: str | Dimension, entry: Entry) -> list[str]:

@@ -41,6 +41,7 @@ RANGE = dict.fromkeys(FIGURES, 1.0) | {"overconfidence": 2.0, "brier": 2.0, "nll
 MEANS = ("accuracy", "confidence", "brier", "nll")
 GRID, COARSE = 1024, 128
 DRAWS = 1000
+MARGIN = 0.03
 HISTOGRAM = 20
 PARTS = 16  # that draws are made in, each small enough for a processor's cache
 CELLS = 256  # that confidences are put into before bins are cut anew, in their order
@@ -584,9 +585,43 @@ def settings(options: Any) -> dict[str, Any]:
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
-    own, larges = (f"{points(f[f'{prefix}ece'])}" for prefix in ("", "large_"))
+    own, larges = (points(f[f"{prefix}ece"]) + mostly(f, prefix) for prefix in ("", "large_"))
     gap = f"a gap of {points(f['ece_gap'])}"
     return f"{compressed}'s confidence is off by {own} on average, and {large}'s by {larges}: {gap}"
+
+
+def mostly(f: Figures, prefix: str) -> str:
+    """In which direction, where most of the error has one.
+
+    >>> mostly({"ece": 0.08, "overconfidence": -0.07}, ""), mostly({"ece": 0.08, "overconfidence": 0.01}, "")
+    (' (too unsure)', '')
+    """
+    over = f.get(f"{prefix}overconfidence", 0.0)
+    return f" ({direction(over)})" if abs(over) > f[f"{prefix}ece"] / 2 else ""
+
+
+def direction(overconfidence: float) -> str:
+    return "too sure" if overconfidence > 0 else "too unsure"
+
+
+def opposite(f: Figures) -> str | None:
+    """An error of the same size may be one of the other direction, and that the size cannot tell.
+
+    >>> f = {"overconfidence": -0.08, "large_overconfidence": 0.07}
+    >>> print(opposite(f | {"overconfidence_gap_low": -0.16, "overconfidence_gap_high": -0.14}))
+    The two err in opposite directions: the compressed model is 8 points too unsure, the large one 7 points too sure. \
+The size of the errors does not show that: look at both diagrams, and at thresholds that you set on confidences.
+    >>> opposite(f | {"overconfidence_gap_low": -0.16, "overconfidence_gap_high": -0.01})
+    """
+    own, large = f.get("overconfidence", 0.0), f.get("large_overconfidence", 0.0)
+    low, high = (f.get(f"overconfidence_gap_{end}", 0.0) for end in ("low", "high"))
+    if own * large >= 0 or max(low, -high) <= MARGIN:
+        return None
+    sides = (f"{who} {points(abs(over))} {direction(over)}" for who, over in (("is", own), ("the large one", large)))
+    return (
+        f"The two err in opposite directions: the compressed model {', '.join(sides)}. The size of the errors does not "
+        "show that: look at both diagrams, and at thresholds that you set on confidences."
+    )
 
 
 DIMENSION = Dimension(
@@ -613,8 +648,10 @@ DIMENSION = Dimension(
     count=lambda work, figures: len(told_rows(work)),
     settings=settings,
     fewest=400,  # of fewer, the noise in the bins passes for dishonesty
-    margin=0.03,
-    alone=0.03,
+    margin=MARGIN,
+    alone=MARGIN,
+    aside=", once what chance adds to each error is taken off",
+    hidden=opposite,
     measure=measure,
     redrawn=redrawn,
 )

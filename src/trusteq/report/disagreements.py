@@ -35,18 +35,14 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind(
-        "alone", "wrong for {compressed} alone", "What the large model has right.", "prediction_error_jaccard", "sure"
-    ),
-    Kind(
-        "large", "wrong for {large} alone", "What the compressed model has right.", "prediction_error_jaccard", "sure"
-    ),
-    Kind("both", "wrong for both", "The mistakes that the two share.", "prediction_error_jaccard", "sure"),
+    Kind("alone", "only {compressed} wrong", "What the large model has right.", "prediction_error_jaccard", "sure"),
+    Kind("large", "only {large} wrong", "What the compressed model has right.", "prediction_error_jaccard", "sure"),
+    Kind("both", "both wrong", "The mistakes that the two share.", "prediction_error_jaccard", "sure"),
     Kind("other", "another answer", "The two models give different answers, right or wrong.", "", "sure"),
     Kind("mistakes", "mistakes of {compressed}", "The most confident first.", "calibration_gap", "sure"),
     Kind(
         "flagged",
-        "out of distribution to one alone",
+        "out of distribution to only one",
         "One model is less sure of the text than its threshold, the other is not.",
         "ood_divergence",
         "place",

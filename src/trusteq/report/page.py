@@ -149,6 +149,7 @@ def answer_of(audit: Audit, pair: Pair, anchor: str) -> dict[str, Any]:
     if compressed and large and compressed["accuracy"] is not None and large["accuracy"] is not None:
         shares = f"{100 * compressed['accuracy']:.1f} % against {100 * large['accuracy']:.1f} %"
         accuracy = f"By accuracy alone: {shares}{of_its_size(compressed, large)}."
+        accuracy += " Simulated: no smaller and no faster." if compressed["simulated"] else ""
     rows = [summary_row(name, entry) for name, entry in pair["dimensions"].items()]
     names: dict[str, Any] = {"name": pair["compressed"], "large": pair["large"], "anchor": anchor}
     names["advice"] = [

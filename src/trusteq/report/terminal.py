@@ -3,7 +3,7 @@
 import textwrap
 import unicodedata
 
-from trusteq.audit.sentences import how_far, too_close, when_settled
+from trusteq.audit.sentences import how_far, record_of, too_close, when_settled
 from trusteq.report.slices import worst_lines
 from trusteq.report.words import (
     Audit,
@@ -77,7 +77,11 @@ def block(pair: Pair, interval_name: str, floor: str) -> str:
         cells = (entry["headline"], number(entry["value"], kind), ends, number(entry["floor"], kind))
         lines.append(row(name, *cells, found if entry["verdict"] else ""))
         if entry["verdict"]:
-            parts = [f"{name}: {how_far(entry, large)}.", *too_close(name, entry), *when_settled(name, entry)]
+            parts = [
+                f"{name}: {how_far(entry, large, aside=record_of(name).aside)}.",
+                *too_close(name, entry),
+                *when_settled(name, entry),
+            ]
             notes += wrapped(" ".join(parts), "  ")
     return "\n".join([*lines, *notes])
 
