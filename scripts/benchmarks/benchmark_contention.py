@@ -1,11 +1,11 @@
-"""Does an audit get its fair share of a machine that is busy? Beside five plain loops a core.
+"""Does an audit get its fair share of a busy machine? It runs beside five plain loops per core.
 
     python scripts/benchmarks/benchmark_contention.py            # writes its section of benchmarks.md
     python scripts/benchmarks/benchmark_contention.py --tiny     # does all of it run? Printed only
 
-A fair share is what one plain loop more gets at the same time: it is measured while the audit runs, so that whatever
-else the machine does counts for both. At that share the audit's work, its processor time on one thread with nothing
-beside it, would take so long.
+A fair share is what one additional plain loop gets at the same time. It is measured while the audit runs, so that
+whatever else the machine does counts for both. The audit should take its own processor time, measured on one thread
+with nothing beside it, divided by that share.
 """
 
 import argparse
@@ -24,13 +24,13 @@ from benchmark_rows import ROOT, Row, Settings, machine, write_section
 SECTION = "Beside busy processes"
 HEAD = """\
 Printed by `python scripts/benchmarks/benchmark_contention.py`: the bundled audit from the command line with fewer texts
-explained and attacked, beside plain loops in Python. Its fair share is what one more such loop got meanwhile.
+explained and attacked, beside plain loops in Python. Its fair share is what one additional loop got meanwhile.
 """
 COLUMNS = """\
 | what; beside what | ours | theirs | ratio | asked for |
 | --- | ---: | ---: | ---: | --- |
 """
-LOOPS = 5  # to a core
+LOOPS = 5  # per core
 UNTIL = "import os\nbegan = os.getppid()\nwhile os.getppid() == began:\n    for _ in range(10**6): pass"
 LOOP = [sys.executable, "-c", UNTIL]  # an orphan ends by itself
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -50,7 +50,7 @@ def rows(given: Settings) -> Iterator[Row]:
 
 
 def audit(some: list[str], threads: str | None = None) -> tuple[float, float]:
-    """Seconds by the clock and of processors, with as many threads as the libraries like, or with so many."""
+    """Seconds on the clock and of processor time, with as many threads as the libraries choose, or as given."""
     environment = {name: value for name, value in os.environ.items() if name not in THREADS}
     environment |= {"PYTHONPATH": str(ROOT / "src")} | ({"OMP_NUM_THREADS": threads} if threads else {})
     begin, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -24,8 +24,8 @@ from trusteq.report.svg import Layouts, pictures
 
 SECTION = "Beside the questions"
 HEAD = """\
-Printed by `python scripts/benchmarks/benchmark_start.py`: processor time, which on a quiet machine is what a clock
-shows, since one thread does all of it; medians of three.
+Printed by `python scripts/benchmarks/benchmark_start.py`: processor time, which on a quiet machine is the time on the
+clock, since one thread does all the work; medians of three.
 """
 COLUMNS = """\
 | what; what was asked for | ours | theirs | ratio | asked for |

@@ -1,4 +1,4 @@
-"""What the Space opens with: an audit's own report.json, of which only what its first screen shows is kept.
+"""What the Space opens with: an audit's report.json, cut down to what the first screen shows.
 
     trusteq audit --out results/family
     python scripts/release/keep_opening.py results/family/report.json --name family
@@ -7,7 +7,7 @@
         --dimensions prediction_error_jaccard calibration_gap representation_overlap ood_divergence
     python scripts/release/keep_opening.py results/bits/report.json --name smollm2
 
-writes spaces/trust_equivalence/opening/family.json and smollm2.json. A test tells when they are older than the package.
+writes spaces/trust_equivalence/opening/family.json and smollm2.json. A test fails when they are out of date.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         audit = json.loads(options.report.read_text(encoding="utf-8"))
         kept = shown(audit)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"keep_opening.py: {options.report} is no report of this version: {error}", file=sys.stderr)
+        print(f"keep_opening.py: {options.report} is not a report of this version: {error}", file=sys.stderr)
         return 2
     options.out.mkdir(parents=True, exist_ok=True)
     place = options.out / f"{options.name}.json"

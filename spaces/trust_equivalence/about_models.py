@@ -16,6 +16,6 @@ def of_models(page: Any, asked: dict[str, Any]) -> Any:
     large, compressed = (escape(str(name).strip()) for name in names)
     note = (
         f"<div class='show notice'><p class='old' role='status' hidden><b>From before.</b> Everything below on this "
-        f"tab is about {compressed} beside {large}. Ask again for the models that are chosen now.</p></div>"
+        f"tab is about {compressed} beside {large}. Ask again to see the models chosen now.</p></div>"
     )
     return f'<div class="answer-of" data-large="{large}" data-compressed="{compressed}">{note}{page}</div>'

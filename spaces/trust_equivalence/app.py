@@ -66,7 +66,7 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
                 gr.HTML(about_page())
                 parts += [Part("about", {})]
         with gr.Row():
-            link = gr.Button("Copy a link to what is chosen and shown", size="sm", scale=0, min_width=280)
+            link = gr.Button("Copy a link to what you see", size="sm", scale=0, min_width=280)
             gr.HTML(say(""), elem_id="copied")
         link.click(None, js="() => space.copy()", api_visibility="private")
         permalinks(page, tabs, notice, models, (large, compressed), parts)
@@ -95,7 +95,7 @@ def start(page: gr.Blocks, **settings: Any) -> Any:
         "footer_links": ["api", "settings"],
     }
     given |= {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "show_error": False}
-    # The page itself is half of what a visitor waits for at first, and a fifth of that when it is packed.
+    # The page itself is half of what a visitor first waits for; packed, it is a fifth of its size.
     packed = Middleware(GZipMiddleware, minimum_size=20_000)
     given["app_kwargs"] = {"middleware": [Middleware(Guard, page=page), packed]}
     given["max_threads"] = 2 * WAITING

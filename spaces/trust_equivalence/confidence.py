@@ -109,11 +109,11 @@ def fewer(asked: int, drawn: dict[str, int], binning: str) -> str:
     """Why fewer bins are drawn than were asked for, where that is so.
 
     >>> fewer(10, {"tiny": 10, "large": 5}, "uniform")
-    '<p class="soft">Of the 10 bins 5 are drawn for large: the other bins hold no text.</p>'
+    '<p class="soft">Of the 10 bins, 5 are drawn for large: the other bins hold no text.</p>'
     """
     counts = " and ".join(f"{count} are drawn for {escape(name)}" for name, count in drawn.items() if count < asked)
     why = "the other bins hold no text" if binning == "uniform" else "texts that are equally sure share a bin"
-    return f'<p class="soft">Of the {asked} bins {counts}: {why}.</p>' if counts else ""
+    return f'<p class="soft">Of the {asked} bins, {counts}: {why}.</p>' if counts else ""
 
 
 def references(labels: list[str], classes: list[str]) -> list[int]:

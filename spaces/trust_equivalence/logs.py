@@ -40,11 +40,11 @@ NAMES = ("report.html", "report.json", "flips.csv")
 def logs_tab() -> Part:
     gr.HTML(
         show(
-            "<p class='lead'>You evaluated both models already? Drop in what they left, and see how far apart they "
-            "are: no model is asked.</p><p>Samples of lm-evaluation-harness (<code>--log_samples</code>), logs of "
-            "Inspect (<code>.eval</code>), details of lighteval, tables with an id, the right answer and what was "
-            f"said, or arrays (<code>.npz</code>). Up to {FILES} files of {UPLOAD_MEGABYTES} MB each; they are removed "
-            "again and are no part of a link.</p>"
+            "<p class='lead'>Have you evaluated both models already? Drop in their logs and see how far apart they "
+            "are. No model is asked.</p><p>Samples of lm-evaluation-harness (<code>--log_samples</code>), logs of "
+            "Inspect (<code>.eval</code>), details of lighteval, tables with an id, the right answer and what the "
+            f"model said, or arrays (<code>.npz</code>). Up to {FILES} files of {UPLOAD_MEGABYTES} MB each; they are "
+            "removed afterwards and are not part of a link.</p>"
         )
     )
     with gr.Row():
@@ -110,10 +110,10 @@ def checked(side: str, files: Any) -> list[Path]:
     if not paths:
         raise ValueError(f"what did the {side} model say? Drop in its file, or its files")
     if len(paths) > FILES:
-        raise ValueError(f"these are {len(paths):,} files of the {side} model; this page takes {FILES}")
+        raise ValueError(f"you gave {len(paths):,} files for the {side} model; this page takes at most {FILES}")
     for path in paths:
         if path.suffix.lower() not in ENDINGS:
-            raise ValueError(f"{path.name[:80]} is no log: expected a file that ends with {', '.join(ENDINGS)}")
+            raise ValueError(f"{path.name[:80]} is not a log: expected a file name that ends with {', '.join(ENDINGS)}")
     return paths
 
 
@@ -196,6 +196,6 @@ def flips(audit: dict[str, Any]) -> str:
         for row in found[0]["rows"][:10]
     )
     return (
-        f"<h2>Answers that changed</h2><p>{escape(found[0]['counts'])}. Some of them; all are in flips.csv.</p>"
+        f"<h2>Answers that changed</h2><p>{escape(found[0]['counts'])}. Here are some; flips.csv has them all.</p>"
         f"<ul class='flips'>{items}</ul>"
     )

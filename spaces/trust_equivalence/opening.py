@@ -73,7 +73,7 @@ TITLES = {
     "smollm2": "And a language model in fewer and fewer bits?",
 }
 ABOUT = {
-    "family": "Sentiment models that ship with this page. Choose one, and every tab is about it.",
+    "family": "Sentiment models that ship with this page. Choose one, and every tab will be about it.",
     "smollm2": "SmolLM2 with 135 million parameters, asked whether a sentence is good or bad; its weights are rounded "
     "in groups of 32. It was audited beforehand, and cannot be chosen above.",
 }
@@ -86,7 +86,7 @@ def opening_page(audit: Audit, name: str, held: set[str]) -> str:
     head = "".join(f"<th scope='col'>{escape(DIMENSIONS[one].question)}</th>" for one in measured(audit))
     body = "".join(row(audit, one, held) for one in rows)
     data = audit["data"]
-    made = f"{data['examples']:,} texts, held against {floor_says(audit)}. Made with version {audit['version']}."
+    made = f"{data['examples']:,} texts, compared with {floor_says(audit)}. Made with version {audit['version']}."
     return show(
         f"<section class='opening' aria-labelledby='opening-{name}'><h2 id='opening-{name}'>{title}</h2>"
         f"<p class='says'>{escape(in_short(audit))}</p>"
@@ -142,8 +142,8 @@ def in_short(audit: Audit) -> str:
     parts = [f"{count_of(count)} {says[verdict][count > 1]}" for verdict in ORDER if (count := verdicts.count(verdict))]
     text = ", ".join(parts)
     return (
-        f"By accuracy all {count_of(len(pairs))} are within {points(gap)} of the large one ({percent(best)}). "
-        f"Asked {count_of(len(measured(audit)))} questions: {text}."
+        f"By accuracy, all {count_of(len(pairs))} are within {points(gap)} of the large one ({percent(best)}). "
+        f"By all {count_of(len(measured(audit)))} questions, {text}."
     )
 
 
@@ -161,5 +161,5 @@ def how_far(audit: Audit) -> str:
     word = floor_word(audit)
     return (
         f"At “{word}” a model is as far from the large one as the {word} {'are' if word == 'twins' else 'is'}; the "
-        "grey band is the interval of that. Up to “margin” it counts as equivalent."
+        "grey band is the interval of that distance. Up to “margin” it counts as equivalent."
     )

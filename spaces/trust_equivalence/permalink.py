@@ -139,7 +139,7 @@ class Reader:
         place = gr.Tabs(selected=tab) if tab in self.tabs else gr.skip()
         if tab not in self.tabs:
             wrong.append(f"there is no tab {tab[:40]!r}")
-        said = f"the address of this page was not understood in full: {'; '.join(wrong)}." if wrong else ""
+        said = f"this page did not understand all of its address: {'; '.join(wrong)}." if wrong else ""
         asked = [True if name in shown else gr.skip() for name in self.answers]
         return [
             gr.HTML(say(said, alert=True), visible=True) if said else gr.skip(),

@@ -44,7 +44,7 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
     family_opening(models, large, compressed)
     gr.HTML(
         show(
-            "<h2>Ask it of the two models chosen above</h2>"
+            "<h2>Compare the two models chosen above</h2>"
             "<p>Six questions, each answered <b>equivalent</b>, <b>different</b> or <b>inconclusive</b>. The yardstick "
             "is a <i>twin</i>: a second large model, trained in the same way with another seed. Whatever those two "
             "differ by is not caused by compression.</p>"
@@ -99,7 +99,7 @@ def stopped(page: str) -> Any:
     """What stands where an audit was going on, or waited for its turn."""
     if 'role="status"' not in page:
         return gr.skip()
-    return say("Stopped, and nothing of it is kept. “Compare the two models” begins anew.")
+    return say("Stopped; nothing was kept. “Compare the two models” starts again.")
 
 
 def reveal(figures: Any) -> list[Any]:

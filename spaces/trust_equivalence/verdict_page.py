@@ -83,7 +83,7 @@ def glance(audit: Audit) -> str:
     if any(model["role"] == "twin" for model in audit["models"].values()):
         return (
             "At “twin” the model is as far from the large one as a second large model, trained with another seed; the "
-            "grey band is the interval of that. Up to “margin” the two count as equivalent."
+            "grey band is the interval of that distance. Up to “margin” the two count as equivalent."
         )
     return "At 0 the two models are alike; up to “margin” they count as equivalent."
 

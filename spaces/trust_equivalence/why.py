@@ -41,7 +41,7 @@ def why_tab(models: Models, large: Any, compressed: Any) -> Part:
         second = gr.Textbox(
             value="",
             label="The second sentence",
-            info="Models that were made for pairs (a question and its answer, two paraphrases) are given both.",
+            info="Models made for pairs (a question and its answer, two paraphrases) read both.",
             max_lines=5,
             max_length=600,
         )

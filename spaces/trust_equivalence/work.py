@@ -23,7 +23,7 @@ PATIENCE = 900.0  # seconds for everything that a request may wait for
 
 
 class Line:
-    """Who comes first is served first, so many at once; and everybody can see how many are before them."""
+    """First come, first served, `places` at a time; everybody can see how many are before them."""
 
     def __init__(self, places: int, what: str):
         self.places, self.what = places, what
@@ -62,14 +62,16 @@ class Line:
         >>> line = Line(1, "audit")
         >>> line.waiting = ["first", "second", "third"]
         >>> line.place("third")
-        'You are number 2 in line: 2 audits of other visitors come before yours.'
+        'You are number 2 in line: 2 audits from other visitors come before yours.'
         >>> line.place("first")
         ''
         """
         if not (count := self.before(ticket)):
             return ""
         others = (
-            f"1 {self.what} of another visitor comes" if count == 1 else f"{count} {self.what}s of other visitors come"
+            f"1 {self.what} from another visitor comes"
+            if count == 1
+            else f"{count} {self.what}s from other visitors come"
         )
         return f"You are number {count} in line: {others} before yours."
 

@@ -10,7 +10,7 @@ from trusteq.squad import normalize_answer
 
 Scored = tuple[str, float]  # what a scorer reads in an answer, and how right that is, from 0 to 1
 Scorer = Callable[[str, Sequence[str]], Scored]
-RIGHT = 0.5  # from which score on an answer counts as right
+RIGHT = 0.5  # an answer with this score or more counts as right
 NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?|-?\$?\.\d+")
 REFUSALS = re.compile(
     r"\W*(?:(?:i'm|i am|we're|we are) (?:really |very |so |truly )?(?:sorry|afraid|unable|not able)"
@@ -33,7 +33,7 @@ def exact(answer: str, right: Sequence[str]) -> Scored:
 
 
 def f1(answer: str, right: Sequence[str]) -> Scored:
-    """The words that both have, as SQuAD counts them; right from one half on.
+    """The words that both have, as SQuAD counts them; right from 0.5.
 
     >>> f1("the old Denver Broncos", ["Denver Broncos"])
     ('old denver broncos', 0.8)
@@ -100,7 +100,7 @@ def scored_by(scorer: Any, answer: str, right: Sequence[str]) -> Scored:
     except Exception as error:
         raise ValueError(f"the scorer failed at {brief(answer)} ({failure(error)})") from error
     if not 0 <= score <= 1:
-        raise ValueError(f"a scorer must say True, False or a number from 0 to 1, got {score} for {brief(answer)}")
+        raise ValueError(f"a scorer must return True, False or a number from 0 to 1, got {score} for {brief(answer)}")
     return answer, score
 
 

@@ -54,7 +54,7 @@ def test_what_servers_cannot_answer_is_left_out_with_the_reason(servers, data, c
     left_out = {name: entry["reason"] for name, entry in found.items() if entry["status"] == "skipped"}
     assert left_out == {
         "representation_overlap": "large is a server and has no embeddings",
-        "ood_divergence": "small is a server, which tells the probability of one token at a time",
+        "ood_divergence": "small is a server, which reports the probability of one token at a time",
     }
     assert {entry["status"] for name, entry in found.items() if name not in left_out} == {"done"}
     everything = b"".join(path.read_bytes() for path in sorted((data / "out").rglob("*")) if path.is_file())
@@ -83,7 +83,7 @@ def test_killed_in_the_middle_it_goes_on_from_there(servers, data, capsys, metho
     assert command.main(words(servers, data, *method)) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert "trusteq audit: large: the server" in told
-    assert "does not answer (RemoteDisconnected), asked 3 times; what it said is kept: give --resume to go on" in told
+    assert "does not answer (RemoteDisconnected), asked 3 times; its answers so far are kept: give --resume" in told
     large.dies_after, before = None, len(large.asked)
     assert command.main(words(servers, data, *method, "--resume")) == 0, capsys.readouterr().err
     again = len(large.asked) - before
@@ -105,7 +105,7 @@ def test_another_model_behind_the_address_is_noticed(servers, data, capsys):
     large.dies_after, large.model = None, network("llama", seed=5, positions=256, words=SPOKEN)
     capsys.readouterr()
     assert command.main(words(servers, data, *QUICK, "--resume")) == 2
-    assert "is not the one that was asked before" in capsys.readouterr().err
+    assert "now holds another model than before" in capsys.readouterr().err
 
 
 def test_a_finished_audit_asks_nothing_more(servers, data, capsys):
@@ -119,7 +119,7 @@ def test_a_finished_audit_asks_nothing_more(servers, data, capsys):
     "more, why",
     [
         (["--floor", "rounding"], "rounding: only a transformers model can be rounded, and large is a server"),
-        (["--chat"], "large's chat template cannot be filled: the server does not tell it"),
+        (["--chat"], "large's chat template cannot be filled: the server does not give it out"),
         (["--at-once", "0"], "--at-once must be a whole number of at least 1, got 0"),
         (["--timeout", "0"], "--timeout must be a number above 0"),
     ],

@@ -87,7 +87,7 @@ def test_a_question_too_long_is_cut_and_counted():
     writer = open_writer(model(), "large", PROMPT, Decoding(6))
     assert len(texts_of(writer, ["good film " * 100, "awful"])) == 2
     assert writer.truncated == 1
-    with pytest.raises(ValueError, match="large reads 128 tokens, no more than `max_tokens`=128"):
+    with pytest.raises(ValueError, match="large reads 128 tokens, and `max_tokens`=128 leaves no room"):
         open_writer(model(), "large", PROMPT, Decoding(128))
 
 
@@ -125,7 +125,7 @@ def test_the_errors_are_those_of_the_answers_and_a_scorer_may_be_a_function():
     turned = [one for one in changed["small"] if one["kind"] == "right to wrong"]
     assert len(turned) == sum(said["small"][i] not in right[i] for i in range(3))
     assert found["prompt"]["scorer"] == "same"
-    with pytest.raises(ValueError, match=r"a scorer must say True, False or a number from 0 to 1, got 7\.0"):
+    with pytest.raises(ValueError, match=r"a scorer must return True, False or a number from 0 to 1, got 7\.0"):
         written_family(pairs, questions, PROMPT, Decoding(6), scorer=lambda answer, given: 7)
     with pytest.raises(ValueError, match="scorer must be exact or number or f1 or contains, or a function"):
         written_family(pairs, questions, PROMPT, Decoding(6), scorer="bleu")
@@ -188,7 +188,7 @@ def test_killed_in_the_middle_it_goes_on_from_there(place, served, capsys):
     assert command.main(words(place, large.url, small.url)) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert "does not answer" in told
-    assert "what it said is kept: give --resume to go on" in told
+    assert "its answers so far are kept: give --resume to go on" in told
     large.dies_after = None
     assert command.main(words(place, large.url, small.url)) == 2
     assert "holds an audit already: give --resume" in capsys.readouterr().err
@@ -225,8 +225,8 @@ def test_a_gguf_file_and_its_copy_in_fewer_bits(tmp_path, capsys):
     asked = ["--task", "generate", "--large", str(file), *more, "--shots", "2", "--out", str(tmp_path / "out")]
     assert command.main(asked) == 0, capsys.readouterr().err
     told = capsys.readouterr().out
-    assert "an answer is right by the scorer number" in told
-    assert "2 questions are shown, solved, before each and are not judged" in told
+    assert "the scorer number decides which answers are right" in told
+    assert "2 questions are shown as solved examples and not judged" in told
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_gguf_file_and_its_copy_in_fewer_bits(tmp_path, capsys):
         (["--max-tokens", "0"], "--max-tokens must be a whole number of at least 1, got 0"),
         (["--temperature", "-1"], "--temperature must be a number above"),
         (["--chat"], "large's tokenizer has no chat template"),
-        (["--compressed", "large=x"], "two of the models have one name"),
+        (["--compressed", "large=x"], "two of the models have the same name"),
     ],
 )
 def test_bad_input(place, capsys, more, why):

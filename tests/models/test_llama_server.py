@@ -100,7 +100,7 @@ def test_killed_in_the_middle_the_audit_goes_on_with_another(file, server, tmp_p
     assert main([*words, "--compressed", f"served={address}"]) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert told.startswith(f"trusteq audit: served: the server {address} does not answer (")
-    assert told.endswith("what it said is kept: give --resume to go on from there")
+    assert told.endswith("its answers so far are kept: give --resume to go on from there")
     again = LlamaServer(file, server.port)
     try:
         assert main([*words, "--compressed", f"served={again.url}", "--resume"]) == 0, capsys.readouterr().err

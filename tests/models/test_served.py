@@ -73,7 +73,7 @@ def test_options_have_the_probabilities_of_the_model_itself(serve, form, how):
 def test_how_strange_a_text_is_as_the_model_itself_has_it(serve):
     asked = local().surprise(TEXTS, "perplexity")
     assert served(serve()).surprise(TEXTS, "perplexity") == pytest.approx(asked, abs=1e-4)
-    with pytest.raises(ValueError, match="large is a server, which tells the probability of one token at a time"):
+    with pytest.raises(ValueError, match="large is a server, which reports the probability of one token at a time"):
         served(serve("llama")).surprise(TEXTS, "perplexity")
 
 
@@ -110,11 +110,11 @@ def test_what_goes_wrong_once_is_asked_again(serve, fault):
 @pytest.mark.parametrize(
     "fault, reason",
     [
-        ("rubbish", r"answers with no JSON \('<html>busy</html>'\), asked 4 times"),
+        ("rubbish", r"answers with something that is not JSON \('<html>busy</html>'\), asked 4 times"),
         ("dead", r"does not answer \(RemoteDisconnected\), asked 4 times"),
         ((500, {"error": {"message": "no\nmemory"}}), r"answers with an error \(500: no memory\), asked 4 times"),
         ((400, {"error": {"message": "no such thing"}}), r"refuses \(400: no such thing\)"),
-        ((200, "[1]"), r"answers with something else than an object \(\[1\]\)"),
+        ((200, "[1]"), r"answers with JSON that is not an object \(\[1\]\)"),
     ],
 )
 def test_what_goes_wrong_for_good_is_one_sentence(serve, fault, reason):
@@ -130,7 +130,7 @@ def test_a_slow_server_is_given_up(serve):
     found = served(server, timeout=0.2)
     server.faults = ["slow"] * 1000
     begun = time.monotonic()
-    with pytest.raises(InVain, match=r"takes longer than 0.2 s for an answer .*, asked 2 times"):
+    with pytest.raises(InVain, match=r"takes more than 0.2 s to answer .*, asked 2 times"):
         found(TEXTS)
     assert time.monotonic() - begun < 5
 
@@ -163,12 +163,12 @@ def test_a_server_whose_model_does_not_read_is_refused(serve):
     server = serve()
     flat = server.logs([1, 2])[-1:] * 0 - np.log(len(SPOKEN))
     server.logs = lambda ids: np.repeat(flat, len(ids), axis=0)
-    with pytest.raises(InVain, match="they are the same whatever stands before; scores made of them would be chance"):
+    with pytest.raises(InVain, match="they are the same whatever stands before; such scores would mean nothing"):
         served(server)
 
 
 def test_a_server_that_ignores_echo_is_refused(serve):
-    with pytest.raises(InVain, match="gives no log-probabilities of a given text: it takes no `echo`"):
+    with pytest.raises(InVain, match="gives no log-probabilities of a given text: it ignores `echo`"):
         served(serve("ignores"))
     with pytest.raises(InVain, match="gives no log-probabilities of a given text"):
         served(serve("none"))
@@ -188,10 +188,10 @@ def test_nan_in_the_middle_is_one_sentence(serve):
 @pytest.mark.parametrize(
     "address, why",
     [
-        ("http://me:secret@127.0.0.1/v1", "must hold no user, password or query"),
-        ("http://127.0.0.1/v1?key=secret", "must hold no user, password or query"),
-        ("http://", "'http://' is no address of a server"),
-        ("http://127.0.0.1:99999/v1", "is no address of a server"),
+        ("http://me:secret@127.0.0.1/v1", "must not hold a user name, password or query"),
+        ("http://127.0.0.1/v1?key=secret", "must not hold a user name, password or query"),
+        ("http://", "'http://' is not the address of a server"),
+        ("http://127.0.0.1:99999/v1", "is not the address of a server"),
     ],
 )
 def test_addresses(address, why):
@@ -212,7 +212,7 @@ def test_a_server_of_several_models_is_asked_for_one(serve):
 
 def test_a_key_is_from_the_environment_and_in_no_message(serve, monkeypatch):
     server = serve(key="secret-one")
-    with pytest.raises(InVain, match=r"wants a key \(401\): set its API key in the environment, as TRUSTEQ_API_KEY"):
+    with pytest.raises(InVain, match=r"asks for a key \(401\): set its API key in the environment, as TRUSTEQ_API_KEY"):
         served(server)
     monkeypatch.setenv("TRUSTEQ_API_KEY", "secret-one")
     found = served(server)
@@ -232,7 +232,7 @@ def test_openais_key_goes_to_nobody_who_listens(monkeypatch):
 
 
 def test_a_server_needs_a_prompt():
-    with pytest.raises(ValueError, match="large is a server: say with a prompt and verbalizers what it is asked"):
+    with pytest.raises(ValueError, match="large is a server: give a prompt and verbalizers, so that it can be asked"):
         as_predictor("http://localhost:8000/v1", "large")
 
 

@@ -96,7 +96,7 @@ def test_an_opening_is_kept_from_a_report_and_nothing_else(tmp_path, capsys):
     for wrong in ("[]", "{", json.dumps(report | {"schema": "trust_equivalence/0"})):
         place.write_text(wrong, encoding="utf-8")
         assert keep_opening.main([str(place), "--name", "smollm2", "--out", str(tmp_path)]) == 2
-    assert "is no report of this version" in capsys.readouterr().err
+    assert "is not a report of this version" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", OPENINGS)
@@ -327,8 +327,8 @@ def test_what_is_no_log_is_answered_with_a_sentence(space, tmp_path):
     for given, sentence in (
         ((None, [good]), "what did the large model say?"),
         (([good], []), "what did the compressed model say?"),
-        (([good] * 21, [good]), "these are 21 files of the large model; this page takes 20"),
-        (([str(tmp_path / "code.py")], [good]), "code.py is no log"),
+        (([good] * 21, [good]), "you gave 21 files for the large model; this page takes at most 20"),
+        (([str(tmp_path / "code.py")], [good]), "code.py is not a log"),
     ):
         assert sentence in space.ask("logs", *given)[0].replace("&#x27;", "'")
 

@@ -145,11 +145,11 @@ def test_who_waits_sees_the_place_in_line_and_who_stops_is_told(visit, space):
         compare.click()
         place = verdict.locator(".place")
         playwright.expect(place).to_have_text(
-            "You are number 1 in line: 1 audit of another visitor comes before yours."
+            "You are number 1 in line: 1 audit from another visitor comes before yours."
         )
         assert place.bounding_box()["height"] >= 20
         page.get_by_role("button", name="Stop").click()
-        playwright.expect(verdict).to_contain_text("Stopped, and nothing of it is kept.")
+        playwright.expect(verdict).to_contain_text("Stopped; nothing was kept.")
         assert len(work.AUDITS.waiting) <= 2
         until_left(work.AUDITS)
     page.get_by_label("quick").check()

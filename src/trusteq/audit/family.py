@@ -75,7 +75,7 @@ class Member:
         made.known = {key: json.loads(value) for key, value in store.each(context)}
         made.keep = lambda key, value: store.put(context, key, json.dumps(value).encode())
         if store.folder is not None:
-            made.client.kept = "; what it said is kept: give resume=True to go on from there"
+            made.client.kept = "; its answers so far are kept: give resume=True to go on from there"
 
     def answers(self, texts: list[Text], embeddings: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Probabilities, embeddings where they are wanted, and of a language model how probable it is that any of the

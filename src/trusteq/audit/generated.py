@@ -77,7 +77,7 @@ def written_family(
     also = [*([floor] if floor else []), *twins]
     roles = {name: "large" if name == "large" else "twin" if name in also else "compressed" for name in records}
     called = scorer if isinstance(scorer, str) else getattr(scorer, "__name__", type(scorer).__name__)
-    notes = [f"an answer is right by the scorer {called}", *questions.notes, *noticed]
+    notes = [f"the scorer {called} decides which answers are right", *questions.notes, *noticed]
     shown, how = {name: shown_as(model) for name, model in models.items()}, asked(prompt, decoding) | {"scorer": called}
     return Family(shown, roles, questions.name, tasks, noticed=notes, asked=how), records
 
@@ -128,7 +128,7 @@ def answers_of(
     places = {key: i for i, key in reversed(list(enumerate(keys))) if key not in known}
     missing = sorted(places.values())
     if isinstance(writer, ServedWriter) and store.folder is not None:
-        writer.client.kept = "; what it said is kept: give resume=True to go on from there"
+        writer.client.kept = "; its answers so far are kept: give resume=True to go on from there"
     bar = progress(f"answers of {writer.name}", len(missing)) if progress and missing else None
     with closing(bar) if bar is not None else closing(Silent()) as moving:
         for place, answer in writer.write([texts[i] for i in missing]) if missing else ():
@@ -164,14 +164,14 @@ def recorded(
         f"score:{scorer if isinstance(scorer, str) else 'score'}": [score for _, score in read],
         "score:words": [float(len(one.text.split())) for one in answers],
         "score:refusals": [float(is_refusal(one.text)) for one in answers],
-        "score:cut at the most tokens": [float(not one.ended) for one in answers],
+        "score:cut at max_tokens": [float(not one.ended) for one in answers],
         "score:empty": [float(not one.text) for one in answers],
     }
     noticed = []
     if writer.truncated:
-        noticed.append(f"{name}: {writer.truncated:,} questions were longer than it reads, and were cut")
+        noticed.append(f"{name}: {writer.truncated:,} questions were longer than it can read, and were cut")
     if not whole:
-        noticed.append(f"{name} does not tell its tokens: where answers part is counted in words alone")
+        noticed.append(f"{name} does not report its tokens, so where answers part is counted in words only")
     head = {"model": name, "task": questions.name, "format": "generated", "place": name, "noticed": noticed}
     return record(head, columns)
 

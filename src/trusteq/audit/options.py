@@ -74,8 +74,8 @@ class AuditOptions(Options):
         device: "cpu", "cuda", "cuda:1", ... (default: cuda where there is one).
         dtype: "float32", "float16" or "bfloat16" (default: as each model was saved).
         tokens: tokens of a batch (default: what suits the device).
-        at_once: questions that a server is asked at a time (default: 8).
-        timeout: seconds that a server may take for an answer (default: 120).
+        at_once: how many questions a server is asked at the same time (default: 8).
+        timeout: how many seconds a server may take to answer (default: 120).
         engine: what answers for classifiers of texts: "torch", "openvino", "onnxruntime", or "auto": OpenVINO on a
             processor, where it is installed and there are questions enough; the figures are the same.
         trust_remote_code: let a checkpoint run code of its own.

@@ -22,10 +22,10 @@ class Asked:
     Args:
     Language models:
         task: "classify" (which label does a text have?) or "choices" (which of its options is a question's answer?);
-            "text" (running text) and "generate" (answers that are written) have options of their own, see
+            "text" (running text) and "generate" (written answers) have options of their own, see
             trusteq audit --task text --help (default: classify).
         prompt: what a language model reads, with {text} where the text stands, {text_pair} for a second one, and
-            {options} for a question's options, one a line behind its letter; \\n is a new line.
+            {options} for a question's options, one per line after its letter; \\n is a new line.
         verbalizers: what a language model says for each label, with the space that stands before it, such as
             negative=" bad" positive=" good".
         scored: of options: their "letters", which the prompt lists, or the options themselves as "continuations"

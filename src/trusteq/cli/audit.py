@@ -35,14 +35,14 @@ A language model, which may be a GGUF file, is asked with a prompt:
     trusteq audit --large owner/model --compressed q4.gguf --prompt "Review: {text}\\nThis film is" \\
         --verbalizers negative=" bad" positive=" good" --dataset reviews.csv
 
-So is one behind a server (vLLM, llama-server and others with OpenAI's API and log-probabilities), by its address, with
-#MODEL behind it where it has several; an API key is taken from the environment, TRUSTEQ_API_KEY or OPENAI_API_KEY:
+So is one behind a server (vLLM, llama-server and others with OpenAI's API and log-probabilities): give its address, and
+#MODEL after it if it serves several. An API key is taken from the environment, TRUSTEQ_API_KEY or OPENAI_API_KEY:
 
     trusteq audit --large http://localhost:8000/v1 --compressed int4=http://localhost:8001/v1 --task choices \\
         --dataset arc.jsonl
 
 A model is a local folder, a Hub id, a GGUF file or a server's address. Finished work is kept in the folder of the
-report: stopped at any point, the same command with --resume goes on from there. Exit status: 0; 1 if a dimension
+report: after a stop, the same command with --resume goes on from there. Exit status: 0; 1 if a dimension
 failed, or if nothing could be compared; 2, with one sentence, if something is wrong with what was given; 130 if it was
 stopped.
 """

@@ -15,7 +15,7 @@ Can the two stand in together? The compressed model answers where it is sure, th
 
 From the kept work of a finished audit; no model is asked. Says, for each share of requests that is passed on to the
 large model, how far the pair is from it, and from which confidence on the pair is equivalent. The threshold is chosen
-on one half of the texts and judged on the other. Written beside the report: cascade.html, cascade.json and cascade.svg.
+on one half of the texts and judged on the other. cascade.html, cascade.json and cascade.svg go beside the report.
 Exit status: 0; 2, with one sentence, if it cannot be done.
 """
 

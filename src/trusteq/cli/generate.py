@@ -32,10 +32,11 @@ Do compressed language models still write the right answers, and where do their 
     trusteq audit --task generate --large http://localhost:8000/v1 --compressed http://localhost:8001/v1 \\
         --dataset questions.jsonl --chat --floor batch
 
-A row has a question and its answer, or several right ones. The verdict is on which answers turn right or wrong, by a
-scorer; beside it stand the scores, lengths, refusals, and after how many words and tokens two texts part, each with its
-interval. The report, flips.csv and every answer (answers/NAME.parquet, which `trusteq compare` reads) go to --out.
-Answers are kept as they come: stopped at any point, the same command with --resume goes on from there.
+Each row has a question and one or more right answers. A scorer decides whether a written answer is right; the verdict
+is on which answers turn right or wrong. Beside it stand scores, lengths, refusals, and after how many words and tokens
+two texts part, each with its interval. The report, flips.csv and every answer (answers/NAME.parquet, which
+`trusteq compare` reads) go to --out. Answers are kept as they come: after a stop, the same command with --resume
+goes on from there.
 
 Exit status: 0; 1 if a dimension failed; 2, with one sentence, if something is wrong with what was given; 130 if it was
 stopped.
@@ -55,14 +56,14 @@ class Written:
         large: the model that is trusted: a folder, a Hub id, a GGUF file, or the address of a server.
         compressed: the models under test; "derived:4bits" (2 to 8), "derived:pruned" and "derived:quantized" are made
             from the large one.
-        twin: further large models, trained alike with other seeds: what differs among them is the floor.
+        twin: other large models, trained in the same way with other seeds: how far they differ is the floor.
         dataset: questions with answers: a csv, tsv, jsonl or parquet file, a folder of such files, or a data set of
             the Hub.
         split: of a data set or folder.
         text: the column of the questions (default: text, question, query or prompt).
         label: the column of the answers (default: answer, answers, label, gold or target).
-        group: the column of what belongs together: intervals and verdicts then count groups.
-        limit: at most so many questions, drawn at random.
+        group: the column that says which rows belong together: intervals and verdicts then count groups.
+        limit: ask at most this many questions, drawn at random.
         out: folder of the report.
         resume: go on with the audit in that folder.
     How they are asked:
@@ -70,11 +71,11 @@ class Written:
             {text}\\nAnswer:", or with --chat the question).
         system: what a model is told before everything else.
         chat: ask in the model's own chat template.
-        shots: so many solved questions before each, the same for all models, drawn at random and not judged.
+        shots: how many solved questions to show before each, drawn at random, the same for all models and not judged.
         scorer: "exact" and "f1" (as SQuAD has them), "contains" or "number" (the last one in the answer)
             (default: number where all right answers are numbers, or else exact).
-        floor: what stands in for another seed: "rounding", the large model itself in bfloat16, or "batch", itself once
-            more, one question at a time.
+        floor: what stands in for another seed: "rounding", the large model itself in bfloat16, or "batch", the large
+            model once more, one question at a time.
     """
 
     task: str = "generate"
@@ -146,7 +147,7 @@ def audit(typed: Typed) -> int:
     compressed, twins = named(chosen.compressed), named(chosen.twin, "--twin")
     models = {"large": chosen.large, **twins, **compressed}
     if len(models) < 1 + len(twins) + len(compressed) or (chosen.floor in compressed and chosen.floor):
-        raise ValueError("two of the models have one name, or that of the floor: give them names, NAME=MODEL")
+        raise ValueError("two of the models have the same name, or one has the floor's: give them names, NAME=MODEL")
     questions, prompt = read_inputs(chosen, decoding.seed)
     check_room(chosen.out, chosen.resume)
     work = chosen.out / "work"
@@ -187,7 +188,7 @@ def read_inputs(chosen: Written, seed: int) -> tuple[Questions, Prompt]:
     texts, right, groups, unanswered = read_written(
         str(chosen.dataset), chosen.split, chosen.text, chosen.label, chosen.group
     )
-    notes = [f"{unanswered:,} rows have no answer and are left out"] if unanswered else []
+    notes = [f"{unanswered:,} rows without an answer are left out"] if unanswered else []
     kept = list(range(len(texts)))
     shots: list[tuple[Text, str]] = []
     if chosen.shots:
@@ -195,7 +196,7 @@ def read_inputs(chosen: Written, seed: int) -> tuple[Questions, Prompt]:
         shots = [(texts[i], right[i][0]) for i in places]
         shown = {text for text, _ in shots}
         kept = [i for i in kept if texts[i] not in shown]
-        notes.append(f"{len(texts) - len(kept):,} questions are shown, solved, before each and are not judged")
+        notes.append(f"{len(texts) - len(kept):,} questions are shown as solved examples and not judged")
     if chosen.limit is not None and len(kept) > chosen.limit:
         kept = sorted(kept[i] for i in order(len(kept), seed)[: chosen.limit])
     usual = USUAL_CHAT if chosen.chat else USUAL

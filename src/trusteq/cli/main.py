@@ -6,7 +6,7 @@ import os
 import sys
 from itertools import pairwise
 
-RARELY = 200_000, 20, 100  # a tenth of a start went into looking for garbage among millions of things just imported
+RARELY = 200_000, 20, 100  # collecting garbage among what was just imported would take a tenth of the start
 COMMANDS = {
     "audit": "audit a family of models: a verdict for each, and a report",
     "cascade": "the compressed model where it is sure, the large one elsewhere: from a finished audit",
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
     quiet()
     gc.set_threshold(*RARELY)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on a busy machine threads that spin take twice the time
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads double the time on a busy machine
     try:
         return int(importlib.import_module(f"trusteq.cli.{module_of(argv)}").main(argv[1:]))
     except KeyboardInterrupt:

@@ -631,7 +631,7 @@ DIMENSION = Dimension(
     asks=(
         "A model is honest about its confidence if it is right eight times out of ten where it says “80 %”. Its "
         "calibration error is how far it is from that. This is the difference between the two models' errors. For the "
-        "verdict, what chance alone adds to each of them is taken off."
+        "verdict, what chance alone adds to each error is subtracted."
     ),
     options=CalibrationOptions,
     compute=compute,

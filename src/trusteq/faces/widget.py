@@ -304,7 +304,7 @@ def picture(png: bytes, alt: str) -> str:
     image = f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="{escape(alt)}">'
     scrolled = f'<div tabindex="0" role="group" aria-label="Plot">{image}</div>'
     return (
-        f'<figure class="picture">{scrolled}<figcaption>The plot goes on to the right: scroll it.</figcaption></figure>'
+        f'<figure class="picture">{scrolled}<figcaption>Scroll right to see the rest of the plot.</figcaption></figure>'
     )
 
 

@@ -23,12 +23,12 @@ WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before a question is put again
 LONGEST_WAIT = 60.0  # that a server may ask for
 MOST = 64 * 2**20  # bytes of an answer
 AGAIN = (408, 425, 429, 500, 502, 503, 504)
-LASTING = ("logprobs", "logits_all", "context")  # what an error is about that will be the same next time
+LASTING = ("logprobs", "logits_all", "context")  # an error about these would be the same next time
 HERE = ("localhost", "127.0.0.1", "::1")
 
 
 class Unreachable(InVain):
-    """A server that does not answer any more, or not in a way that can be understood."""
+    """A server that no longer answers, or not in a way that can be understood."""
 
 
 class Refused(ValueError):
@@ -62,13 +62,13 @@ class Client:
         parts, self.name = urlsplit(place), name
         if parts.username or parts.password or parts.query:
             how = f"put the API key into the environment, as {KEYS[0]}, and only the address here"
-            raise ValueError(f"{name}: the address of a server must hold no user, password or query: {how}")
+            raise ValueError(f"{name}: the address of a server must not hold a user name, password or query: {how}")
         try:
             port = parts.port
         except ValueError:
             port = -1
         if not parts.hostname or port == -1:
-            raise ValueError(f"{name}: {brief(place)} is no address of a server, such as http://localhost:8000/v1")
+            raise ValueError(f"{name}: {brief(place)} is not the address of a server, such as http://localhost:8000/v1")
         self.secure, self.host, self.port = parts.scheme.lower() == "https", parts.hostname, port
         self.path, self.model = parts.path.rstrip("/"), parts.fragment or None
         self.shown = place
@@ -126,7 +126,7 @@ class Client:
         if key := self.key():
             headers["Authorization"] = f"Bearer {key}"
         if self.stopped.is_set():
-            raise Passing("is not asked any more", most=1)
+            raise Passing("is no longer asked", most=1)
         connection = self.connection()
         good = False
         try:
@@ -135,7 +135,7 @@ class Client:
             said = self.whole(response)
             good = not response.will_close
         except TimeoutError:
-            raise Passing(f"takes longer than {self.timeout:g} s for an answer (`timeout`)", most=2) from None
+            raise Passing(f"takes more than {self.timeout:g} s to answer (`timeout`)", most=2) from None
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
             raise Passing(f"does not answer ({why})") from None
@@ -156,7 +156,7 @@ class Client:
             raise Passing(f"answers with an error ({response.status}: {self.reason(said)})", rest)
         if response.status in (401, 403):
             how = f"set its API key in the environment, as {KEYS[0]}{self.kept}"
-            raise Unreachable(f"{self.name}: the server {self.shown} wants a key ({response.status}): {how}")
+            raise Unreachable(f"{self.name}: the server {self.shown} asks for a key ({response.status}): {how}")
         if not 200 <= response.status < 300:
             told = f"{self.name}: the server {self.shown} refuses ({response.status}: {self.reason(said)})"
             raise Refused(told, response.status, self.reason(said))
@@ -164,9 +164,9 @@ class Client:
             found = json.loads(said)
         except (ValueError, RecursionError):
             shown = brief(self.without_key(said[:60].decode(errors="replace")))
-            raise Passing(f"answers with no JSON ({shown})") from None
+            raise Passing(f"answers with something that is not JSON ({shown})") from None
         if not isinstance(found, dict):
-            raise Passing(f"answers with something else than an object ({brief(found)})")
+            raise Passing(f"answers with JSON that is not an object ({brief(found)})")
         return found
 
     def connection(self) -> http.client.HTTPConnection:
@@ -212,4 +212,4 @@ class Client:
         except (ValueError, AttributeError, RecursionError):
             pass
         text = " ".join(re.sub(r"<[^>]*>", " ", self.without_key(text)).split())
-        return text[:200] or "without a reason"
+        return text[:200] or "no reason given"

@@ -70,7 +70,7 @@ def as_predictor(
     if isinstance(model, dict) and is_served(model.get("model")):
         return as_served_predictor(model, name, at_once, timeout)
     if is_served(model):
-        raise ValueError(f"{name} is a server: say with a prompt and verbalizers what it is asked")
+        raise ValueError(f"{name} is a server: give a prompt and verbalizers, so that it can be asked")
     if isinstance(model, dict):
         return as_causal_predictor(model, name, device, dtype, trust_remote_code, **settings)
     opened = open_network(model, name, device, dtype, trust_remote_code)

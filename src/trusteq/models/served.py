@@ -1,10 +1,10 @@
 """A language model behind a server: the log-probabilities of given answers over an OpenAI-compatible API.
 
-Two forms are understood. With "echo" a server tells the log-probabilities of a prompt's own tokens (vLLM, SGLang,
-llama-cpp-python): the answer is asked as a part of it. llama-server takes no echo, but tells of the token that comes
-next how probable it was, whichever it was made to say: an answer is asked token by token. What a server says is not
-believed before it has told of one token the same in two ways, and another thing behind another text: some take `echo`
-and answer something else, so that whoever counts on it scores chance."""
+Two forms are understood. With "echo" a server gives the log-probabilities of a prompt's own tokens (vLLM, SGLang,
+llama-cpp-python): the answer is sent as part of the prompt. llama-server ignores echo, but says how probable the next
+token was, even one that it was made to write: an answer is asked token by token. A server is trusted only after it has
+given the same figure for one token in two ways, and a different one after another text: some accept `echo` and return
+something else, and scores made from that would mean nothing."""
 
 import hashlib
 import json
@@ -62,7 +62,7 @@ class Served(Prompted):
         found = {
             "embeddings": "is a server and has no embeddings",
             "gradients": "is a server and has no gradients",
-            "vocabulary": "is a server, which does not tell the probabilities of all tokens",
+            "vocabulary": "is a server, which does not report the probabilities of all tokens",
         }
         return found if self.form.whole_texts else found | {"perplexity": f"is a server, {self.form.why_not}"}
 
@@ -70,8 +70,8 @@ class Served(Prompted):
         """Behind an address may be another model by now."""
         apart = [abs(one - other) for one, other in zip(probe, self.probe, strict=False)]
         if len(probe) != len(self.probe) or max(apart) > DRIFT:
-            how = "its answers cannot be put beside those; begin anew in another folder"
-            raise InVain(f"{self.name}: the server {self.client.shown} is not the one that was asked before: {how}")
+            how = "new answers cannot be mixed with the old ones; start again in another folder"
+            raise InVain(f"{self.name}: the server {self.client.shown} now holds another model than before: {how}")
 
     def _answer(self, texts: list[Text], probabilities: bool, embeddings: bool, bar: Any) -> tuple[Any, np.ndarray]:
         if embeddings:
@@ -161,7 +161,7 @@ class Template:
         except Refused:
             found = {}
         if not isinstance(found.get("prompt"), str):
-            raise ValueError("the server does not tell it: write the template into the prompt, and ask without chat")
+            raise ValueError("the server does not give it out: write it into the prompt, and ask without chat")
         return str(found["prompt"])
 
 
@@ -231,11 +231,11 @@ class Echo:
         except (KeyError, IndexError, TypeError, AttributeError):
             raise NoLogs("its answer has none") from None
         if not isinstance(logs, list) or not isinstance(count, int) or not isinstance(more, int):
-            raise NoLogs("it takes no `echo`, and tells of its own words alone, if at all")
+            raise NoLogs("it ignores `echo`, and gives them for its own words at most")
         left_out: list[None] = [None] if len(logs) == count + more - 1 else []
         logs = [*left_out, *logs]  # some leave out what begins every text
         if len(logs) < count:
-            raise NoLogs("it takes no `echo`, and tells of its own words alone")
+            raise NoLogs("it ignores `echo`, and gives them for its own words only")
         if any(log is None for log in logs[2:]) or not all(is_log(log) for log in logs if log is not None):
             raise self.rubbish(logs)
         return logs, count
@@ -274,7 +274,7 @@ class Echo:
         try:
             return self.read(text, special)
         except NoLogs as error:
-            told = f"{self.client.name}: the server {self.client.shown} gives no log-probabilities any more: {error}"
+            told = f"{self.client.name}: the server {self.client.shown} no longer gives log-probabilities: {error}"
             raise InVain(told + self.client.kept) from None
 
     def probe(self) -> list[float]:
@@ -311,7 +311,7 @@ class TokenByToken:
     """llama-server's /tokenize and /completion: the next token's log-probability, whichever it is made to be."""
 
     whole_texts = False
-    why_not = "which tells the probability of one token at a time"
+    why_not = "which reports the probability of one token at a time"
 
     def __init__(self, client: Client, model: str):
         self.client, self.model = client, model
@@ -320,7 +320,7 @@ class TokenByToken:
         how = {"content": text, "add_special": special, "parse_special": True}
         found = self.client.ask("/tokenize", how, under=False).get("tokens")
         if not isinstance(found, list) or not all(isinstance(one, int) for one in found):
-            raise NoLogs("it does not tell a text's tokens")
+            raise NoLogs("it does not report a text's tokens")
         return found
 
     def next(self, ids: list[int], forced: int | None = None) -> tuple[int, float]:
@@ -337,7 +337,7 @@ class TokenByToken:
         if not is_log(log):
             raise InVain(f"{self.client.name}: the server {self.client.shown} gives {brief(log)} as a log-probability")
         if forced is not None and token != forced:
-            raise NoLogs("it does not say the token that it is told to say")
+            raise NoLogs("it does not write the token that it is told to write")
         return token, float(log)
 
     def of_answers(self, prompt: str, answers: Sequence[str], special: bool) -> Scored:
@@ -349,7 +349,7 @@ class TokenByToken:
             try:
                 logs = [self.next(ids[:i], ids[i])[1] for i in range(before, len(ids))]
             except NoLogs as error:
-                told = f"{self.client.name}: the server {self.client.shown} tells no log-probabilities: {error}"
+                told = f"{self.client.name}: the server {self.client.shown} gives no log-probabilities: {error}"
                 raise InVain(told + self.client.kept) from None
             found.append([math.fsum(logs), float(len(logs))])
         return found
@@ -373,8 +373,8 @@ class TokenByToken:
 
 
 def chance(client: Client, why: str) -> InVain:
-    told = f"{client.name}: the server {client.shown} gives log-probabilities that are none: {why}"
-    return InVain(f"{told}; scores made of them would be chance")
+    told = f"{client.name}: the server {client.shown} gives false log-probabilities: {why}"
+    return InVain(f"{told}; such scores would mean nothing")
 
 
 def is_log(value: Any) -> bool:
@@ -390,4 +390,4 @@ def is_too_long(error: Refused) -> bool:
 
 
 def no_tokens(name: str, words: str) -> str:
-    return f"{name}: the answer {brief(words)} has no tokens of its own behind the prompt: begin it with a space"
+    return f"{name}: the answer {brief(words)} has no tokens of its own after the prompt: begin it with a space"

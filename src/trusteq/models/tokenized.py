@@ -1,5 +1,5 @@
-"""What was tokenized for one model need not be for the next: models of a family are asked the same, and most of them
-cut texts alike."""
+"""What was tokenized for one model need not be tokenized again for the next: models of a family are asked the same
+texts, and most of them split these alike."""
 
 import hashlib
 import json

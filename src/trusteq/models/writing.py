@@ -1,7 +1,7 @@
 """What does a language model write? Answers to prompts, greedy or drawn, from a checkpoint or behind a server.
 
-Where they are drawn, the chance is the same for all models: of a seed, a prompt and a place in the answer come the
-same numbers (Gumbel's, added to the logits), so that two models part where they differ, and not by luck."""
+Drawn answers use the same random numbers for all models: a seed, a prompt and a place in the answer always give the
+same ones (Gumbel's, added to the logits), so that two models part where they differ, and not by luck."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -28,10 +28,10 @@ class Decoding:
     """How answers are written.
 
     Args:
-        max_tokens: the most tokens of an answer.
-        temperature: 0 is greedy; above it, answers are drawn, by `seed`, with the same chance for all models.
+        max_tokens: how many tokens an answer may have.
+        temperature: 0 is greedy; above it, answers are drawn with the same random numbers for all models.
         stop: an answer ends before these words (default: an empty line; with --chat, where the model ends it).
-        seed: of what is drawn.
+        seed: of everything that is drawn at random.
     """
 
     max_tokens: int = 128
@@ -43,7 +43,7 @@ class Decoding:
         check_integer("max_tokens", self.max_tokens, at_least=1)
         check_number("temperature", self.temperature, above=-1e-9, below=10)
         if any(not words for words in self.stop):
-            raise ValueError("`stop` holds an empty text, which is everywhere")
+            raise ValueError("`stop` must not hold an empty text: every text contains one")
 
     def cut(self, text: str) -> str:
         """
@@ -99,7 +99,8 @@ class Writer(CausalPredictor):
         ends = [*(said if isinstance(said, list) else [said]), tokenizer.eos_token_id]
         self.ends = {int(token) for token in ends if token is not None}
         if self.length <= decoding.max_tokens:
-            raise ValueError(f"{name} reads {self.length} tokens, no more than `max_tokens`={decoding.max_tokens}")
+            room = f"`max_tokens`={decoding.max_tokens} leaves no room for the question"
+            raise ValueError(f"{name} reads {self.length} tokens, and {room}")
 
     def write(self, texts: Sequence[Text]) -> Answers:
         rows = self.tokens_of([self.prompt.fill(self.parts, text) for text in texts])
@@ -235,7 +236,7 @@ class ServedWriter:
         return Answer(text.strip(), told, choice.get("finish_reason") != "length")
 
     def odd(self, found: Any) -> InVain:
-        return InVain(f"{self.name}: the server {self.client.shown} answers without a text: {brief(found)}")
+        return InVain(f"{self.name}: the server {self.client.shown} sends an answer without a text: {brief(found)}")
 
 
 def within(tokens: Sequence[str], length: int) -> list[str]:

@@ -1,5 +1,5 @@
-"""Questions with answers that are written, in the forms of SQuAD, GSM8K, TriviaQA and the like: one answer, or several
-right ones."""
+"""Questions to be answered in writing, in the forms of SQuAD, GSM8K, TriviaQA and the like: one right answer, or
+several."""
 
 from typing import Any
 
