@@ -59,7 +59,7 @@ class Written:
         twin: other large models, trained in the same way with other seeds: how far they differ is the floor.
         dataset: questions with answers: a csv, tsv, jsonl or parquet file, a folder of such files, or a data set of
             the Hub.
-        split: of a data set or folder.
+        split: the part of a data set or folder to use.
         text: the column of the questions (default: text, question, query or prompt).
         label: the column of the answers (default: answer, answers, label, gold or target).
         group: the column that says which rows belong together: intervals and verdicts then count groups.

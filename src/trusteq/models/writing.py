@@ -28,10 +28,10 @@ class Decoding:
     """How answers are written.
 
     Args:
-        max_tokens: how many tokens an answer may have.
+        max_tokens: an answer has at most this many tokens.
         temperature: 0 is greedy; above it, answers are drawn with the same random numbers for all models.
         stop: an answer ends before these words (default: an empty line; with --chat, where the model ends it).
-        seed: of everything that is drawn at random.
+        seed: the seed of everything that is drawn at random.
     """
 
     max_tokens: int = 128
