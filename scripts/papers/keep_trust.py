@@ -53,7 +53,8 @@ TEXT = "TEXT"  # stands for the extra texts
 RECIPES: dict[str, str] = {
     PLAIN: "--temperature 4",
     KEPT: f"--keep errors {TEXT}",
-    "keep errors neighbours": f"--keep errors neighbours {TEXT}",
+    "keep errors, without gradients": f"--keep errors --losses gradients=0 {TEXT}",
+    "keep errors neighbours, without gradients": f"--keep errors neighbours --losses gradients=0 {TEXT}",
     "extra text alone": f"--losses projection=0 {TEXT}",
     "projection alone": "--losses projection",
     "no dropout, nothing else": "--losses projection=0",
@@ -61,8 +62,7 @@ RECIPES: dict[str, str] = {
     "margin (LDI) alone": "--losses margin",
     "perturbed texts alone": "--losses perturbed",
     "gradients alone": "--losses gradients",
-    "keep errors, and margin": f"--keep errors --losses margin {TEXT}",
-    "keep errors, and gradients": f"--keep errors --losses gradients {TEXT}",
+    "margin instead of gradients": f"--keep errors --losses gradients=0 margin {TEXT}",
 }
 SHOWN = {  # figure: its heading
     "accuracy": "accuracy (%)",

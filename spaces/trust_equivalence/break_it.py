@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 from limits import Kept, check_sentence, one_of
-from look import answered, model_card, prediction, say, show
+from look import answered, model_card, prediction, say, show, where_wished
 from models import Models, Pair
 from permalink import Field, Part, choice
 from work import remembered
@@ -47,7 +47,9 @@ def break_tab(models: Models, large: Any, compressed: Any) -> Part:
     inputs, outputs = [large, compressed, text, attack], [page, figures]
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
     asked = gr.State(False)
-    gr.on([run.click, text.submit, asked.change], fool, inputs, outputs, api_name="break_it", **settings)
+    gr.on([run.click, text.submit], fool, inputs, outputs, api_name="break_it", **settings)
+    link = where_wished(fool, len(outputs))
+    asked.change(link, [asked, *inputs], outputs, api_visibility="private", **settings)
     for button, example in zip(examples, EXAMPLES, strict=True):
         filled = button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
         filled.then(fool, inputs, outputs, api_visibility="private", **settings)

@@ -65,6 +65,23 @@ def answered(handler: Callable[..., Iterator[Any]], others: int, empty: Any = No
     return run
 
 
+def where_wished(handler: Any, outputs: int) -> Any:
+    """The same for a link that asks for the answer: its wish comes first. It may be False, since setting a State
+    changes it, even to what it was."""
+
+    def run(wish: bool, *inputs: Any) -> Iterator[Any]:
+        if wish:
+            yield from handler(*inputs)
+        else:
+            yield (gr.skip(),) * outputs
+
+    first = inspect.Parameter("wish", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    signature = inspect.signature(handler)
+    run.__signature__ = signature.replace(parameters=[first, *signature.parameters.values()])  # type: ignore[attr-defined]
+    run.__annotations__ = handler.__annotations__
+    return run
+
+
 def figure_picture(figure: Any, alt: str) -> str:
     """A matplotlib Figure in the page; one at a time, since what draws is not made for several threads."""
     with DRAWING:

@@ -120,7 +120,7 @@ class Reader:
 
     def restored(self, address: str) -> list[Any]:
         """What the notice, the tabs, every control and every wish for an answer become."""
-        unchanged = [gr.skip()] * (2 + len(self.fields) + len(self.answers))
+        unchanged = [*[gr.skip()] * (2 + len(self.fields)), *[False] * len(self.answers)]
         if not isinstance(address, str) or not address.strip("?"):
             return unchanged
         wrong: list[str] = []
@@ -140,12 +140,11 @@ class Reader:
         if tab not in self.tabs:
             wrong.append(f"there is no tab {tab[:40]!r}")
         said = f"this page did not understand all of its address: {'; '.join(wrong)}." if wrong else ""
-        asked = [True if name in shown else gr.skip() for name in self.answers]
         return [
             gr.HTML(say(said, alert=True), visible=True) if said else gr.skip(),
             place,
             *(found.get(name, gr.skip()) for name in self.fields),
-            *asked,
+            *(name in shown for name in self.answers),
         ]
 
     def values(self, address: str, wrong: list[str]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from guard import only_uploads
 from limits import AUDIT_SECONDS, ROWS, TABLE_SECONDS, Kept, one_of
-from look import answered, say, show
+from look import answered, say, show, where_wished
 from models import Models, Pair
 from opening import family_opening, language_opening
 from permalink import Field, Part, choice
@@ -85,11 +85,15 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
     settings: dict[str, Any] = {"concurrency_id": "audit", "show_progress": "minimal"}
     asked = gr.State(False)
     inputs, outputs = [large, compressed, effort, table], [page, figures, *files]
-    running = gr.on([run.click, asked.change], judge, inputs, outputs, api_name="verdict", **settings)
+    clicked = run.click(judge, inputs, outputs, api_name="verdict", **settings)
+    link = where_wished(judge, len(outputs))
+    linked = asked.change(link, [asked, *inputs], outputs, api_visibility="private", **settings)
     # The answer is scrolled to, also where a link asked for it; and the files' buttons appear with the files.
     page.change(None, js="() => setTimeout(() => space.scroll('verdict'))", api_visibility="private")
     figures.change(reveal, figures, files, api_visibility="private", show_progress="hidden")
-    stop.click(stopped, page, page, cancels=[running], api_visibility="private", show_progress="hidden", queue=False)
+    stop.click(
+        stopped, page, page, cancels=[clicked, linked], api_visibility="private", show_progress="hidden", queue=False
+    )
     upload.upload(read_file, upload, [table, page], api_visibility="private")
     gr.HTML(language_opening(), elem_id="language")
     return Part("verdict", {"effort": Field(effort, choice("effort", EFFORT))}, page, asked, (table,))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 from limits import Kept, check_sentence, one_of, whole
-from look import answered, bars, model_card, prediction, say, show
+from look import answered, bars, model_card, prediction, say, show, where_wished
 from models import Models, Pair
 from permalink import Field, Part, choice, number
 from work import remembered
@@ -63,7 +63,9 @@ def why_tab(models: Models, large: Any, compressed: Any) -> Part:
     inputs, outputs = [large, compressed, text, method, top, second], [page, figures]
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
     asked = gr.State(False)
-    gr.on([run.click, text.submit, second.submit, asked.change], explain, inputs, outputs, api_name="why", **settings)
+    gr.on([run.click, text.submit, second.submit], explain, inputs, outputs, api_name="why", **settings)
+    link = where_wished(explain, len(outputs))
+    asked.change(link, [asked, *inputs], outputs, api_visibility="private", **settings)
     # As one types, pastes or presses an example: every change asks anew; of those that come meanwhile, the last.
     for button, example in zip(examples, EXAMPLES, strict=True):
         button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)

@@ -58,7 +58,7 @@ def kept(large, data, tmp_path_factory):
 
 def test_the_record_says_which_losses_ran_and_what_was_left_out(kept):
     found = json.loads((kept / "training.json").read_text())["kept"]
-    assert found["losses"] == {"projection": 2.0, "gram": 5.0}
+    assert found["losses"] == {"projection": 2.0, "gradients": 0.5, "gram": 5.0}
     assert (found["keep"], found["temperature"]) == (["errors", "neighbours"], 4.0)
     counts = {"read": 29, "blank": 1, "repeated": 1, "in_training_data": 1, "in_evaluation_data": 1, "used": 25}
     assert found["text_only"] == counts | {"perturbed": 0, "cut": 0}

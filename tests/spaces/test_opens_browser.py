@@ -71,6 +71,14 @@ def test_a_link_shows_the_same_and_a_reload_loses_nothing(visit):
         assert not one.locator("#why .old").is_visible()
 
 
+def test_nothing_is_asked_and_nothing_said_before_a_visitor_asks(visit):
+    page = visit()
+    for tab, answer in (("Why", "#why"), ("Break it", "#break")):
+        open_tab(page, tab)
+        page.wait_for_timeout(500)
+        assert page.locator(answer).inner_text().strip() == ""
+
+
 def test_rubbish_in_the_address_is_a_sentence(visit):
     page = visit(address="?large=../../etc&compressed=%3Cimg%20src=x%20onerror=alert(1)%3E&tab=why&top=99&shown=why")
     page.get_by_role("alert").get_by_text("did not understand all of its address").wait_for()

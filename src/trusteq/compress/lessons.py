@@ -80,7 +80,7 @@ class Teacher:
             if tokenizer(*parts_of(text))["input_ids"] != self.predictor.tokenizer(*parts_of(text))["input_ids"]:
                 raise ValueError(
                     f"the loss gradients compares tokens, and {self.path} reads others than the model in training: "
-                    f"leave out `vocabulary`, or this loss"
+                    "leave out `vocabulary`, or this loss (`losses` gradients=0)"
                 )
 
     def key(self, texts: list[Text], embeddings: bool) -> str:
