@@ -99,10 +99,12 @@ def test_verdicts_are_those_of_the_report(margins, tmp_path):
     theirs = written(tmp_path / "report", "report.json")["pairs"][0]["dimensions"]
     for name, ours in written(tmp_path / "sums")["verdicts"].items():
         assert ours["verdict"] == theirs[name]["verdict"], name
-        for key in ("divergence", "margin"):
-            assert ours[key] == pytest.approx(theirs[name][key], abs=1e-12), name
-        assert ours["divergence_low"] < theirs[name]["divergence_low"] + 0.001, name  # wider, if anything
-        assert ours["divergence_high"] > theirs[name]["divergence_high"] - 0.001, name
+        # Sums do not hold what chance adds to a calibration error: of 20,000 rows 0.003.
+        apart = 0.005 if name == "calibration_gap" else 1e-12
+        assert ours["divergence"] == pytest.approx(theirs[name]["divergence"], abs=apart), name
+        assert ours["margin"] == pytest.approx(theirs[name]["margin"], abs=1e-12), name
+        assert ours["divergence_low"] < theirs[name]["divergence_low"] + 0.001 + apart, name  # wider, if anything
+        assert ours["divergence_high"] > theirs[name]["divergence_high"] - 0.001 - apart, name
 
 
 def test_merged_shards_are_one_pass(pair, tmp_path, capsys):

@@ -17,7 +17,15 @@ from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, log_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from trusteq.dimensions.calibration_gap import DIMENSION, CalibrationOptions, from_confidence
+from trusteq.dimensions.calibration_gap import (
+    DIMENSION,
+    CalibrationOptions,
+    as_it_is,
+    from_confidence,
+    redrawn_ece,
+    without_chance,
+)
+from trusteq.resampling import Weights
 
 FIGURES = ("accuracy", "confidence", "overconfidence", "ece", "mce", "brier", "nll", "classwise_ece", "smooth_ece")
 
@@ -587,3 +595,21 @@ def test_the_diagram_has_every_model_and_the_diagonal(gap):
         gap.diagram(results | {"other": other})
     with pytest.raises(ValueError, match="got an empty one"):
         gap.diagram({})
+
+
+# What a verdict is about: without what chance adds.
+
+
+def test_of_an_honest_model_s_error_less_than_half_is_left_without_what_chance_adds():
+    """Ten bins of 40 examples, honest: their ECE is 0.05 in the mean, all by chance. A true error of 0.2 stays what it is."""
+    rng, found = np.random.default_rng(0), {0.0: [], 0.2: []}
+    for off, kept in found.items():
+        for _ in range(200):
+            confidence = rng.uniform(0.6, 0.99, 400)
+            right = rng.uniform(size=400) < confidence - off
+            weights, own = Weights(400, 0), CalibrationOptions()
+            kept.append([redrawn_ece(weights, confidence, right, own, size)[0] for size in (as_it_is, without_chance)])
+    (plain, corrected), (_, truly_off) = (np.mean(kept, axis=0) for kept in found.values())
+    assert plain == pytest.approx(0.05, abs=0.01)
+    assert abs(corrected) < plain / 2
+    assert truly_off == pytest.approx(0.2, abs=0.01)

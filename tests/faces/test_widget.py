@@ -87,7 +87,7 @@ def test_what_was_typed_is_escaped():
 
 def test_figures_of_both_models_stand_side_by_side():
     result = {"ece": 0.2, "large_ece": 0.1, "ece_gap": 0.1, "ece_gap_low": 0.0, "ece_gap_high": 0.2, "rows": 1200}
-    each, pair = widget.figures_table(result).split("The pair")
+    each, pair = widget.figures_table(result).split("<caption>The pair")
     assert "<td>0.200</td><td>0.100</td><td>0.100 <small>[0.000, 0.200]</small></td>" in each
     assert "<code>rows</code></th><td>1,200</td>" in pair
     assert "ece" not in pair

@@ -63,6 +63,7 @@ def how_far(entry: Entry, large: str, unit: str = "", aside: str = "") -> str:
     >>> how_far(entry | {"divergence_high": 0.112, "margin": 0.094, "beside": "the twin is"}, "large")
     '0.03 further from large than the twin is (−0.06 to 0.11; allowed 0.09)'
     """
+    aside = aside if aside and corrected(entry) else ""
     size, low, high, margin = (entry[key] for key in ("divergence", "divergence_low", "divergence_high", "margin"))
     places = decimals([size, low, high], margin)
     if unit:
@@ -81,6 +82,20 @@ def how_far(entry: Entry, large: str, unit: str = "", aside: str = "") -> str:
     if size < 0:
         return f"{apart} nearer to {large} than {entry['beside']}{aside} (excess {interval})"
     return f"{apart} further from {large} than {entry['beside']}{aside} ({interval})"
+
+
+def corrected(entry: Entry) -> bool:
+    """Whether the divergence (or its excess) is something else than the difference of the figures that are shown.
+
+    >>> entry = {"kind": "gap", "value": -0.05, "floor": 0.02, "divergence": 0.03}
+    >>> corrected(entry), corrected(entry | {"divergence": 0.024})
+    (False, True)
+    """
+    sizes = [
+        0.0 if value is None else 1 - value if entry["kind"] == "overlap" else abs(value)
+        for value in (entry["value"], 1.0 if entry["floor"] is None and entry["kind"] == "overlap" else entry["floor"])
+    ]
+    return abs(sizes[0] - sizes[1] - entry["divergence"]) > 1e-9
 
 
 def too_close(dimension: str | Dimension, entry: Entry) -> list[str]:
