@@ -601,7 +601,7 @@ def test_the_diagram_has_every_model_and_the_diagonal(gap):
 
 
 def test_of_an_honest_model_s_error_less_than_half_is_left_without_what_chance_adds():
-    """Ten bins of 40 examples, honest: their ECE is 0.05 in the mean, all by chance. A true error of 0.2 stays what it is."""
+    """Ten bins of 40 examples, honest: their ECE is 0.05 in the mean, all by chance. A true error of 0.2 stays."""
     rng, found = np.random.default_rng(0), {0.0: [], 0.2: []}
     for off, kept in found.items():
         for _ in range(200):

@@ -1,7 +1,7 @@
 """The verdicts of two models of which only sums are known: an audit's, but with the intervals that the sums give.
 
-That of the calibration gap is wider than an audit's, which draws the rows anew, and what chance adds to each error stays
-in it: of as many rows as sums are made for that is next to nothing."""
+That of the calibration gap is wider than an audit's, which draws the rows anew, and what chance adds to each error
+stays in it: of as many rows as sums are made for that is next to nothing."""
 
 from typing import Any
 
