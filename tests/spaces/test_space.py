@@ -236,7 +236,7 @@ def asked(space, name, *inputs):
     [
         ("why", (*PAIR, "A question of its own, good and dull.", "occlusion", 3)),
         ("break_it", (*PAIR, "A question of its own, good and dull.", "deepwordbug")),
-        ("confidence", ("large", "tiny", 7, "uniform")),
+        ("confidence", ("distilled", "tiny", 7, "uniform")),  # a pair that no other test asks
     ],
 )
 def test_what_is_asked_again_is_answered_from_memory(space, name, inputs):

@@ -211,5 +211,5 @@ class Client:
             text = found if isinstance(found, str) else str(found.get("message") or found.get("detail") or found)
         except (ValueError, AttributeError, RecursionError):
             pass
-        text = " ".join(re.sub(r"<[^>]*>", " ", self.without_key(text)).split())
+        text = " ".join(re.sub(r"<[^<>]*>", " ", self.without_key(text)).split())
         return text[:200] or "no reason given"
