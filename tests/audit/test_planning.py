@@ -130,6 +130,9 @@ def test_a_plan_is_written_as_table_markdown_json_and_plot(tmp_path):
         assert len(panels) == len({row["compressed"] for row in made["rows"]})
         drawn = {line.get_label(): line for panel in panels[:1] for line in panel.get_lines()}
         for row in made["rows"]:
+            if row["chances"] is None:  # more examples are not what is missing
+                assert row["says"]
+                continue
             if row["compressed"] == made["rows"][0]["compressed"]:
                 percent = [100 * chance for chance in row["chances"] if chance]
                 assert drawn[DIMENSIONS[row["dimension"]].question].get_ydata() == pytest.approx(percent)

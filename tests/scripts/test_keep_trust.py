@@ -35,7 +35,7 @@ def films(tmp_path):
 
 def test_the_tables_are_printed_and_written_and_nothing_is_trained_twice(films, tmp_path, capsys):
     page = tmp_path / "page.md"
-    recipes = ["plain", "keep errors", "keep errors neighbours"]
+    recipes = ["plain", "keep errors", "keep errors, without gradients"]
     how = ["--tasks", "sst2", "--seeds", "1", "--steps", "3", "--batch-size", "4", "--probed", "2"]
     words = [str(films), "--out", str(tmp_path / "out"), "--page", str(page), *how, "--recipes", *recipes]
     assert keep_trust.main(words) == 0
