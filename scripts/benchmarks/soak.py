@@ -173,7 +173,7 @@ def soak(url: str, number: int, visitors: int, seconds: float) -> tuple[list[str
     with ThreadPoolExecutor(visitors) as crowd:
         list(crowd.map(visit, range(visitors)))
     time.sleep(AFTER)
-    left, started = len(family(number)) - processes, processor(number)
+    left, started = max(0, len(family(number)) - processes), processor(number)  # fewer than before is none too many
     time.sleep(1)
     busy, more = processor(number) - started, megabytes(number) - before
     longest = max((max(found) for found in times.values()), default=0.0)
