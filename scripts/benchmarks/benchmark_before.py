@@ -7,14 +7,12 @@ Where times are measured the models cost nothing, so that what is left is the ex
 done until then: the packages themselves, and long texts kept whole and tokenized by the thousand.
 """
 
-import argparse
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
-from benchmark_rows import Row, Settings, best_times, extra_memory, load, machine, peak_memory, write_section
+from benchmark_rows import Row, Settings, best_times, extra_memory, load, peak_memory, run_table
 from benchmark_texts import sentences
 
 from trusteq.explain.methods import explain
@@ -113,17 +111,7 @@ def long_texts(given: Settings) -> Iterator[Row]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="tiny sizes, printed only; the figures mean nothing")
-    options = parser.parse_args(argv)
-    packages = ("numpy", "lime", "shap", "torch", "transformers")
-    lines = [*HEAD.splitlines(), "", machine(packages), "", *COLUMNS.splitlines()]
-    print(*lines, sep="\n", flush=True)
-    for row in rows(replace(Settings(), tiny=options.tiny)):
-        lines.append("| " + " | ".join(row.cells()) + " |")
-        print(lines[-1], flush=True)
-    if not options.tiny:
-        write_section(SECTION, lines)
+    run_table(__doc__, SECTION, HEAD, COLUMNS, ("numpy", "lime", "shap", "torch", "transformers"), rows, argv)
 
 
 if __name__ == "__main__":

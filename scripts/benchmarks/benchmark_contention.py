@@ -8,7 +8,6 @@ whatever else the machine does counts for both. The audit should take its own pr
 with nothing beside it, divided by that share.
 """
 
-import argparse
 import os
 import resource
 import subprocess
@@ -17,9 +16,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
-from benchmark_rows import ROOT, Row, Settings, machine, write_section
+from benchmark_rows import ROOT, Row, Settings, run_table
 
 SECTION = "Beside busy processes"
 HEAD = """\
@@ -79,16 +77,7 @@ def processor_time(process: int) -> float:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="tiny sizes, printed only; the figures mean nothing")
-    options = parser.parse_args(argv)
-    lines = [*HEAD.splitlines(), "", machine(("torch", "transformers", "openvino")), "", *COLUMNS.splitlines()]
-    print(*lines, sep="\n", flush=True)
-    for row in rows(replace(Settings(), tiny=options.tiny)):
-        lines.append("| " + " | ".join(row.cells()) + " |")
-        print(lines[-1], flush=True)
-    if not options.tiny:
-        write_section(SECTION, lines)
+    run_table(__doc__, SECTION, HEAD, COLUMNS, ("torch", "transformers", "openvino"), rows, argv)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """How the benchmarks measure and tell: ours, theirs, the ratio, what was asked of it, and whether that was reached."""
 
+import argparse
 import os
 import platform
 import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,28 @@ def write_section(heading: str, lines: list[str], page: Path = PAGE) -> None:
     top = parts.pop("")
     told = "".join(f"\n## {name}\n\n{text}\n" for name, text in parts.items())
     page.write_text(f"{top}\n{told}", encoding="utf-8")
+
+
+def run_table(
+    about: str | None,
+    section: str,
+    head: str,
+    columns: str,
+    packages: tuple[str, ...],
+    rows: Callable[[Settings], Iterable[Row]],
+    argv: list[str] | None,
+) -> None:
+    """A script of one table: each row is printed as soon as it is measured, and all of them go into their section."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tiny", action="store_true", help="tiny sizes, printed only; the figures mean nothing")
+    options = parser.parse_args(argv)
+    lines = [*head.splitlines(), "", machine(packages), "", *columns.splitlines()]
+    print(*lines, sep="\n", flush=True)
+    for row in rows(replace(Settings(), tiny=options.tiny)):
+        lines.append("| " + " | ".join(row.cells()) + " |")
+        print(lines[-1], flush=True)
+    if not options.tiny:
+        write_section(section, lines)
 
 
 def read_section(heading: str, page: Path = PAGE) -> list[str]:

@@ -4,19 +4,17 @@ python scripts/benchmarks/benchmark_start.py            # writes its section of 
 python scripts/benchmarks/benchmark_start.py --tiny     # does all of it run? Printed only
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmark_rows import ROOT, Row, Settings, load, machine, write_section
+from benchmark_rows import ROOT, Row, Settings, load, run_table
 
 from trusteq.options import details_of
 from trusteq.report.plots import plot_pair
@@ -72,16 +70,7 @@ def plots(pairs: list[dict[str, Any]]) -> float:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tiny", action="store_true", help="tiny sizes, printed only; the figures mean nothing")
-    options = parser.parse_args(argv)
-    lines = [*HEAD.splitlines(), "", machine(("torch", "transformers", "matplotlib")), "", *COLUMNS.splitlines()]
-    print(*lines, sep="\n", flush=True)
-    for row in rows(replace(Settings(), tiny=options.tiny)):
-        lines.append("| " + " | ".join(row.cells()) + " |")
-        print(lines[-1], flush=True)
-    if not options.tiny:
-        write_section(SECTION, lines)
+    run_table(__doc__, SECTION, HEAD, COLUMNS, ("torch", "transformers", "matplotlib"), rows, argv)
 
 
 if __name__ == "__main__":
