@@ -110,7 +110,7 @@ ENTRIES = {
     "trusteq compare": Entry(st.tuples(COMPARE, archives(), UPLOADS), compare, 8, 80, 0.1),
     "trusteq finetune": command_entry("finetune", FINETUNE, 8, 80, 0.05),
     "trusteq compress": command_entry("compress", COMPRESS, 8, 60, 0.05),
-    "reproduce.py": command_entry("reproduce", REPRODUCE, 20, 200, 0.05, ids()),
+    "trusteq reproduce": command_entry("reproduce", REPRODUCE, 20, 200, 0.05, ids()),
     "Space: Why": Entry(st.tuples(*PAIR, TYPED, METHODS, SLIDER),
                         partial(press, "why"), 10, 150, 0.05),
     "Space: Break it": Entry(st.tuples(*PAIR, TYPED, ATTACKS),

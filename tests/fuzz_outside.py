@@ -12,7 +12,6 @@ from typing import Any
 
 import app
 import numpy as np
-import reproduce
 import served_space
 import tiny_models
 import verdict
@@ -38,7 +37,7 @@ def command(name: str, words: list[str], folder: Path) -> str:
     said, complained = io.StringIO(), io.StringIO()
     with watched(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(complained), contextlib.chdir(folder):
         try:
-            status = reproduce.main(words) if name == "reproduce" else main([name, *words])
+            status = main([name, *words])
         except SystemExit as stop:
             status = stop.code
         finally:
@@ -50,7 +49,7 @@ def command(name: str, words: list[str], folder: Path) -> str:
         return RESULT
     *_, last = errors.strip().splitlines() or said.getvalue().splitlines()
     if status == 2:
-        assert re.match(r"(trusteq \w+|reproduce\.py): ", last) or ": error: " in last, errors  # argparse says "error"
+        assert re.match(r"trusteq \w+: ", last) or ": error: " in last, errors  # argparse says "error"
     check_sentence(last[:LONGEST])
     return SENTENCE
 

@@ -1,5 +1,6 @@
-"""A tiny language model behind a real HTTP server, in the forms of vLLM (`echo`) and of llama-server; it can be slowed,
-broken and killed. `faults` say what goes wrong with each request, one after another; then all is well again."""
+"""A tiny language model behind a real HTTP server, in the forms of vLLM (by `echo`, or as form="vllm" by
+`prompt_logprobs`, and with its chat template by way of tokens), of `transformers serve` and of llama-server; it can be
+slowed, broken and killed. `faults` say what goes wrong with each request, one after another; then all is well again."""
 
 import json
 import threading
@@ -16,13 +17,15 @@ class Server:
         self.asked, self.faults, self.headers = [], [], []
         self.dies_after, self.most, self.at_once, self.most_at_once = None, None, 0, 0
         self.lie = None  # changes the log-probabilities of a text
-        self.turn = threading.Lock()
+        self.turn, self.filled = threading.Lock(), {}
         server = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
 
             def do_GET(self):
+                if server.form == "transformers":  # as it answers where a model is a local folder
+                    return self.answer(500, "Internal Server Error")
                 self.answer(200, {"data": [{"id": name} for name in server.names]})
 
             def do_POST(self):
@@ -83,8 +86,23 @@ class Server:
     # What it says.
 
     def say(self, path, question):
+        if self.form == "transformers" and question.keys() & {"prompt_logprobs", "return_token_ids"}:
+            return 422, {"detail": "Unexpected fields in the request: {'prompt_logprobs'}"}
         if path == "/v1/completions":
             return self.completions(question)
+        if path == "/v1/chat/completions" and self.form == "transformers":
+            answer = self.completions(question | {"prompt": question["messages"][-1]["content"]})[1]
+            (choice,) = answer["choices"]
+            return 200, answer | {"choices": [choice | {"message": {"content": choice.pop("text")}}]}
+        if path == "/tokenize" and self.form == "vllm":
+            words = question.get("prompt")
+            if words is None:
+                words = " ".join(f"Review : {one['content']}" for one in question["messages"]) + " Verdict :"
+            ids = self.tokens(words)[1:]  # a template has in it what would be put in front
+            self.filled[tuple(ids)] = words
+            return 200, {"count": len(ids), "max_model_len": 256, "tokens": ids, "token_strs": None}
+        if path == "/detokenize" and self.form == "vllm":
+            return 200, {"prompt": self.filled[tuple(question["tokens"])]}
         if path == "/tokenize" and self.form == "llama":
             return 200, {"tokens": self.tokens(question["content"])}
         if path == "/completion" and self.form == "llama":
@@ -108,7 +126,7 @@ class Server:
             each.append(float(rows[-1][made[-1]]))
             if made[-1] == self.tokenizer.sep_token_id:
                 break
-        if self.form == "none":
+        if self.form in ("none", "transformers"):
             told = None
         elif question.get("echo") and self.form == "echo":
             own = [None, *(self.told(float(logs[i, token])) for i, token in enumerate(ids[1:]))]
@@ -124,8 +142,31 @@ class Server:
         told = told if question.get("logprobs") else None
         reason = "length" if len(each) == question["max_tokens"] else "stop"
         text = (question["prompt"] if question.get("echo") else "") + self.text(made[len(ids) :])
+        choice = {"text": text, "logprobs": told, "finish_reason": reason}
+        if self.form == "transformers":
+            del choice["logprobs"]
+        if self.form == "vllm":
+            choice |= {"index": 0, "stop_reason": None, "token_ids": None, "prompt_logprobs": None}
+            if (most := question.get("prompt_logprobs")) is not None:
+                choice["prompt_logprobs"] = [
+                    None,
+                    *(self.of_place(logs[i], ids[i + 1], most) for i in range(len(ids) - 1)),
+                ]
+                choice["prompt_token_ids"] = ids if question.get("return_token_ids") else None
         usage = {"prompt_tokens": len(ids), "completion_tokens": len(each)}
-        return 200, {"choices": [{"text": text, "logprobs": told, "finish_reason": reason}], "usage": usage}
+        return 200, {"choices": [choice], "usage": usage}
+
+    def of_place(self, logs, token, most):
+        """vLLM's: the prompt's own token first, then the likeliest, each with its rank."""
+        tops = [token, *np.argsort(-logs)[:most].tolist()]
+        return {
+            str(one): {
+                "logprob": self.told(float(logs[one])),
+                "rank": int((logs > logs[one]).sum()) + 1,
+                "decoded_token": self.words(one),
+            }
+            for one in tops
+        }
 
     def told(self, log):
         return log if self.lie is None else self.lie(log)

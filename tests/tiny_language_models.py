@@ -18,11 +18,11 @@ def tokenizer(length=64, words=WORDS):
     return tiny_models.tokenizer(length, words=words)
 
 
-def network(kind="gpt2", seed=0, width=32, spread=0.2, positions=64, words=WORDS):
+def network(kind="gpt2", seed=0, width=32, spread=0.2, positions=64, words=WORDS, deep=2):
     torch.manual_seed(seed)
     config, model = KINDS[kind]
     layers, heads = ("n_layer", "n_head") if kind == "bloom" else ("num_hidden_layers", "num_attention_heads")
-    sizes = {layers: 2, heads: 2, "intermediate_size": 2 * width}
+    sizes = {layers: deep, heads: 2, "intermediate_size": 2 * width}
     sizes |= {"max_position_embeddings": positions, "hidden_size": width, "initializer_range": spread}
     sizes |= {"num_key_value_heads": 2, "sliding_window": 8} if kind == "mistral" else {}
     sizes |= {"bos_token_id": 2, "eos_token_id": 3}

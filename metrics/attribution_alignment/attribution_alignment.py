@@ -39,15 +39,19 @@ Args:
         are for images alone.
     predictions, large_predictions: instead of all these, explanations made elsewhere: per example a list of
         (word, weight) pairs or a dict word -> weight, of the compressed and of the large model.
-    k *: how many of the most important words or patches are compared, a number or a list of numbers; the first one is
-        the headline.
+    k *: how many of the most important words or patches are compared, a number or a list of numbers (default: 10, of
+        sentences and shots 1 and 3); the first one is the headline.
     method *: "lime" (default), "lime_package" (the same with the words of the package lime, which breaks `don't` in
-        two), "shap", "shap_permutation", "occlusion" (default for images) or "integrated_gradients"; images take the
-        two last.
+        two), "shap", "shap_permutation", "occlusion" (default for images), "integrated_gradients" or
+        "gradient_x_input"; images take "occlusion" and "integrated_gradients".
+    units: what a reason is: "words" (default) or "sentences" of the text, or "shots", the solved examples before a
+        language model's question.
     patch, large_patch: images: the side of the patches in pixels (default: those of each model).
     both_right: images: take only those that both models get right (default: True).
     explain *: the class that is explained: "gold" (the reference), "large" (what the large model predicts) or "own"
         (what each model predicts).
+    explains: of language models, what is explained: "answer" (default), the label's probability among all labels, or
+        "next_token", that of its first token among all that could come next.
     rank: "absolute" (default): words count by the size of their weight; "support": only those that speak for the class,
         and an example without any is an empty set.
     drop_special: leave out what tokenizers and separators leave behind (`[SEP]`, and `SEP`, which LIME makes of it).

@@ -1,4 +1,4 @@
-"""Does the compressed model recognise the same out-of-distribution inputs as the large one?
+"""Is the compressed model as alert to out-of-distribution inputs as the large one?
 
 A model that is to be trusted has to notice inputs unlike those it was trained on. This metric compares how well the two
 models' scores separate such rows from in-distribution ones, and whether both flag the same rows.

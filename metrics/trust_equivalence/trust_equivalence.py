@@ -60,7 +60,7 @@ Args:
 Returns:
     For each pair and dimension PAIR/DIMENSION/figure: all the figures of that metric, and
     divergence, divergence_low, divergence_high: what is missing from a full overlap, or the size of a gap; with a twin
-    the excess over what large and twin diverge by.
+    how much further the compressed model is from large than the twin is.
     margin; verdict: 1 equivalent, -1 different, 0 inconclusive; examples_needed: about how many would decide.
     With until_settled: examples, how many it took, and look, after how many looks at them.
     With slices, PAIR/DIMENSION/SLICING/SLICE/divergence (_low, _high), margin and verdict for each.

@@ -48,8 +48,8 @@ SECTION = "Beside others"
 
 HEAD = """\
 Printed by `python scripts/benchmarks/benchmark.py`: ours, theirs and the ratio, both sides timed in the same run. Where
-nothing was asked of a ratio, it is stated. A plain pass asks a model in our batches by PyTorch alone; by our engine it
-goes through OpenVINO where that pays (src/trusteq/models/engines.py), as our own side does.
+nothing was asked of a ratio, it is stated. A plain pass asks a model in our batches, by the engine that answers our own
+side, too (src/trusteq/models/engines.py): the fastest at hand. Beside such a pass, times are medians of processor time.
 """
 
 COLUMNS = """\

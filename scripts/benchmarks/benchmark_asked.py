@@ -1,9 +1,8 @@
 """What a predictor was asked, so that the same questions can be asked once more in one plain pass."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 
 @contextmanager
@@ -23,15 +22,8 @@ def remembered(predictor: Any) -> Iterator[dict[Any, None]]:
         predictor._answer = answer
 
 
-def plainly() -> AbstractContextManager[Any]:
-    """PyTorch answers, and no engine beside it."""
-    from trusteq.models.engines import Engine
-
-    return patch.object(Engine, "copy_for", return_value=None)
-
-
 class Asked:
-    """Work that asks a predictor, and one pass over the distinct texts of its latest run: plain, or by our engine."""
+    """Work that asks a predictor, and one pass over the distinct texts of its latest run, by the same engine."""
 
     def __init__(self, predictor: Any, work: Callable[[], Any]):
         self.predictor, self.work = predictor, work
@@ -43,8 +35,8 @@ class Asked:
         self.texts = list(seen)
 
     def once(self) -> None:
-        with plainly():
-            self.predictor(self.texts)
-
-    def once_by_engine(self) -> None:
         self.predictor(self.texts)
+
+    @property
+    def engine(self) -> str:
+        return str(self.predictor.engine.used)

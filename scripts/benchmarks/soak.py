@@ -1,7 +1,8 @@
 """Does the Space stay up for honest visitors while others are hostile or leave? A third of them is, for two minutes.
 
 Prints for the honest visitors what load_test.py prints, then what is left at work two seconds after the last visitor
-has gone, and how much memory the Space takes more than before; exit status 1 when one of its promises is broken.
+has gone, and how much memory the Space takes more than before; exit status 1 when one of its promises is broken. With
+`--audits 50` nobody is hostile: it says how much memory 50 audits leave behind, more than the first five.
 """
 
 import argparse
@@ -19,10 +20,12 @@ from typing import Any
 
 import httpx
 import load_test
+from load_test import ASKING
 
 LONGEST = 3.0  # seconds that an honest request may take
 AFTER = 2.0  # seconds after the last visitor has gone, when nothing may be at work
 MEGABYTES = 300  # that the Space may take more than before
+AUDIT_SECONDS = 600
 BUSY = 0.15  # of a processor, beyond which the Space counts as being at work
 PAIR = ["large", "distilled"]
 LONG = " ".join(["The cast is wonderful and the plot is awful, yet never dull."] * 9)
@@ -46,8 +49,8 @@ def leave_early(url: str, chance: random.Random) -> None:
     """Asks for the longest work there is, listens for a moment and goes."""
     text = f"{LONG} {chance.random()}"
     long = {
-        "break_it": [*PAIR, text, "textbugger"],
-        "why": [*PAIR, text, "lime", 5, ""],
+        "break_it": [*PAIR, text, "textbugger", *ASKING],
+        "why": [*PAIR, text, "lime", 5, "", *ASKING],
         "verdict": [*PAIR, "thorough", ""],
     }
     name, data = chance.choice(list(long.items()))
@@ -60,7 +63,7 @@ def leave_early(url: str, chance: random.Random) -> None:
 
 
 def never_listen(url: str, chance: random.Random) -> None:
-    data = [*PAIR, f"{LONG} {chance.random()}", "textbugger"]
+    data = [*PAIR, f"{LONG} {chance.random()}", "textbugger", *ASKING]
     httpx.post(f"{url}/gradio_api/call/break_it", json={"data": data}, timeout=30)
 
 
@@ -94,7 +97,7 @@ def wrong_kinds(url: str, chance: random.Random) -> None:
     value: Any = chance.choice(
         [None, FILE, [FILE], {"a": FILE}, "3", "\ud800", [[]], "x" * 3_000_000, "x" * 10_000_000]
     )
-    name, count = chance.choice([("why", 5), ("break_it", 4), ("confidence", 4), ("compare", 1), ("verdict", 4)])
+    name, count = chance.choice([("why", 8), ("break_it", 6), ("confidence", 4), ("compare", 1), ("verdict", 4)])
     body = json.dumps({"data": [value] * count})
     httpx.post(f"{url}/gradio_api/call/{name}", content=body, headers={"content-type": "application/json"}, timeout=30)
 
@@ -108,7 +111,7 @@ def stall(url: str, chance: random.Random) -> None:
 
 
 def unknown_model(url: str, chance: random.Random) -> None:
-    data = ["large", f"nobody/{chance.randrange(10**9)}", "A fine film.", "lime", 5, ""]
+    data = ["large", f"nobody/{chance.randrange(10**9)}", "A fine film.", "lime", 5, "", *ASKING]
     httpx.post(f"{url}/gradio_api/call/why", json={"data": data}, timeout=30)
 
 
@@ -191,17 +194,47 @@ def soak(url: str, number: int, visitors: int, seconds: float) -> tuple[list[str
     return broken, "\n".join(said)
 
 
+# Does it keep what it need not?
+
+EARLY = 5  # audits after which all that is loaded once is loaded
+
+
+def audits(url: str, number: int, count: int, texts: int) -> tuple[list[str], str]:
+    """So many audits of different texts, one after the other: which promises were broken, and what was found."""
+    early = most = 0.0
+    client = httpx.Client(base_url=url, timeout=AUDIT_SECONDS)
+    for one in range(count):
+        load_test.ask(client, "verdict", [*PAIR, "quick", load_test.table_of(random.Random(one), texts)])
+        if one + 1 == EARLY:
+            time.sleep(AFTER)  # memory is given back a second after work has ended
+            early = megabytes(number)
+        most = max(most, megabytes(number))
+    time.sleep(AFTER)
+    late = megabytes(number)
+    more = late - early
+    said = f"memory after {EARLY} audits of {texts} texts {early:.0f} MB, after {count} {late:.0f} MB, {more:+.0f} MB; "
+    said += f"the most ever between two audits {most:.0f} MB"
+    return [f"the Space takes {more:.0f} MB more than after {EARLY} audits"] * (more > MEGABYTES), said
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Visit the Space with honest and hostile visitors at once.")
     parser.add_argument("--visitors", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--warm-up", type=float, default=30, help="seconds of the same visitors before (30)")
+    parser.add_argument(
+        "--audits", type=int, default=0, help="instead of visitors: so many audits, and what they leave"
+    )
+    parser.add_argument("--texts", type=int, default=60, help="of each of these audits, others for each (60)")
     parser.add_argument("--port", type=int, default=7898, help="of the Space that is started")
     options = parser.parse_args(argv)
     process, url = load_test.start_space(options.port)
     try:
-        soak(url, process.pid, options.visitors, options.warm_up)  # what is loaded at first counts as before
-        broken, said = soak(url, process.pid, options.visitors, options.seconds)
+        if options.audits:
+            broken, said = audits(url, process.pid, options.audits, options.texts)
+        else:
+            soak(url, process.pid, options.visitors, options.warm_up)  # what is loaded at first counts as before
+            broken, said = soak(url, process.pid, options.visitors, options.seconds)
     finally:
         process.terminate()
         process.wait()

@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paper_data import small_nli, table, write_section
-from paper_tables import Table, markdown
 from scipy.stats import t as student_t
 
 from trusteq.audit.asking import work_once
@@ -42,6 +40,8 @@ from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.dimensions.work import Work
 from trusteq.progress import Lines
 from trusteq.records.labelled_texts import read_columns
+from trusteq.reproduce.data import small_nli, table
+from trusteq.reproduce.printing import Table, markdown, write_section
 from trusteq.resampling import Weights
 from trusteq.wording import signed
 

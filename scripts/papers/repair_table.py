@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paper_data import SMALL, Rows, write, write_section
-from paper_tables import Table, markdown
 
 from trusteq.audit.bundled import bundled_family
 from trusteq.compress.finetune import finetune
@@ -30,6 +28,9 @@ from trusteq.compress.repair_options import TARGETS, RepairOptions
 from trusteq.kinds.text import Text
 from trusteq.models.labels import match_labels
 from trusteq.models.open import as_predictor
+from trusteq.report.write import write_whole
+from trusteq.reproduce.data import SMALL, Rows
+from trusteq.reproduce.printing import Table, markdown, write_section
 from trusteq.scaling import Scaling, methods_for
 
 HEADING = "Repair without training"
@@ -112,7 +113,7 @@ def sick(folder: Path, limit: int | None, epochs: int) -> list[Case]:
     with tempfile.TemporaryDirectory() as place:
         for split in ("train", "dev"):
             lines = (json.dumps(row) for row in rows[split][:limit])
-            write(Path(place) / f"{split}.jsonl", "\n".join(lines) + "\n")
+            write_whole(Path(place) / f"{split}.jsonl", "\n".join(lines) + "\n")
         data = {"dataset": f"{place}/train.jsonl", "eval_dataset": f"{place}/dev.jsonl"}
         shape: dict[str, Any] = {"model": bundled_family()["large"], "from_scratch": True, "learning_rate": 1e-3}
         shape |= {"text_pair": ("first", "second"), "max_length": 64, "epochs": epochs, **data}

@@ -15,15 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from paper_data import write_section
-from paper_tables import Table, markdown
-
 from trusteq.audit.options import AuditOptions
 from trusteq.audit.recorded import Family, audit_answers
 from trusteq.records.read import read
 from trusteq.records.runs import tasks_of
 from trusteq.report.flips import csv_of
 from trusteq.report.write import write_report, write_whole
+from trusteq.reproduce.printing import Table, markdown, write_section
 from trusteq.wording import number, percent, signed
 
 LARGE, COMPRESSED = "fp16", ("int8", "int4")

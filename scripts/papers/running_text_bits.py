@@ -1,31 +1,35 @@
-"""A language model rounded to fewer and fewer bits, on running text: which figure gives way first?
+"""A language model in fewer and fewer bits, pruned, and without some of its layers, on running text: which figure gives
+way first?
 
 python scripts/papers/running_text_bits.py --model MODEL --data ../shared/data --out results/bits
 python scripts/papers/running_text_bits.py ... --write papers.md     # and put the table into its place there
 
-Weights are rounded in groups of 32 along their rows, symmetrically, and kept as ordinary numbers. The documents are
-stories of AG News, and those of another kind sentences of film reviews. Large is the model in float32, and the floor
-itself in bfloat16. What is there already in --out is not computed again.
+The models are made as in bits.py: linear weights in groups of 32, kept as ordinary numbers. The documents are stories
+of AG News, and those of another kind sentences of film reviews. Large is the model in float32, and the floor itself in
+bfloat16. What is there already in --out is not computed again.
 """
 
 import argparse
-import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bits import SHARE, WITHOUT, kept
 
 from trusteq.audit.options import AuditOptions
 from trusteq.audit.reading_text import TextOptions
 from trusteq.audit.running_text import audit_text
+from trusteq.compress.bits import in_bits
+from trusteq.compress.compress import without_layers
+from trusteq.compress.copies import pruned
 from trusteq.models.next_token import NextToken
 from trusteq.progress import command_progress
 from trusteq.records.documents import Documents, made_of
 from trusteq.report.running_text import figure_lines, page
 
-GROUP = 32
+PRUNED, DROPPED = f"{SHARE:.0%} pruned", f"without {len(WITHOUT)} layers"
 MARKS = "<!-- running text by bits: begin -->", "<!-- running text by bits: end -->"
 COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "model": lambda pair: str(pair["name"]),
@@ -42,17 +46,13 @@ COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
 SHORT = {"equivalent": "=", "different": "≠", "inconclusive": "?"}
 
 
-def rounded(model: Any, bits: int) -> Any:
-    """A copy whose matrices take 2^bits - 1 values in each group."""
-    import torch
-
-    made, most = copy.deepcopy(model), 2 ** (bits - 1) - 1
-    with torch.no_grad():
-        for weights in (one for one in made.parameters() if one.dim() == 2 and one.shape[1] % GROUP == 0):
-            groups = weights.reshape(-1, GROUP)
-            step = groups.abs().amax(dim=1, keepdim=True).clamp(min=1e-12) / most
-            weights.copy_(((groups / step).round() * step).reshape(weights.shape))
-    return made
+def made(model: Any, way: str) -> Any:
+    """A smaller model, by its name in the table."""
+    if way == PRUNED:
+        return pruned(model, SHARE)
+    if way == DROPPED:
+        return without_layers(model, kept(model))
+    return in_bits(model, int(way.split()[0]), group=32)
 
 
 def some(name: str, texts: list[str], count: int) -> Documents:
@@ -100,15 +100,17 @@ def main() -> None:
     reviews = [line for path in sorted((options.data / "rt_polarity").rglob("*pos*")) for line in lines_of(path)]
     texts = some("AG News", news, options.documents), some("film reviews", reviews, options.documents)
     options.out.mkdir(parents=True, exist_ok=True)
-    missing = [bits for bits in options.bits if not (options.out / f"{bits}.json").exists()]
+    ways = [*(f"{bits} bits" for bits in options.bits), PRUNED, DROPPED]
+    files = {way: options.out / f"{way}.json" for way in ways}
+    missing = [way for way in ways if not files[way].exists()]
     large = NextToken.open(options.model, "large", dtype="float32") if missing else None
-    for bits in missing:
+    for way in missing:
         assert large
-        made = {f"{bits} bits": NextToken(rounded(large.model, bits), large.tokenizer, f"{bits} bits")}
+        small = {way: NextToken(made(large.model, way), large.tokenizer, way)}
         asked = TextOptions(base=options.out / "large.base")
-        found = audit_text(large, made, *texts, asked, AuditOptions(), command_progress)
-        (options.out / f"{bits}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    runs = [json.loads((options.out / f"{bits}.json").read_text(encoding="utf-8")) for bits in options.bits]
+        found = audit_text(large, small, *texts, asked, AuditOptions(), command_progress)
+        files[way].write_text(json.dumps(found, indent=1), encoding="utf-8")
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in files.values()]
     found = runs[0] | {"pairs": [runs[0]["pairs"][0], *(run["pairs"][1] for run in runs)]}
     (options.out / "text.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     (options.out / "text.html").write_text(page(found), encoding="utf-8")

@@ -3,11 +3,11 @@
     trusteq audit --out results/family
     python scripts/release/keep_opening.py results/family/report.json --name family
 
-    python scripts/papers/bits.py --data FOLDER --out results/bits --model SmolLM2 \\
-        --dimensions prediction_error_jaccard calibration_gap representation_overlap ood_divergence
+    python scripts/papers/bits.py --data FOLDER --out results/bits --model SmolLM2
     python scripts/release/keep_opening.py results/bits/report.json --name smollm2
 
-writes spaces/trust_equivalence/opening/family.json and smollm2.json. A test fails when they are out of date.
+writes spaces/trust_equivalence/opening/family.json and smollm2.json, and beside each the examples behind its counts,
+which the page fetches when somebody asks for them. A test fails when they are out of date.
 """
 
 import argparse
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from trusteq.audit.schema import SCHEMA_NAME
+from trusteq.report.disagreements import disagreements
+from trusteq.report.page import as_data
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "spaces" / "trust_equivalence" / "opening"
@@ -32,14 +34,19 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         audit = json.loads(options.report.read_text(encoding="utf-8"))
-        kept = shown(audit)
+        kept, examples = shown(audit), disagreements(audit)
     except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"keep_opening.py: {options.report} is not a report of this version: {error}", file=sys.stderr)
         return 2
     options.out.mkdir(parents=True, exist_ok=True)
-    place = options.out / f"{options.name}.json"
-    place.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{place}: {place.stat().st_size:,} bytes")
+    kept["lists"] = {pair["compressed"]: pair["lists"] for pair in examples["pairs"]} if examples else {}
+    files = {"": json.dumps(kept, indent=1, ensure_ascii=False)}
+    if examples:
+        files[".examples"] = as_data(examples["data"])
+    for ending, content in files.items():
+        place = options.out / f"{options.name}{ending}.json"
+        place.write_text(content + "\n", encoding="utf-8")
+        print(f"{place}: {place.stat().st_size:,} bytes")
     return 0
 
 

@@ -4,6 +4,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+import asking
 from limits import CHARACTERS, CLEAN_EVERY, HUB_MEGABYTES, KEPT, MEGABYTES, OLDEST, ROWS
 from look import show
 
@@ -16,5 +17,6 @@ def about_page() -> str:
     questions = "".join(f"<li><b>{escape(one.question)}</b> {escape(one.asks)}</li>" for one in DIMENSIONS.values())
     limits = {"characters": CHARACTERS, "rows": ROWS, "megabytes": MEGABYTES, "answers": KEPT, "hub": HUB_MEGABYTES}
     limits["minutes"] = (OLDEST + CLEAN_EVERY) // 60
+    limits |= {"samples": asking.SAMPLES, "questions_of_one": asking.QUESTIONS}
     citation = escape((MINIATURE + TRUST).strip())
     return show(page.substitute(questions=questions, citation=citation, **limits))

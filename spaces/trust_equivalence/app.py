@@ -15,20 +15,23 @@ from typing import Any
 import break_it
 import gradio as gr
 import logs
+import opening
+import shelf
 import why
 from about import about_page
 from confidence import confidence_tab
 from guard import Guard
 from limits import CLEAN_EVERY, OLDEST, UPLOAD_MEGABYTES, WAITING
-from look import CSS, WORDS, say, show
+from look import CSS, STYLE, say, show
 from models import Models
 from own_table import table_tab
-from permalink import SCRIPT, Part, permalinks
+from permalink import Part, permalinks
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from verdict import verdict_tab
 from work import few_arenas
 
+from trusteq import report
 from trusteq.faces.looks import serve
 
 TITLE = "Can the compressed model stand in for the large one?"
@@ -36,6 +39,8 @@ LEAD = (
     "Accuracy says that it nearly can. But does it make the same mistakes, for the same reasons, as honest about its "
     "confidence, and no easier to break?"
 )
+LEADS = "space.lead = (address) => trigger('select', { address });"  # only a component of Gradio's can tell the server
+SCRIPTS = [Path(report.__file__).with_name("page.js"), *map(Path(__file__).with_name, ("link.js", "words.js"))]
 OPENING_CSS = Path(__file__).with_name("opening.css")
 
 
@@ -43,7 +48,8 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
     """The page for the bundled family, or for another one of the same form."""
     models = Models(family)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY, OLDEST)) as page:
-        gr.HTML(show(f"<h1>{TITLE}</h1><p class='lead'>{LEAD}</p>"), elem_classes="masthead")
+        head = show(f"<h1>{TITLE}</h1><p class='lead'>{LEAD}</p>")
+        masthead = gr.HTML(head, elem_classes="masthead", js_on_load=LEADS)
         notice = gr.HTML(elem_id="notice", visible=False)
         with gr.Row(elem_classes="chosen"):
             pick: dict[str, Any] = {"min_width": 140, "allow_custom_value": True}
@@ -53,9 +59,10 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
             with gr.Tab("Verdict", id="verdict"):
                 parts = [verdict_tab(models, large, compressed)]
             with gr.Tab("Why", id="why"):
-                parts += [why.why_tab(models, large, compressed)]
+                part, how = why.why_tab(models, large, compressed)
+                parts += [part]
             with gr.Tab("Break it", id="break"):
-                parts += [break_it.break_tab(models, large, compressed)]
+                parts += [break_it.break_tab(models, large, compressed, how)]
             with gr.Tab("Confidence", id="confidence") as tab:
                 parts += [confidence_tab(models, large, compressed, tab)]
             with gr.Tab("Your own predictions", id="table"):
@@ -69,7 +76,7 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
             link = gr.Button("Copy a link to what you see", size="sm", scale=0, min_width=280)
             gr.HTML(say(""), elem_id="copied")
         link.click(None, js="() => space.copy()", api_visibility="private")
-        permalinks(page, tabs, notice, models, (large, compressed), parts)
+        permalinks(page, tabs, notice, masthead, models, (large, compressed), parts)
     # Who waits costs nothing; turns are dealt by work.py.
     return page.queue(max_size=WAITING, default_concurrency_limit=WAITING)
 
@@ -90,14 +97,16 @@ def start(page: gr.Blocks, **settings: Any) -> Any:
     """Serve the page."""
     given: dict[str, Any] = {
         "css_paths": [*CSS, OPENING_CSS],
-        "script": SCRIPT.read_text(encoding="utf-8") + WORDS.read_text(encoding="utf-8"),
+        "css": STYLE,
+        "script": "".join(path.read_text(encoding="utf-8") for path in SCRIPTS),
         "max_file_size": f"{UPLOAD_MEGABYTES}mb",
         "footer_links": ["api", "settings"],
     }
     given |= {"ssr_mode": False, "run_history": False, "enable_monitoring": False, "show_error": False}
     # The page itself is half of what a visitor first waits for; packed, it is a fifth of its size.
-    packed = Middleware(GZipMiddleware, minimum_size=20_000)
-    given["app_kwargs"] = {"middleware": [Middleware(Guard, page=page), packed]}
+    packed = Middleware(GZipMiddleware, minimum_size=20_000, compresslevel=6)
+    examples = shelf.routes(*(opening.examples_of(name) for name in opening.TITLES))
+    given["app_kwargs"] = {"middleware": [Middleware(Guard, page=page), packed], "routes": examples}
     given["max_threads"] = 2 * WAITING
     return serve(page, **given | settings)
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from html import escape
 from typing import Any
 
+import asking
 import gradio as gr
-from limits import Kept, check_sentence, one_of
-from look import answered, model_card, prediction, say, show, where_wished
+from limits import LANGUAGE_SECONDS, Kept, check_sentence, one_of
+from look import answered, model_card, prediction, say, show, stops, where_wished
 from models import Models, Pair
 from permalink import Field, Part, choice
 from work import remembered
@@ -27,11 +28,13 @@ EXAMPLES = {  # with what is right, which both models say at the start
 }
 
 
-def break_tab(models: Models, large: Any, compressed: Any) -> Part:
+def break_tab(models: Models, large: Any, compressed: Any, how: tuple[Any, Any]) -> Part:
+    """`how` are the places for how a language model is asked, which stand under Why."""
     gr.HTML(
         show(
             "<p class='lead'>An attacker changes a sentence so little that a reader would hardly notice, until the "
-            "model gives another answer. A robust model takes many tries, or withstands them all.</p>"
+            "model gives another answer. A robust model takes many tries, or withstands them all.</p><p class='soft'>A "
+            "language model is asked with the prompt that stands under Why.</p>"
         )
     )
     text = gr.Textbox(label="A sentence about a film", lines=2, max_lines=5, max_length=600)
@@ -39,20 +42,24 @@ def break_tab(models: Models, large: Any, compressed: Any) -> Part:
         examples = [gr.Button(example, size="sm") for example in EXAMPLES]
     about = "; ".join(f"{name}: {what}" for name, what in ATTACKS.items())
     attack = gr.Radio(list(ATTACKS), value="textbugger", label="The attack", info=f"{about}.")
-    run = gr.Button("Try to fool both", variant="primary")
+    with gr.Row():
+        run = gr.Button("Try to fool both", variant="primary", scale=3)
+        stop = gr.Button("Stop", scale=1)
     page = gr.HTML(label="Break it", elem_id="break")
     with gr.Accordion("The figures as JSON", open=False):
         figures = gr.JSON(label="figures", show_label=False)
     fool = answered(Break(models).answer, others=1)
-    inputs, outputs = [large, compressed, text, attack], [page, figures]
+    inputs, outputs = [large, compressed, text, attack, *how], [page, figures]
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
     asked = gr.State(False)
-    gr.on([run.click, text.submit], fool, inputs, outputs, api_name="break_it", **settings)
+    pressed = gr.on([run.click, text.submit], fool, inputs, outputs, api_name="break_it", **settings)
+    run.click(None, js="() => space.expect('break')", api_visibility="private")
     link = where_wished(fool, len(outputs))
-    asked.change(link, [asked, *inputs], outputs, api_visibility="private", **settings)
+    events = [pressed, asked.change(link, [asked, *inputs], outputs, api_visibility="private", **settings)]
     for button, example in zip(examples, EXAMPLES, strict=True):
         filled = button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
-        filled.then(fool, inputs, outputs, api_visibility="private", **settings)
+        events.append(filled.then(fool, inputs, outputs, api_visibility="private", **settings))
+    stops(stop, page, events, "Stopped. “Try to fool both” starts again.")
 
     fields = {"attacked": Field(text, check_sentence), "attack": Field(attack, choice("attack", ATTACKS))}
     return Part("break", fields, page, asked)
@@ -65,20 +72,38 @@ class Break:
         self.models, self.kept = models, Kept()
         self.known = EXAMPLES | dict(zip(models.sample["texts"], models.sample["references"], strict=True))
 
-    def answer(self, large: str, compressed: str, text: str, attack: str) -> Iterator[Any]:
-        """Attack one sentence for both models. `attack`: textbugger, deepwordbug or typos."""
+    def answer(
+        self,
+        large: str,
+        compressed: str,
+        text: str,
+        attack: str,
+        prompt: str = asking.PROMPT,
+        answers: str = asking.ANSWERS,
+    ) -> Iterator[Any]:
+        """Attack one sentence for both models.
+
+        `attack`: textbugger, deepwordbug or typos; `prompt` and `answers`: how language models are asked.
+        """
         text, attack = check_sentence(text), one_of("attack", attack, ATTACKS)
-        pair = yield from self.models.opened(large, compressed)
-        question, label = (pair.names, text, attack), self.known.get(text)
+        pair = yield from self.models.opened(large, compressed, asking.read(prompt, answers))
+        question, label = (pair.names, pair.asking, text, attack), self.known.get(text)
         page = say("Changing the sentence, a little at a time …")
-        yield (yield from remembered(self.kept, question, lambda: attacked(pair, text, attack, label), lambda: page))
+        seconds = LANGUAGE_SECONDS if pair.asking else None
+        yield (
+            yield from remembered(
+                self.kept, question, lambda: attacked(pair, text, attack, label), lambda: page, seconds=seconds
+            )
+        )
 
 
 def attacked(pair: Pair, text: str, attack: str, label: str | None) -> tuple[str, dict[str, Any]]:
     """`label` is the right answer where it is known; else the large model's answer is taken for right."""
     _, large = pair.ask([text])
     right = label if label in pair.classes else pair.classes[int(large[0].argmax())]
-    options = attack_divergence.AttackOptions(attack=attack, max_queries=QUESTIONS, details=True)
+    options = attack_divergence.AttackOptions(
+        attack=attack, max_queries=asking.QUESTIONS if pair.asking else QUESTIONS, details=True
+    )
     references = [pair.classes.index(right)]
     result = attack_divergence.compare_models([text], references, *pair.models(), options)
     (example,) = result.pop("details")["per_example"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 from limits import Kept, one_of, whole
-from look import answered, figure_picture, say, show
+from look import answered, figure_picture, say, show, where_wished
 from models import Models, Pair
 from permalink import Field, Part, choice, number
 from work import remembered
@@ -44,26 +44,15 @@ def confidence_tab(models: Models, large: Any, compressed: Any, tab: Any) -> Par
         figures = gr.JSON(label="figures", show_label=False)
     handler = answered(Confidence(models).answer, others=1)
     inputs, outputs = [large, compressed, bins, binning], [page, figures]
-    changes = [bins.change, binning.change, large.change, compressed.change, tab.select]
-    gr.on(
-        changes[:2],
-        handler,
-        inputs,
-        outputs,
-        api_name="confidence",
-        concurrency_id="sentence",
-        show_progress="minimal",
-        trigger_mode="always_last",
-    )
-    for change in changes[2:]:
-        change(
-            handler,
-            inputs,
-            outputs,
-            api_visibility="private",
-            concurrency_id="sentence",
-            show_progress="minimal",
-        )
+    settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
+    changes = [bins.change, binning.change]
+    gr.on(changes, handler, inputs, outputs, api_name="confidence", trigger_mode="always_last", **settings)
+    tab.select(handler, inputs, outputs, api_visibility="private", **settings)
+    # Other models are asked as long as somebody looks: the plots are most of what this page ever sends.
+    seen = gr.Textbox(visible=False)
+    looked = "(seen, ...rest) => [space.at('confidence') ? 'yes' : '', ...rest]"
+    for change in (large.change, compressed.change):
+        change(where_wished(handler, 2), [seen, *inputs], outputs, js=looked, api_visibility="private", **settings)
 
     fields = {"bins": Field(bins, number("bins", 2, 30)), "binning": Field(binning, choice("binning", BINNINGS))}
     return Part("confidence", fields)  # it answers whenever its tab is opened

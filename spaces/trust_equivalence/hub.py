@@ -13,6 +13,8 @@ from typing import Any
 from limits import HUB_SECONDS, MEGABYTES, check_hub_id, time_limit
 from workshop import WORKSHOP
 
+from trusteq.models.checkpoints import HEADS
+
 WEIGHTS = "model.safetensors"
 # What describes a model and how it reads, all of it data.
 READ = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
@@ -31,11 +33,14 @@ KINDS = [
     "nystromformer",
 ]
 KINDS += ["roberta", "squeezebert", "xlm-roberta"]
-LARGEST = {"layers": 48, "vocab": 300_000, "other": 20_000}  # numbers of a configuration, by what their name says
+SPEAKING = ["gpt2", "gpt_neo", "gpt_neox", "llama", "mistral", "olmo2", "opt", "phi", "qwen2", "qwen3", "smollm3"]
+# Numbers of a configuration, by what their name says; theta is none of a size.
+LARGEST = {"layers": 48, "vocab": 300_000, "position": 150_000, "theta": 1e9, "other": 20_000}
 
 
-def fetch(name: str, open_folder: Callable[[str], Any], api: Any = None) -> Any:
-    """What `open_folder` makes of the model's files, which are removed again."""
+def fetch(name: str, open_folder: Callable[[str, bool], Any], api: Any = None) -> Any:
+    """What `open_folder` makes of the model's files, which are removed again; it is told whether that is a language
+    model."""
     name = check_hub_id(name)
     revision, files = look_up(name, api := api or hub())
     with tempfile.TemporaryDirectory(prefix="hub-model-") as folder:
@@ -43,11 +48,12 @@ def fetch(name: str, open_folder: Callable[[str], Any], api: Any = None) -> Any:
             api.snapshot_download(name, revision=revision, allow_patterns=files, local_dir=folder, token=False)
         except Exception as error:
             raise ValueError(f"the files of {name} could not be fetched from the Hugging Face Hub") from error
-        check_config(name, Path(folder))
+        speaks = check_config(name, Path(folder))
         try:
-            return open_folder(folder)
+            return open_folder(folder, speaks)
         except Exception as error:
-            raise ValueError(f"{name} could not be opened: it is no text classifier that this page can use") from error
+            what = "language model" if speaks else "text classifier"
+            raise ValueError(f"{name} could not be opened: it is no {what} that this page can use") from error
 
 
 class Hub:
@@ -98,15 +104,20 @@ def look_up(name: str, api: Any) -> tuple[str, list[str]]:
     return str(info.sha), wanted
 
 
-def check_config(name: str, folder: Path) -> None:
-    """Of a known kind, with code of transformers alone, and no larger in memory than its weights may be on disk."""
+def check_config(name: str, folder: Path) -> bool:
+    """Of a known kind, with code of transformers alone, and no larger in memory than its weights may be on disk. Gives
+    whether it is a language model."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         kind, numbers = config["model_type"], list(all_numbers(config))
+        heads = [str(head) for head in config.get("architectures") or []]
     except Exception as error:
         raise ValueError(f"{name} has no config.json that could be read") from error
-    if kind not in KINDS:
-        raise ValueError(f"{name} is a {str(kind)[:40]!r}; this page opens {', '.join(KINDS)}")
+    speaks = any(head.endswith(HEADS["CausalLM"]) for head in heads)
+    kinds = SPEAKING if speaks else KINDS
+    if kind not in kinds:
+        what = "language models" if speaks else "classifiers"
+        raise ValueError(f"{name} is a {str(kind)[:40]!r}; of {what} this page opens {', '.join(kinds)}")
     if "auto_map" in config:
         raise ValueError(f"{name} brings code of its own, and this page runs none")
     for key, value in numbers:
@@ -118,13 +129,16 @@ def check_config(name: str, folder: Path) -> None:
 
     try:
         with torch.device("meta"):
-            made = transformers.AutoModelForSequenceClassification.from_config(
+            auto = getattr(transformers, f"AutoModelFor{'CausalLM' if speaks else 'SequenceClassification'}")
+            made = auto.from_config(
                 transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=False), trust_remote_code=False
             )
     except Exception as error:
         raise ValueError(f"{name} has a configuration that no model can be made from") from error
-    if (size := sum(one.numel() for one in made.parameters()) * 4 / 1e6) > 2 * MEGABYTES:
+    parts = [4 * one.numel() for one in made.parameters()] + [one.numel() * one.itemsize for one in made.buffers()]
+    if (size := sum(parts) / 1e6) > 2 * MEGABYTES:
         raise ValueError(f"{name} would take {size:,.0f} MB of memory, and the limit is {2 * MEGABYTES} MB")
+    return speaks
 
 
 def all_numbers(value: Any, key: str = "") -> Any:

@@ -10,11 +10,15 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import Any
 
+from trusteq.checks import InVain
+
 CHARACTERS = 600  # of a sentence that is explained or attacked
 ROWS = 400  # of a table of texts
 ROW_CHARACTERS = 1000  # of each of its texts
 MEGABYTES = 600  # of a model from the Hub
 SECONDS = 20  # for a sentence
+PROMPT_CHARACTERS = 600
+LANGUAGE_SECONDS = 60  # for a sentence, of language models
 AUDIT_SECONDS = 600
 TABLE_SECONDS = 20  # to read one
 LOG_SECONDS = 60  # to compare two logs and to draw their report
@@ -82,11 +86,11 @@ def one_of(name: str, value: Any, choices: Any) -> str:
 # Time.
 
 
-class OutOfTime(ValueError):
-    """The request took longer than this page allows, or whoever asked has gone."""
+class OutOfTime(InVain):
+    """The request took longer than this page allows, or whoever asked has gone: nothing of it goes on."""
 
-    def __init__(self) -> None:
-        super().__init__("this took longer than the page allows: try a shorter text, or a smaller model")
+    def __init__(self, says: str = "this took longer than the page allows: try a shorter text, or a smaller model"):
+        super().__init__(says)
 
 
 CLOCK = threading.local()  # what a thread works on has an end; models look at it before every batch

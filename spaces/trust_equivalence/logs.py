@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import shelf
 from guard import only_uploads
 from limits import LOG_SECONDS, UPLOAD_MEGABYTES, Kept
 from look import answered, say, show
@@ -35,6 +36,7 @@ ENDINGS = (".jsonl", ".json", ".eval", ".parquet", ".csv", ".tsv", ".npz")  # no
 FILES = 20  # of one model: a log for each task
 SIDES = ("large", "compressed")
 NAMES = ("report.html", "report.json", "flips.csv")
+EXAMPLE = [Path(__file__).parent / "example_logs" / f"qwen2.5-1.5b-{kind}.csv" for kind in ("fp16", "int4")]
 
 
 def logs_tab() -> Part:
@@ -60,7 +62,17 @@ def logs_tab() -> Part:
             )
             for side in SIDES
         )
-    run = gr.Button("Compare the logs", variant="primary")
+    with gr.Row():
+        run = gr.Button("Compare the logs", variant="primary", scale=3)
+        example = gr.Button("Try an example", scale=1)
+    gr.HTML(
+        show(
+            "<p class='soft'>The example: what Qwen2.5-1.5B-Instruct answered to 975 questions of MMLU in 16 and in 4 "
+            "bits, with how sure it was. From the data of Bommaraju 2026, a replication of <a "
+            "href='https://arxiv.org/abs/2407.09141'>Accuracy is Not All You Need</a>, under the MIT licence; so is "
+            "MMLU. Long questions are cut.</p>"
+        )
+    )
     page = gr.HTML(label="Comparison of logs", elem_id="logs")
     with gr.Row():
         downloads = [gr.DownloadButton(f"Download {name}", visible=False, size="sm") for name in NAMES]
@@ -68,7 +80,14 @@ def logs_tab() -> Part:
         figures = gr.JSON(label="figures", show_label=False)
     compare = answered(Logs().answer, others=1 + len(NAMES))
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
-    run.click(compare, [large, compressed], [page, figures, *downloads], api_name="logs", **settings)
+    outputs = [page, figures, *downloads]
+    run.click(compare, [large, compressed], outputs, api_name="logs", **settings)
+    for button in (run, example):
+        button.click(None, js="() => space.expect('logs')", api_visibility="private")
+    filled = example.click(
+        lambda: [[str(path)] for path in EXAMPLE], None, [large, compressed], api_visibility="private"
+    )
+    filled.then(compare, [large, compressed], outputs, api_visibility="private", **settings)
     for files in (large, compressed):  # what stands there is about other files
         files.change(None, None, [page, figures], js="() => ['', null]", api_visibility="private")
     figures.change(
@@ -97,9 +116,10 @@ class Logs:
         work = partial(
             sent, {side: [(path.name, path.read_bytes()) for path in paths] for side, paths in given.items()}
         )
-        page, figures, files = yield from remembered(
+        page, figures, files, examples = yield from remembered(
             self.kept, question.hexdigest(), work, lambda: say("Reading the logs …"), seconds=LOG_SECONDS
         )
+        shelf.put(examples)
         with tempfile.TemporaryDirectory(prefix="report-") as folder:
             yield page, figures, *(write(Path(folder), name, files[name]) for name in NAMES)
 
@@ -126,8 +146,12 @@ def sent(files: dict[str, list[tuple[str, bytes]]]) -> Any:
 # In the process of its own.
 
 
-def compared(files: dict[str, list[tuple[str, bytes]]], folder: str) -> tuple[str, dict[str, Any], dict[str, bytes]]:
-    """The page, the figures, and the report's files. A log's model is called after its folder, if nothing else says."""
+def compared(
+    files: dict[str, list[tuple[str, bytes]]], folder: str
+) -> tuple[str, dict[str, Any], dict[str, bytes], str]:
+    """The page, the figures, the report's files, and the examples behind the counts.
+
+    A log's model is called after its folder, if nothing else says."""
     sources = {}
     for side, held in files.items():
         place = Path(folder) / side
@@ -145,10 +169,10 @@ def compared(files: dict[str, list[tuple[str, bytes]]], folder: str) -> tuple[st
     out = Path(folder) / "report"
     write_report(found, out, plot_pair)
     (out / "flips.csv").write_text(csv_of(changed), encoding="utf-8")
-    page = verdict_page(
-        found, pictures_in(out), more=noticed(found) + by_task(found) + flips(found), counted="examples"
-    )
-    return page, flat(found), {name: (out / name).read_bytes() for name in NAMES}
+    lists, data = shelf.examples_of(found)
+    more = noticed(found) + by_task(found) + flips(found)
+    page = verdict_page(found, pictures_in(out), "browse-logs", (lists, data), more, counted="examples")
+    return page, flat(found), {name: (out / name).read_bytes() for name in NAMES}, data
 
 
 def names_of(held: Sequence[tuple[str, bytes]]) -> str:

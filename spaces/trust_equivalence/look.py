@@ -13,12 +13,13 @@ from about_models import of_models
 from limits import in_a_sentence
 from work import heard, newest
 
-from trusteq import report
+from trusteq import report, resources
 from trusteq.faces import widget
 
 DRAWING = threading.Lock()
-WORDS = Path(__file__).with_name("words.js")
 CSS = [Path(__file__).with_name("look.css"), Path(report.__file__).with_name("forest.css")]
+# Of examples, as in the report; Gradio gives everything a colour and margins.
+STYLE = f".show .browse {{* {{ color: inherit; margin-block: 0; }} {resources.text('report/browse.css')}}}"
 
 
 def show(html: str) -> str:
@@ -65,11 +66,23 @@ def answered(handler: Callable[..., Iterator[Any]], others: int, empty: Any = No
     return run
 
 
+WORKING = '<p role="status"'  # stands in the page as long as an answer is worked on, or waited for
+
+
+def stops(button: Any, page: Any, asked: list[Any], says: str) -> None:
+    """The button ends what was `asked`, and the page says so where something was going on."""
+
+    def stopped(shown: str) -> Any:
+        return say(says) if WORKING in (shown or "") else gr.skip()
+
+    button.click(stopped, page, page, cancels=asked, api_visibility="private", show_progress="hidden", queue=False)
+
+
 def where_wished(handler: Any, outputs: int) -> Any:
     """The same for a link that asks for the answer: its wish comes first. It may be False, since setting a State
     changes it, even to what it was."""
 
-    def run(wish: bool, *inputs: Any) -> Iterator[Any]:
+    def run(wish: Any, *inputs: Any) -> Iterator[Any]:
         if wish:
             yield from handler(*inputs)
         else:

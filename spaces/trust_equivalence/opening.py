@@ -1,6 +1,7 @@
 """What does a visitor see first? Audits that were made before: all compressed models of a family, from Yes to No.
 
-They lie in opening/, each an audit's report.json without its examples, as scripts/release/keep_opening.py keeps it."""
+They lie in opening/, as scripts/release/keep_opening.py keeps them: each an audit's report.json without its examples,
+and these in a file of their own, which is fetched when a number is pressed."""
 
 import json
 from html import escape
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import shelf
 from look import show
 from models import Models
 
@@ -15,6 +17,7 @@ from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.forest import forest
 from trusteq.report.geometry import in_margins
 from trusteq.report.page import overview
+from trusteq.report.preferred import preference, preferred
 from trusteq.report.queries import judged, measured, models_of
 from trusteq.report.words import SIGNS, answer, floor_says, floor_word, parameters
 from trusteq.wording import percent, points
@@ -26,7 +29,7 @@ NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight
 # A click on a row chooses its model; the link in it works without this, too, and in another window.
 PICK = """element.addEventListener('click', (event) => {
   const row = event.target.closest('tr[data-compressed]');
-  if (!row || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (!row || event.target.closest('a[data-kind]') || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   trigger('select', {compressed: row.dataset.compressed});
 });"""
@@ -40,6 +43,12 @@ def opening_of(name: str) -> Audit:
     """
     found: Audit = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return found | {"pairs": sorted(found["pairs"], key=place_of)}
+
+
+def examples_of(name: str) -> str:
+    """The examples behind its counts, or nothing where none were kept."""
+    place = FOLDER / f"{name}.examples.json"
+    return place.read_text(encoding="utf-8").strip() if place.is_file() else ""
 
 
 def place_of(pair: dict[str, Any]) -> Any:
@@ -73,9 +82,13 @@ TITLES = {
     "smollm2": "And a language model in fewer and fewer bits?",
 }
 ABOUT = {
-    "family": "Sentiment models that ship with this page. Choose one, and every tab will be about it.",
-    "smollm2": "SmolLM2 with 135 million parameters, asked whether a sentence is good or bad; its weights are rounded "
-    "in groups of 32. It was audited beforehand, and cannot be chosen above.",
+    "family": "Sentiment models that ship with this page. Choose one, and every tab will be about it; press a number "
+    "for the examples behind it. quantized is the large one rounded to 8 bits as a simulation, with no file to ship; "
+    "kept and distilled are smaller and learned from it, kept so as to keep more than accuracy; repaired is distilled "
+    "with its confidences scaled; alone never met it.",
+    "smollm2": "SmolLM2 with 135 million parameters, asked whether a sentence is negative or positive; its weights are "
+    "rounded in groups of 32, 30 % of them pruned, or layers 20 to 23 dropped. It was audited beforehand in the four "
+    "dimensions that need no explanations or attacks, and cannot be chosen above.",
 }
 
 
@@ -84,36 +97,46 @@ def opening_page(audit: Audit, name: str, held: set[str]) -> str:
     rows = overview(audit)
     title = TITLES[name].format(count=count_of(len(rows)))
     head = "".join(f"<th scope='col'>{escape(DIMENSIONS[one].question)}</th>" for one in measured(audit))
-    body = "".join(row(audit, one, held) for one in rows)
-    data = audit["data"]
+    examples, place = examples_of(name), f"browse-{name}"
+    body = "".join(row(audit, one, held, place) for one in rows)
+    browse = shelf.browser(place, shelf.name_of(examples), bool(held)) if examples else ""
+    data, choice, far = audit["data"], preferred(audit), f"{preference(audit)} {how_far(audit)}".strip()
     made = f"{data['examples']:,} texts, compared with {floor_says(audit)}. Made with version {audit['version']}."
     return show(
-        f"<section class='opening' aria-labelledby='opening-{name}'><h2 id='opening-{name}'>{title}</h2>"
-        f"<p class='says'>{escape(in_short(audit))}</p>"
+        f"<section class='opening with-examples' aria-labelledby='opening-{name}'><h2 id='opening-{name}'>{title}</h2>"
+        f"<p class='says'>{escape(in_short(audit) + (f' Prefer {choice[0]}.' if choice else ''))}</p>"
         "<table class='all'><thead><tr><th scope='col'>model</th><th scope='col'>answer</th>"
-        f"<th scope='col'>right</th>{head}</tr></thead><tbody>{body}</tbody></table>"
-        f"<details><summary><b>How far is each from the large model?</b></summary><p>{escape(how_far(audit))}</p>"
+        f"<th scope='col'>right</th>{head}</tr></thead><tbody>{body}</tbody></table>{browse}"
+        f"<details><summary><b>How far is each from the large model?</b></summary><p>{escape(far)}</p>"
         f"{forest(audit, links=False)}</details><p class='soft made'>{escape(ABOUT[name])} {escape(made)}</p></section>"
     )
 
 
-def row(audit: Audit, one: dict[str, Any], held: set[str]) -> str:
-    """A model: its answer, its accuracy, and its verdicts with their figures."""
+def row(audit: Audit, one: dict[str, Any], held: set[str], place: str) -> str:
+    """A model: its answer, its accuracy, and its verdicts with their figures, which lead to examples."""
+    lists = audit["lists"].get(one["name"], [])
+    pair = list(audit["lists"]).index(one["name"]) if lists else 0
+
+    def leads(dimension: str, says: str) -> str:
+        found = shelf.behind(lists, dimension)
+        return shelf.link(found, place, pair, says) if found else says
+
     name, model = escape(one["name"]), audit["models"][one["name"]]
     link = f"<a href='?compressed={name}'>{name}</a>" if one["name"] in held else name
     chosen = f" data-compressed='{name}'" if one["name"] in held else ""
     size = f"<small>{parameters(model)}</small>" if len(sizes(audit)) > 1 else ""
+    size += "<small>only simulated</small>" if model["simulated"] else ""
     cells = "".join(
         f"<td class='cell'><span class='verdict {cell['found']}' title='{escape(cell['question'])}'>"
         f"<span aria-hidden='true'>{SIGNS[cell['found']]}</span> {cell['found']}</span>"
-        f"<small>{escape(cell['says'])}</small></td>"
-        for cell in one["cells"]
+        f"<small>{leads(dimension, escape(cell['says']))}</small></td>"
+        for dimension, cell in zip(measured(audit), one["cells"], strict=True)
         if cell["found"]
     )
     return (
         f"<tr{chosen}><th scope='row'>{link}{size}</th><td class='word {one['verdict']}'>{escape(one['word'])}</td>"
         f"<td class='right'>{percent(model['accuracy'])}"
-        f"<span class='phone'> right; {in_a_line(one)}</span></td>{cells}</tr>"
+        f"<span class='phone'> right; {leads('prediction_error_jaccard', in_a_line(one))}</span></td>{cells}</tr>"
     )
 
 

@@ -5,7 +5,6 @@ the check of the control that it is for, or the control stays as it is, and the 
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
@@ -14,7 +13,6 @@ from limits import check_hub_id, in_a_sentence, one_of
 from look import say
 from models import Models
 
-SCRIPT = Path(__file__).with_name("link.js")
 LONGEST = 6000  # characters of an address that are read
 FIELDS = 60  # of an address
 OTHERS = ("tab", "shown")
@@ -60,9 +58,10 @@ def choice(name: str, choices: Any) -> Callable[[str], str]:
 
 
 def permalinks(
-    page: gr.Blocks, tabs: Any, notice: Any, models: Models, pickers: tuple[Any, Any], parts: list[Part]
+    page: gr.Blocks, tabs: Any, notice: Any, lead: Any, models: Models, pickers: tuple[Any, Any], parts: list[Part]
 ) -> None:
-    """`tabs` are the page's, each part is the tab of that id; `notice` is where it says what was not understood."""
+    """`tabs` are the page's, each part is the tab of that id; `notice` is where it says what was not understood, and
+    `lead` what is told when a link within the page is followed, so that nothing has to be loaded anew."""
 
     def known(name: str) -> str:
         return name if name in models.names else check_hub_id(name)
@@ -83,10 +82,12 @@ def permalinks(
         "js": script(fields, answers),
         "api_visibility": "private",
     }
+    restored = [notice, tabs, *blocks, *(part.asked for part in answers)]
+    lead.select(read.followed, None, restored, api_visibility="private", show_progress="hidden", queue=False)
     opened = page.load(
         read.restored,
         address,
-        [notice, tabs, *blocks, *(part.asked for part in answers)],
+        restored,
         js="() => [location.search]",
         api_visibility="private",
         show_progress="hidden",
@@ -118,7 +119,14 @@ class Reader:
     def __init__(self, fields: dict[str, Field], tabs: list[str], answers: list[Part]):
         self.fields, self.tabs, self.answers = fields, tabs, [part.name for part in answers]
 
-    def restored(self, address: str) -> list[Any]:
+    def followed(self, event: gr.EventData) -> list[Any]:
+        """A link within the page: what stands there of another sentence goes."""
+        address = event._data.get("address") if isinstance(event._data, dict) else ""
+        found = self.restored(address)
+        place = 2 + list(self.fields).index("second")
+        return [*found[:place], found[place] if "second=" in str(address) else "", *found[place + 1 :]]
+
+    def restored(self, address: Any) -> list[Any]:
         """What the notice, the tabs, every control and every wish for an answer become."""
         unchanged = [*[gr.skip()] * (2 + len(self.fields)), *[False] * len(self.answers)]
         if not isinstance(address, str) or not address.strip("?"):

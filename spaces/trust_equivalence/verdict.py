@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import shelf
 from guard import only_uploads
-from limits import AUDIT_SECONDS, ROWS, TABLE_SECONDS, Kept, one_of
-from look import answered, say, show, where_wished
+from limits import AUDIT_SECONDS, ROWS, TABLE_SECONDS, Kept, OutOfTime, one_of
+from look import answered, say, show, stops, where_wished
 from models import Models, Pair
 from opening import family_opening, language_opening
 from permalink import Field, Part, choice
@@ -30,6 +31,9 @@ from trusteq.report.write import write_report
 EFFORT = {"quick": 50, "thorough": 100}  # texts that are explained and attacked
 QUESTIONS = ASKED["max_queries"]  # that an attack may put to a model about one text
 REPORTS = 16  # that are remembered
+BEGUN = 4  # pairs with their texts whose finished work is kept, whoever stopped it
+COMPARE, GO_ON = "Compare the two models", "Go on with the comparison"
+STOPPED = "Stopped. What was done is kept"
 STAGES = {
     "clean answers": "Reading every text with every model",
     "ood texts": "Reading out-of-distribution texts",
@@ -54,7 +58,8 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
         list(EFFORT),
         value="quick",
         label="How thorough?",
-        info="Quick explains and attacks 50 texts, thorough 100: it takes twice as long and decides more.",
+        info="Quick explains and attacks 50 texts, thorough 100: it takes twice as long and decides more. The audit "
+        "above took longer and decides most: it explained 80 texts, attacked 200, and had two twins.",
     )
     with gr.Accordion("Texts of your own instead of the bundled reviews", open=False):
         table = gr.Textbox(
@@ -72,7 +77,7 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
                 lambda: example(models.sample), None, table, api_visibility="private"
             )
     with gr.Row():
-        run = gr.Button("Compare the two models", variant="primary", scale=3)
+        run = gr.Button(COMPARE, variant="primary", scale=3)
         stop = gr.Button("Stop", scale=1)
     page = gr.HTML(label="Verdict", elem_id="verdict")
     with gr.Row():
@@ -91,19 +96,15 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
     # The answer is scrolled to, also where a link asked for it; and the files' buttons appear with the files.
     page.change(None, js="() => setTimeout(() => space.scroll('verdict'))", api_visibility="private")
     figures.change(reveal, figures, files, api_visibility="private", show_progress="hidden")
-    stop.click(
-        stopped, page, page, cancels=[clicked, linked], api_visibility="private", show_progress="hidden", queue=False
-    )
+    stops(stop, page, [clicked, linked], f"{STOPPED}: “{GO_ON}” continues from there.")
+    # The button says what it would do: it goes on with what was stopped, until something else is chosen.
+    label = f"(page) => page?.includes({json.dumps(STOPPED)}) ? {json.dumps(GO_ON)} : {json.dumps(COMPARE)}"
+    page.change(None, page, run, js=label, api_visibility="private")
+    chosen = [one.change for one in (large, compressed, effort, table)]
+    gr.on(chosen, None, None, run, js=f"() => {json.dumps(COMPARE)}", api_visibility="private")
     upload.upload(read_file, upload, [table, page], api_visibility="private")
     gr.HTML(language_opening(), elem_id="language")
     return Part("verdict", {"effort": Field(effort, choice("effort", EFFORT))}, page, asked, (table,))
-
-
-def stopped(page: str) -> Any:
-    """What stands where an audit was going on, or waited for its turn."""
-    if 'role="status"' not in page:
-        return gr.skip()
-    return say("Stopped; nothing was kept. “Compare the two models” starts again.")
 
 
 def reveal(figures: Any) -> list[Any]:
@@ -112,10 +113,14 @@ def reveal(figures: Any) -> list[Any]:
 
 
 class Judge:
-    """The handler of the button: yields the page as the audit goes on, then the verdict with the report's files."""
+    """The handler of the button: yields the page as the audit goes on, then the verdict with the report's files.
+
+    What an audit has finished is kept in memory, so that one that was stopped goes on from there, and a thorough one
+    from a quick one.
+    """
 
     def __init__(self, models: Models):
-        self.models, self.kept = models, Kept(REPORTS)
+        self.models, self.kept, self.begun = models, Kept(REPORTS), Kept(BEGUN)
 
     def answer(self, large: str, compressed: str, effort: str, table: str) -> Iterator[Any]:
         """Audit the two models. `table`: CSV with the columns text and label, or empty for the bundled reviews."""
@@ -123,10 +128,19 @@ class Judge:
         data = yield from read_texts(table, self.models.sample)
         pair = yield from self.models.opened(large, compressed)
         progress = Progress()
-        question = (pair.names, effort, json.dumps(data))
-        page, figures, files = yield from remembered(
-            self.kept, question, lambda: audited(pair, data, effort, progress), progress.page, AUDITS, AUDIT_SECONDS
-        )
+        about = (pair.names, json.dumps(data))
+
+        def work() -> Any:
+            return audited(pair, data, effort, progress, self.begun.get(about, dict))
+
+        try:
+            page, figures, files, examples = yield from remembered(
+                self.kept, (*about, effort), work, progress.page, AUDITS, AUDIT_SECONDS
+            )
+        except OutOfTime:
+            minutes = f"{AUDIT_SECONDS // 60} minutes"
+            raise OutOfTime(f"this took longer than {minutes}. What was done is kept: ask again to go on") from None
+        shelf.put(examples)
         with tempfile.TemporaryDirectory(prefix="report-") as folder:
             yield page, figures, *(write(Path(folder), name, content) for name, content in files.items())
 
@@ -136,18 +150,22 @@ def write(folder: Path, name: str, content: bytes) -> str:
     return str(folder / name)
 
 
-def audited(pair: Pair, data: dict[str, Any], effort: str, progress: "Progress") -> tuple[str, Any, dict[str, bytes]]:
-    """The verdict's page, its figures, and the report's two files."""
+def audited(
+    pair: Pair, data: dict[str, Any], effort: str, progress: "Progress", done: dict[str, Any]
+) -> tuple[str, Any, dict[str, bytes], str]:
+    """The verdict's page, its figures, the report's two files, and the examples behind the counts; what was `done`
+    before is not asked again."""
     count = EFFORT[effort]
     options = AuditOptions(explained=count, attacked=count, max_queries=QUESTIONS)
-    found = start.audit(options, **pair.family(), **data, progress=progress.bar)
+    found = start.audit(options, **pair.family(), **data, folder=done, progress=progress.bar)
     assert found is not None
     progress.bar("report", 1)
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         write_report(found, folder, plot_pair, ("svg", "png"))
         place = Path(folder)
         files = {name: (place / name).read_bytes() for name in ("report.html", "report.json")}
-        return verdict_page(found, pictures_in(place)), flat(found), files
+        examples = shelf.examples_of(found)
+        return verdict_page(found, pictures_in(place), "browse-verdict", examples), flat(found), files, examples[1]
 
 
 class Progress:

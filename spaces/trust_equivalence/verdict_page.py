@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import shelf
 from look import show
 
 from trusteq.dimensions.registry import DIMENSIONS
@@ -24,10 +25,18 @@ def pictures_in(folder: Path) -> dict[str, bytes]:
     return found
 
 
-def verdict_page(audit: Audit, pictures: Mapping[str, bytes], more: str = "", counted: str = "texts") -> str:
-    """`pictures` holds the plots as PNG, of every dimension that has one; `more` stands behind the picture of all."""
+def verdict_page(
+    audit: Audit,
+    pictures: Mapping[str, bytes],
+    place: str,
+    examples: tuple[list[dict[str, Any]], str] = ([], ""),
+    more: str = "",
+    counted: str = "texts",
+) -> str:
+    """`pictures` holds the plots as PNG, of every dimension that has one; `examples` the lists of what stands behind
+    the counts, and its data, which are shown in `place`; `more` stands behind the picture of all."""
     pair = next(one for one in audit["pairs"] if one["role"] == "compressed")
-    says = answer(pair)
+    says, (lists, data) = answer(pair), examples
     compressed, large = audit["models"][pair["compressed"]], audit["models"][pair["large"]]
     name = "the compressed model" if pair["compressed"] == "compressed" else pair["compressed"]
     accuracy = f"{audit['data']['examples']:,} {counted}."
@@ -38,39 +47,57 @@ def verdict_page(audit: Audit, pictures: Mapping[str, bytes], more: str = "", co
         f"<h2>Can {escape(name)} stand in for the large model?</h2>",
         f'<p class="answer {says.verdict}">{escape(says.word)}.</p>',
         f"<p>{escape(says.summary)} {escape(accuracy)}</p>",
-        table(audit, pair),
-        "<p class='soft'>One different dimension makes a no; a yes takes all of them. <b>Inconclusive</b> means that "
-        f"there are too few {counted} to tell: the interval in small print is still too wide.</p>",
+        table(audit, pair, lists, place),
+        "<p class='soft'>One different dimension (≠) makes a no; a yes takes all of them (=). <b>Inconclusive</b> (?) "
+        f"means that there are too few {counted} to tell: the interval in small print is still too wide.</p>",
+        which(shelf.browser(place, shelf.name_of(data), place == "browse-verdict", shelf.links(lists, place)))
+        if lists
+        else "",
     ]
     parts += ["<h2>All at a glance</h2>", f"<p>{escape(glance(audit))}</p>", forest(audit, links=False)]
     parts += [more, "<h2>One by one</h2>"]
     parts += [dimension(name, entry, pictures.get(name)) for name, entry in pair["dimensions"].items()]
-    return show("".join(parts))
+    return f"<div class='with-examples'>{show(''.join(parts))}</div>"
 
 
-def table(audit: Audit, pair: dict[str, Any]) -> str:
-    twin = any(model["role"] == "twin" for model in audit["models"].values())
-    rows = "".join(row(name, entry, twin) for name, entry in pair["dimensions"].items())
-    head = '<th scope="col">question</th><th scope="col">verdict</th><th scope="col">figure</th>'
-    head += "<th scope='col'>the twin's</th>" if twin else ""
+def which(browse: str) -> str:
+    return f"<h2>The examples behind the counts</h2><p>Press a number, here or in the table.</p>{browse}"
+
+
+def table(audit: Audit, pair: dict[str, Any], lists: list[dict[str, Any]], place: str) -> str:
+    beside = {"floor": "its twin", "expected": "by chance"}
+    entries = pair["dimensions"].values()
+    columns = [key for key in beside if any(one["status"] == "done" and one[key] is not None for one in entries)]
+    rows = "".join(
+        row(name, entry, {key: beside[key] for key in columns}, shelf.behind(lists, name), place)
+        for name, entry in pair["dimensions"].items()
+    )
+    names = ("question", "verdict", "figure", *(beside[key] for key in columns))
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
     caption = "Each question is answered by one figure of the two models"
     caption += (
-        ", beside the same figure of two large models that differ only by their seed (the twin)." if twin else "."
+        ", beside the same figure of two large models that differ only by their seed (the twin)"
+        if "floor" in columns
+        else ""
     )
+    caption += ", and of overlaps what chance alone gives." if "expected" in columns else "."
     return (
         f'<table class="cards"><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
     )
 
 
-def row(name: str, entry: dict[str, Any], twin: bool) -> str:
+def row(name: str, entry: dict[str, Any], beside: dict[str, str], behind: dict[str, Any] | None, place: str) -> str:
+    """A dimension; its figure leads to the examples behind it."""
     question = f'<th scope="row">{escape(DIMENSIONS[name].question)}</th><td>{badge(entry)}</td>'
     if entry["status"] != "done":
-        return f'<tr>{question}<td colspan="{2 if twin else 1}">{escape(str(entry["reason"]))}</td></tr>'
-    figure = f"{escape(figure_of(entry, name, brief=True))} <small>{escape(interval(entry))}</small>"
+        return f'<tr>{question}<td colspan="{1 + len(beside)}">{escape(str(entry["reason"]))}</td></tr>'
+    figure = escape(figure_of(entry, name, brief=True))
+    figure = f"{shelf.link(behind, place, words=figure) if behind else figure} <small>{escape(interval(entry))}</small>"
     name_of = escape(figure_name(entry["headline"]))
     cells = f'<td class="num" data-label="{name_of}">{figure}<small class="name">{name_of}</small></td>'
-    if twin:
-        cells += f'<td class="num" data-label="the twin&#39;s">{escape(shown(entry["floor"], entry["kind"]))}</td>'
+    for key, title in beside.items():
+        value = "" if entry[key] is None else escape(shown(entry[key], entry["kind"]))
+        cells += f'<td class="num" data-label="{escape(title)}">{value}</td>' if value else "<td></td>"
     return f"<tr>{question}{cells}</tr>"
 
 

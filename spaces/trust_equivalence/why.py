@@ -1,12 +1,13 @@
 """The second tab: do both models decide for the same reasons? One sentence, both models' words side by side."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from html import escape
 from typing import Any, NamedTuple
 
+import asking
 import gradio as gr
-from limits import Kept, check_sentence, one_of, whole
+from limits import LANGUAGE_SECONDS, PROMPT_CHARACTERS, Kept, check_sentence, one_of, whole
 from look import answered, bars, model_card, prediction, say, show, where_wished
 from models import Models, Pair
 from permalink import Field, Part, choice, number
@@ -17,6 +18,8 @@ from trusteq.kinds.text import Text, parts_of
 from trusteq.report.examples import marked_words
 
 METHODS = {"lime": 100, "shap": 100, "occlusion": None}  # how many variations of the sentence are tried
+FIRST = {"shap": 40}  # the same, for a first look while somebody types
+WORKING = "Showing both models variations of the sentence …"
 FEATURES = 200  # words that an explanation keeps: all of them
 MOST = 10  # words that are compared
 SIZE = re.compile(r"_at_(\d+)(?:_(?:low|high))?$")  # of a figure that is about so many words
@@ -27,7 +30,8 @@ EXAMPLES = (
 )
 
 
-def why_tab(models: Models, large: Any, compressed: Any) -> Part:
+def why_tab(models: Models, large: Any, compressed: Any) -> tuple[Part, tuple[Any, Any]]:
+    """The tab, and its places for how a language model is asked."""
     gr.HTML(
         show(
             "<p class='lead'>Two models can give the same answer for different reasons. Type a sentence. Words "
@@ -45,6 +49,7 @@ def why_tab(models: Models, large: Any, compressed: Any) -> Part:
             max_lines=5,
             max_length=600,
         )
+    how = asking_controls()
     with gr.Row():
         method = gr.Radio(
             list(METHODS),
@@ -60,10 +65,13 @@ def why_tab(models: Models, large: Any, compressed: Any) -> Part:
         figures = gr.JSON(label="figures", show_label=False)
     handler = Why(models)
     explain = answered(handler.answer, others=1, latest="why")
-    inputs, outputs = [large, compressed, text, method, top, second], [page, figures]
+    inputs, outputs = [large, compressed, text, method, top, second, *how], [page, figures]
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
     asked = gr.State(False)
-    gr.on([run.click, text.submit, second.submit], explain, inputs, outputs, api_name="why", **settings)
+    gr.on(
+        [run.click, *(one.submit for one in (text, second, *how))], explain, inputs, outputs, api_name="why", **settings
+    )
+    run.click(None, js="() => space.expect('why')", api_visibility="private")
     link = where_wished(explain, len(outputs))
     asked.change(link, [asked, *inputs], outputs, api_visibility="private", **settings)
     # As one types, pastes or presses an example: every change asks anew; of those that come meanwhile, the last.
@@ -79,8 +87,37 @@ def why_tab(models: Models, large: Any, compressed: Any) -> Part:
         "second": Field(second, check_sentence),
         "method": Field(method, choice("method", METHODS)),
         "top": Field(top, number("top", 1, MOST)),
+        **asking_fields(*how),
     }
-    return Part("why", fields, page, asked)
+    return Part("why", fields, page, asked), how
+
+
+def asking_controls() -> tuple[Any, Any]:
+    """The places for a prompt and its answers, which Why and Break it share."""
+    with gr.Accordion("For language models: a prompt and its answers", open=False):
+        prompt = gr.Textbox(asking.PROMPT, label="The prompt", lines=2, max_lines=8, max_length=PROMPT_CHARACTERS)
+        answers = gr.Textbox(
+            asking.ANSWERS, label="What may follow it", info="Answers, or label: answer, commas between."
+        )
+        gr.HTML(
+            show(
+                "<p class='soft'>Choose language models from the Hub above, of up to 600 MB, such as "
+                "HuggingFaceTB/SmolLM2-135M. {text} is where the sentence goes. A model says how probable each answer "
+                f"is. It is slow: it is shown {asking.SAMPLES} variations of a sentence instead of 100, an attack may "
+                f"ask {asking.QUESTIONS} questions instead of 300, and after a minute it ends.</p>"
+            )
+        )
+    return prompt, answers
+
+
+def asking_fields(prompt: Any, answers: Any) -> dict[str, Field]:
+    """What the address says of them."""
+
+    def as_written(text: str) -> str:
+        asking.check_answers(text)
+        return text
+
+    return {"prompt": Field(prompt, asking.check_prompt), "answers": Field(answers, as_written)}
 
 
 class Why:
@@ -90,28 +127,68 @@ class Why:
         self.models, self.kept = models, Kept()
 
     def answer(
-        self, large: str, compressed: str, text: str, method: str, top: float, second: str = ""
+        self,
+        large: str,
+        compressed: str,
+        text: str,
+        method: str,
+        top: float,
+        second: str = "",
+        prompt: str = asking.PROMPT,
+        answers: str = asking.ANSWERS,
     ) -> Iterator[Any]:
         """Explain one sentence for both models and compare the words.
 
-        `method`: lime, shap or occlusion; `second`: the second sentence, for models that read pairs.
+        `method`: lime, shap or occlusion; `second`: the second sentence, for models that read pairs; `prompt` and
+        `answers`: how language models are asked.
         """
+        yield from self.explain(large, compressed, text, method, top, second, prompt, answers)
+
+    def typed(
+        self, large: str, compressed: str, text: str, method: str, top: float, second: str, prompt: str, answers: str
+    ) -> Iterator[Any]:
+        """The same as long as there is a word to explain; before that nothing, rather than a complaint. What takes long
+        is seen at once from fewer variations, and then from all."""
+        if not any(character.isalnum() for character in text or ""):
+            yield ""
+            return
+        asked = (large, compressed, text, method, top, second, prompt, answers)
+        first = (yield from self.explain(*asked, samples=FIRST[method])) if method in FIRST else None
+        yield from self.explain(*asked, meanwhile=first)
+
+    def explain(
+        self,
+        large: str,
+        compressed: str,
+        text: str,
+        method: str,
+        top: float,
+        second: str,
+        prompt: str,
+        answers: str,
+        samples: int | None = None,
+        meanwhile: Any = None,
+    ) -> Generator[Any, None, Any]:
+        """Yields what the page shows while it works, which is `meanwhile` if that is given; then the answer."""
         sentences: Text = check_sentence(text)
         if second and second.strip():
             sentences = check_sentence(text), check_sentence(second)
         method, k = one_of("method", method, METHODS), whole("top", top, 1, MOST)
-        pair = yield from self.models.opened(large, compressed)
-        question = (pair.names, sentences, method)
-        page = say("Showing both models variations of the sentence …")
-        found = yield from remembered(self.kept, question, lambda: explained(pair, sentences, method), lambda: page)
-        yield compared(pair, sentences, found, k)
-
-    def typed(self, large: str, compressed: str, text: str, method: str, top: float, second: str = "") -> Iterator[Any]:
-        """The same as long as there is a word to explain; before that nothing, rather than a complaint."""
-        if any(character.isalnum() for character in text or ""):
-            yield from self.answer(large, compressed, text, method, top, second)
-        else:
-            yield ""
+        pair = yield from self.models.opened(large, compressed, asking.read(prompt, answers))
+        count = samples or (METHODS[method] and (asking.SAMPLES if pair.asking else METHODS[method]))
+        page, seconds = meanwhile or say(WORKING), LANGUAGE_SECONDS if pair.asking else None
+        found = yield from remembered(
+            self.kept,
+            (pair.names, pair.asking, sentences, method, count),
+            lambda: explained(pair, sentences, method, count),
+            lambda: page,
+            seconds=seconds,
+        )
+        shown, figures = compared(pair, sentences, found, k)
+        if samples:
+            shown = say(f"A first look, from {samples} variations of the sentence …") + shown
+        yield shown, figures
+        return shown, figures
 
 
 class Found(NamedTuple):
@@ -122,14 +199,14 @@ class Found(NamedTuple):
     figures: dict[str, float]
 
 
-def explained(pair: Pair, text: Text, method: str) -> Found:
+def explained(pair: Pair, text: Text, method: str, samples: int | None) -> Found:
     compressed, large = (rows[0] for rows in pair.ask([text]))
     options = attribution_alignment.AlignmentOptions(
         method=method,
         explain="large",
         k=list(range(1, MOST + 1)),
         features=FEATURES,
-        samples=METHODS[method],
+        samples=samples,
         details=True,
     )
     result = attribution_alignment.compare_models([text], None, *pair.models(), options)
@@ -155,8 +232,9 @@ def compared(pair: Pair, text: Text, found: Found, k: int) -> tuple[str, dict[st
         )
         for kind, words in found.words.items()
     )
-    subject = pair.classes[int(found.rows["large"].argmax())]
-    page = f'<div class="two">{cards}</div>' + beneath(figures, sets, k) + legend(subject, pair.large_name, k)
+    subject, own = (pair.classes[int(found.rows[kind].argmax())] for kind in ("large", "compressed"))
+    parted = "" if own == subject else f"<p>They answer differently: {escape(own)} and {escape(subject)}.</p>"
+    page = f'<div class="two">{cards}</div>{parted}' + beneath(figures, sets, k) + legend(subject, pair.large_name, k)
     answers = {kind: dict(zip(pair.classes, map(float, row), strict=True)) for kind, row in found.rows.items()}
     return show(page), {"answers": answers, "explained_class": subject, "words": found.words, "figures": figures}
 

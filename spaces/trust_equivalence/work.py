@@ -113,7 +113,7 @@ def newest(shown: Generator[T, None, None], where: Any) -> Generator[T, None, No
             del LATEST[where]
 
 
-def waited(work: Callable[[], T], page: Callable[[], str], patience: float = PATIENCE) -> Generator[str, None, T]:
+def waited(work: Callable[[], T], page: Callable[[], Any], patience: float = PATIENCE) -> Generator[Any, None, T]:
     """Yields the page while `work` goes on in a thread, and returns what it found; who leaves, ends it."""
     gone = threading.Event()
     outcome: Future[T] = Future()
@@ -151,10 +151,10 @@ def remembered(
     kept: Kept,
     question: Any,
     work: Callable[[], T],
-    page: Callable[[], str],
+    page: Callable[[], Any],
     line: Line = SENTENCES,
     seconds: float | None = None,
-) -> Generator[str, None, T]:
+) -> Generator[Any, None, T]:
     """The answer that was given before, at once; or the work for it, in its turn, and until then the place in line."""
     if question in kept:
         return kept.get(question, work)
@@ -165,7 +165,7 @@ def remembered(
         with turn(line, seconds, ticket):
             return work()
 
-    def shown() -> str:
+    def shown() -> Any:
         place = line.place(ticket)
         return f'<div class="show"><p role="status" class="place">{place}</p></div>' if place else page()
 

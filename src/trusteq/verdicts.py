@@ -61,6 +61,16 @@ class Excess:
         low = min(self.low, self.value - math.hypot(self.value - self.low, self.one_more))
         return "different" if low > self.margin else "inconclusive"
 
+    def at(self, level: float) -> "Excess":
+        """The same with intervals of another level, as wide as a normal distribution has them.
+
+        >>> Excess(0.2, 0.1, 0.3, margin=0.05).at(0.998).verdict
+        'inconclusive'
+        """
+        wider = normal_quantile(level) / normal_quantile(self.level)
+        low, high = self.value - wider * (self.value - self.low), self.value + wider * (self.high - self.value)
+        return Excess(self.value, low, high, self.margin, level, wider * self.seeds, wider * self.one_more)
+
     @property
     def chance(self) -> float:
         """How often one would come out so far beyond the margin that is not beyond it (one-sided).

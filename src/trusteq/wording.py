@@ -2,24 +2,45 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 NOTHING = "–"  # where there is no figure
 
 
 def number(value: float | None, kind: str = "overlap") -> str:
-    """Three decimals, with a sign where it is a gap; counts as they are, and a dash where there is nothing.
+    """Three decimals, with a sign where it is a gap; counts as they are, and a dash where there is nothing. What is not
+    quite 0 or 1 keeps as many digits as say so.
 
     >>> number(0.61), number(-0.0123, "gap"), number(0.00012), number(12345), number(None)
     ('0.610', '−0.012', '1.2e−04', '12,345', '–')
+    >>> number(0.9996), number(1.0), number(-0.0002, "gap"), number(0.0, "gap")
+    ('0.9996', '1.000', '−0.0002', '0')
     """
     if value is None:
         return NOTHING
     if isinstance(value, int):
         return f"{value:,}"
     if kind == "gap":
-        return signed(f"{value:+.3f}")
-    return signed(f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1e}")
+        text = f"{value:+.3f}" if abs(value) >= 0.0005 else f"{value:+.1g}" if abs(value) > NOISE else "0"
+        return signed(text)
+    if value == 0 or abs(value) >= 0.0005:
+        return signed(short_of(value, 1, 3))
+    return signed(f"{value:.1e}")
+
+
+NOISE = 1e-5  # of a share, a thousandth of a point: below lies what float32 leaves of nothing
+
+
+def short_of(value: float, whole: float, places: int) -> str:
+    """With so many decimals, or as many more as it takes not to be rounded up to the whole.
+
+    >>> short_of(99.6, 100, 0), short_of(100.0, 100, 0), short_of(81.4, 100, 0)
+    ('99.6', '100', '81')
+    """
+    if whole - value > whole * NOISE:
+        places = next(n for n in range(places, 9) if float(f"{value:.{n}f}") < whole)
+    return f"{value:.{places}f}"
 
 
 def signed(text: str) -> str:
@@ -28,30 +49,50 @@ def signed(text: str) -> str:
 
 
 def percent(share: float) -> str:
+    """Two significant digits, and as many more as it takes to tell nearly all from all.
+
+    >>> percent(0.61), percent(0.004), percent(1.0), percent(0.996), percent(0.0003), percent(0.0)
+    ('61 %', '0.4 %', '100 %', '99.6 %', '0.03 %', '0 %')
     """
-    >>> percent(0.61), percent(0.004), percent(1.0)
-    ('61 %', '0.4 %', '100 %')
-    """
-    return signed(f"{100 * share:.1f} %" if 0 < abs(share) < 0.1 else f"{100 * share:.0f} %")
+    size = 100 * share
+    if abs(size) >= 10:
+        return signed(f"{short_of(size, 100, 0)} %")
+    if abs(size) >= 0.05:
+        return signed(f"{size:.1f} %")
+    return signed(f"{size:.1g} %") if abs(share) > NOISE else "0 %"
 
 
 def points(share: float) -> str:
     """
-    >>> points(0.034), points(-0.1), points(0.01), points(-0.0004)
-    ('3.4 points', '−10 points', '1 point', '0 points')
+    >>> points(0.034), points(-0.1), points(0.01), points(-0.0004), points(0.0)
+    ('3.4 points', '−10 points', '1 point', '−0.04 points', '0 points')
     """
     text = in_points(share)
     return f"{signed(text)} point{'s' * (text != '1')}"
 
 
 def in_points(share: float) -> str:
-    """Two significant digits, and no more than a tenth of a point.
+    """Two significant digits, and no more than a tenth of a point, unless that is nothing.
 
-    >>> in_points(0.0337), in_points(0.0004), in_points(0.02)
-    ('3.4', '0', '2')
+    >>> in_points(0.0337), in_points(0.0004), in_points(0.02), in_points(0.0)
+    ('3.4', '0.04', '2', '0')
     """
-    size = round(100 * share, 1) + 0.0
-    return f"{size:.0f}" if abs(size) >= 10 else f"{size:.2g}"
+    size = 100 * share
+    if abs(size) >= 9.95:
+        return f"{size:.0f}"
+    if abs(size) >= 0.05:
+        return f"{round(size, 1):.2g}"
+    return f"{size:.1g}" if abs(share) > NOISE else "0"
+
+
+def gap_in_points(share: float) -> str:
+    """With its sign, without its unit.
+
+    >>> gap_in_points(0.0123), gap_in_points(-0.0002), gap_in_points(0.0)
+    ('+1.2', '−0.02', '0')
+    """
+    text = in_points(share)
+    return signed(text if text == "0" or text.startswith("-") else f"+{text}")
 
 
 def decimals(values: list[float], limit: float) -> int:
@@ -62,6 +103,15 @@ def decimals(values: list[float], limit: float) -> int:
     """
     enough = (n for n in (2, 3, 4) if all(round(value, n) != round(limit, n) for value in values if value != limit))
     return next(enough, 5)
+
+
+def and_so_on(names: Sequence[str], most: int = 6) -> str:
+    """
+    >>> and_so_on(["a"]), and_so_on(["a", "b", "c"]), and_so_on(list("abcd"), most=2)
+    ('a', 'a, b and c', 'a, b and 2 more')
+    """
+    some = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
+    return " and ".join(filter(None, [", ".join(some[:-1]), *some[-1:]]))
 
 
 # Text from outside: names, texts, reasons.

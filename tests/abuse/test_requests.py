@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 
 NAMES = ("verdict", "why", "break_it", "confidence", "compare")
 PAIR = ["large", "distilled"]
+ASKING = ["{text} It is", "positive, negative"]
 HONEST = {
     "verdict": [*PAIR, "quick", "text\na"],  # no column label: an answer at once
-    "why": [*PAIR, "The cast is fine.", "occlusion", 3, ""],
-    "break_it": [*PAIR, "The cast is fine.", "typos"],
+    "why": [*PAIR, "The cast is fine.", "occlusion", 3, "", *ASKING],
+    "break_it": [*PAIR, "The cast is fine.", "typos", *ASKING],
     "confidence": [*PAIR, 5, "quantile"],
     "compare": ["references,predictions,large_predictions\n0,0,1\n1,1,1\n"],
 }
@@ -94,7 +95,7 @@ def test_the_function_that_will_run_says_what_it_takes(space):
     for path in ("run", "api"):
         body = {"data": [FILE_OF_NOBODY], "fn_index": numbers["why"], "session_hash": "s"}
         sent = post(space, f"{path}/compare", json.dumps(body))
-        assert (sent.status_code, "6 values" in sent.text) == (422, True), sent.text
+        assert (sent.status_code, "8 values" in sent.text) == (422, True), sent.text
         body = {"data": [], "fn_index": str(numbers["why"]), "session_hash": "s"}
         assert post(space, f"{path}/compare", json.dumps(body)).status_code == 422
 
@@ -194,7 +195,7 @@ def test_ten_megabytes_are_refused(space, name):
 
 @pytest.mark.parametrize("value", [None, "3", "three", [3], True, {}])
 def test_a_slider_without_a_number_is_refused_without_a_traceback(space, value, capfd):
-    assert ask(space, "why", [*PAIR, "The cast is fine.", "occlusion", value])[0] == 422
+    assert ask(space, "why", [*PAIR, "The cast is fine.", "occlusion", value, "", *ASKING])[0] == 422
     assert ask(space, "confidence", [*PAIR, value, "quantile"])[0] == 422
     assert "Traceback" not in "".join(capfd.readouterr())
 
@@ -283,7 +284,7 @@ def test_what_nobody_waits_for_ends(space, monkeypatch, listen):
             ended.set()
 
     monkeypatch.setattr("break_it.attacked", attacked)
-    leave(space, "break_it", [*PAIR, f"{LONG[:500]} {listen}", "textbugger"], listen)
+    leave(space, "break_it", [*PAIR, f"{LONG[:500]} {listen}", "textbugger", *ASKING], listen)
     if listen:
         assert started.is_set()
         assert ended.wait(2.0)

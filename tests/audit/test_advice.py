@@ -8,7 +8,7 @@ import pytest
 from audit_examples import audit
 
 from trusteq.audit import advice
-from trusteq.audit.advice import advice_of, flags_of, next_step, next_steps, with_advice
+from trusteq.audit.advice import advice_of, flags_of, next_step, shared, with_advice
 from trusteq.audit.schema import SCHEMA
 from trusteq.cli import audit as cli_audit
 from trusteq.cli import cascade, compress, repair
@@ -16,6 +16,7 @@ from trusteq.compress.options import FinetuneOptions
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.markdown import markdown
 from trusteq.report.page import page
+from trusteq.report.terminal import what_next
 
 WORDS = shlex.split(
     "--large models/large --twin models/twin --compressed models/distilled tiny=models/t --limit 400 --dataset dev.tsv "
@@ -169,17 +170,76 @@ def test_it_stands_in_the_results_as_data_and_says_no_place_of_this_machine():
     assert made["advice"]["distilled"][0].keys() == {"dimension", "found", "way", "says", "command"}
     listed = [one["command"] for one in made["advice"]["distilled"]]
     assert listed == [one.line for one in advice_of(made, "distilled")]
-    typed = next(line for line in next_steps(made, words) if line.startswith("next for distilled: "))
+    lines = what_next(made, words).splitlines()
+    told = next(place for place, line in enumerate(lines) if line.startswith("next for distilled: "))
+    typed = next(line for line in lines[told:] if line.startswith("  trusteq "))
     assert "/home/me/models/" in typed  # on the terminal of the one who asked
 
 
 def test_page_and_markdown_show_it():
     made = set_open(audit(), "prediction_error_jaccard", examples_needed=2600)
     with_advice(made, WORDS)
-    line = next(one for one in advice_of(made, "distilled") if one.dimension == "prediction_error_jaccard").line
-    assert line in markdown(made)
-    assert line in page(made, {})
-    assert "What to do next" in page(made, {})
+    asks = next(one for one in shared(made) if "prediction_error_jaccard" in one.dimensions and "--limit" in one.line)
+    for told in (markdown(made), page(made, {})):
+        assert asks.line in told
+        assert "What to do next" in told
+
+
+def test_what_several_models_and_dimensions_share_is_said_once():
+    made = audit()
+    for model in ("distilled", "tiny"):
+        for name, needed in (("calibration_gap", 90_000), ("prediction_error_jaccard", 120_000)):
+            entry = pair(made, model)["dimensions"][name]
+            entry |= {"verdict": "inconclusive", "open_because": None, "examples_needed": needed}
+    with_advice(made, WORDS)
+    (asks,) = [one for one in shared(made) if "--limit 120000 " in one.line]
+    assert asks.models == ["distilled", "tiny"]
+    assert {"calibration_gap", "prediction_error_jaccard"} <= {*asks.dimensions}
+    assert markdown(made).count(asks.line) == 1
+    assert "--limit 90000" not in markdown(made)
+    assert what_next(made).count(asks.line) <= 1
+
+
+def test_another_twin_for_the_bundled_family_is_a_command_that_runs():
+    """The family that ships with the project takes no other twin unless all of it is named."""
+    made = set_open(audit(), "prediction_error_jaccard", open_because="The twins differ too much among themselves.")
+    made["models"] = {"large": made["models"]["large"], "distilled": made["models"]["distilled"]}
+    typed = parsed(shlex.join(["trusteq", *advice.Asked(made, "distilled", []).with_twin()]))
+    assert typed["twin"][-1] == "another-seed"
+    assert typed["large"].endswith("bundled_family/large")
+    assert typed["dataset"].endswith("reviews.csv")
+    assert typed["attacked"] == 200
+
+
+def test_more_texts_for_the_bundled_family_keep_those_that_are_out_of_distribution():
+    made = set_open(audit(), "calibration_gap", examples_needed=9000)
+    more = next(one for one in advice_of(made, "distilled", []) if one.dimension == "calibration_gap")
+    assert parsed(more.line)["ood_dataset"].endswith("other.csv")
+
+
+def test_the_same_texts_out_of_distribution_are_not_said_to_decide_with_more_ordinary_ones():
+    made = set_open(audit(), "ood_divergence", examples_needed=9000)
+    set_open(made, "calibration_gap", examples_needed=9000)
+    more = next(one for one in advice_of(made, "distilled", []) if one.dimension == "ood_divergence")
+    typed = parsed(more.line)
+    assert (typed["dataset"], typed["ood_dataset"], typed["limit"]) == ("more.csv", "more-ood.csv", 6000)
+    assert "There are 400 and 200: take 6,000 or more, and 3,000 or more." in more.says
+    steps = shared(with_advice(made, []))
+    asked = next(one for one in steps if "calibration_gap" in one.dimensions and "--dataset more.csv" in one.line)
+    assert "ood_divergence" not in asked.dimensions
+    words = ["200" if word == "400" else word for word in WORDS]  # which may have left some out
+    (more,) = [one for one in advice_of(made, "distilled", words) if one.dimension == "ood_divergence"]
+    assert "ood_dataset" not in parsed(more.line)
+
+
+def test_what_only_the_correction_keeps_open_asks_for_what_decides_with_the_correction():
+    because = "Alone it would be different, but among 12 verdicts that may be chance (Holm's correction)."
+    made = set_open(audit(), "prediction_error_jaccard", open_because=because, examples_needed=None)
+    entry = pair(made)["dimensions"]["prediction_error_jaccard"]
+    entry |= {"divergence": 0.2, "divergence_low": 0.11, "divergence_high": 0.29, "margin": 0.1}
+    entry |= {"examples": 1000, "seeds": 0.0, "one_more": 0.0}
+    typed = parsed(only(made, "prediction_error_jaccard")[0].line)
+    assert typed["limit"] == 4000  # 0.1 >= 2.87 * e / 2 + 0.84 * e * (1 - 1 / 4) ** 0.5, e = 0.09 / 1.96
 
 
 def test_logs_that_were_compared_have_no_model_to_change():

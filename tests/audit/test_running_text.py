@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import running_texts
 import torch
+from agree_with_direct import direct
 
 from trusteq.audit.options import AuditOptions
 from trusteq.audit.reading_text import TextOptions
@@ -27,23 +28,13 @@ def pair_of(found, name="small"):
     return next(pair for pair in found["pairs"] if pair["name"] == name)
 
 
-def rows_of(model, windows):
-    """Log-probabilities in float64, one window at a time, without padding or batches."""
-    rows = []
-    for window in windows:
-        with torch.no_grad():
-            logits = model(torch.tensor([window.ids])).logits[0].double()
-        rows.append(torch.log_softmax(logits, dim=-1)[window.first - 1 : -1].numpy())
-    return np.concatenate(rows)
-
-
 def test_figures_are_those_of_a_direct_computation():
     (large, tokenizer), (small, _) = running_texts.reader(), running_texts.reader(0.05)
     found = audit((large, tokenizer), {"small": (small, tokenizer)}, floor="none")
     asked = NextToken(large, tokenizer, "large")
     windows = windows_of_documents(asked.tokens_of(TEXTS), asked.length, asked.begin)
     targets = np.concatenate([window.targets for window in windows])
-    p, q = rows_of(large, windows), rows_of(small, windows)
+    p, q = direct(large, windows), direct(small, windows)
     own, right = (rows[np.arange(len(targets)), targets] for rows in (q, p))
     kl, change = (np.exp(p) * (p - q)).sum(axis=1), np.exp(own) - np.exp(right)
     expected = {

@@ -736,7 +736,8 @@ SENTENCES = [
             **{"verdict": "inconclusive", "examples_needed": 1300},
         },
         "Under attack small loses 50 % of its accuracy, and large 40 %: a gap of 10 points "
-        "(twin: 12 points). small is 2 points nearer to large than the twin is (excess −20 to 16; allowed 10). "
+        "(twin: 12 points). small is 2 points nearer to large than the twin is (20 nearer to 16 further; allowed 10 "
+        "further). "
         "Too close to call with 400 attacked examples; about 1,300 would decide.",
     ),
     (

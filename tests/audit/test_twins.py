@@ -144,7 +144,8 @@ def test_another_wording_of_the_prompt_stands_in_for_a_twin():
         ({"twin": [NEAR, LARGE]}, "large and twin 2 are the same model: give each model once"),
         ({"twin": NEAR, "floor": "rounding"}, "a twin is a floor already: give twin or floor='rounding', not both"),
         ({"floor": "rounding"}, "rounding: only a transformers model can be rounded, and large is a function"),
-        ({"floor": "noise"}, "floor must be 'rounding' or 'wording' or 'calibration'"),
+        ({"floor": "batch"}, "floor='batch' is for transformers models and servers, and large is a function"),
+        ({"floor": "noise"}, "floor must be 'rounding' or 'batch' or 'kernels' or 'wording' or 'calibration'"),
         ({"floor": "wording"}, "floor='wording' is for a language model with a prompt, and large has none"),
         ({"floor": "calibration", "twin": None}, "floor='calibration' needs twin: the compressed model made again"),
         (
@@ -162,3 +163,21 @@ def test_bad_input_is_one_sentence(given, message):
         errors_of(**{"compressed": {"small": FAR}, **given})
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_a_floor_of_the_same_model_one_text_at_a_time(tmp_path):
+    tiny_models.checkpoint(tmp_path / "large")
+    tiny_models.checkpoint(tmp_path / "small", seed=1)
+    texts = [" ".join(np.random.default_rng(i).choice(tiny_models.WORDS, 6)) for i in range(60)]
+    result = compute(
+        large=tmp_path / "large",
+        twin=None,
+        compressed={"small": tmp_path / "small"},
+        texts=texts,
+        references=[0, 1] * 30,
+        floor="batch",
+        dimensions="prediction_error_jaccard",
+    )
+    entry = pair_of(result, "small")["prediction_error_jaccard"]
+    assert entry["floor"] == 1.0
+    assert entry["beside"] == "itself, asked one question at a time, is"

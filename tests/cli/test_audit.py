@@ -350,6 +350,7 @@ BAD = {
     "a group of no data": ("--group passage", "--group is a column of --dataset, which is missing"),
     "no limit": (f"{MODELS} {DATA} --limit 0", "--limit must be 1 or more, got 0"),
     "a margin": (f"{MODELS} {DATA} --margins calibration_gap=-1", "--margins calibration_gap must"),
+    "a space": (f"{MODELS} {DATA} --space ftp://x", "--space must be an address that begins with https://"),
     "half a label": (f"{MODELS} {DATA} --labels negative=0.5", "--labels must give every class name a whole"),
     "a device": (f"{MODELS} {DATA} --device cuda:77", "--device must be one that this machine has"),
 }

@@ -2,12 +2,16 @@
 
 import json
 
+import jsonschema
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from small_audits import SMALL
 from small_families import GOLD, NAMES, STRANGE, TEXTS
 from tiny_language_models import WORDS, network, tokenizer
 
+from trusteq.audit.schema import SCHEMA
 from trusteq.cli import audit as command
 from trusteq.cli.typed import part_of
 from trusteq.records.chosen import ChosenTexts
@@ -52,7 +56,9 @@ def audited(place, capsys, *words):
         file.unlink() if file.is_file() else file.rmdir()
     status = command.main([*map(str, (*models(place), *words)), "--out", str(out)])
     assert status == 0, capsys.readouterr().err
-    return json.loads((out / "report.json").read_text()), capsys.readouterr()
+    found = json.loads((out / "report.json").read_text())
+    jsonschema.validate(found, SCHEMA)
+    return found, capsys.readouterr()
 
 
 def test_all_six_dimensions_of_language_models(place, capsys):
@@ -90,13 +96,21 @@ def test_texts_too_long_are_cut_and_counted(place, capsys, tmp_path):
     assert "1 text was cut" in " ".join(told.out.split())
 
 
-@pytest.mark.parametrize("score", ["vocabulary", "hidden", "msp"])
-def test_other_scores_of_what_is_out_of_distribution(place, capsys, score):
+@pytest.mark.parametrize("score", ["perplexity", "vocabulary", "hidden", "msp"])
+def test_what_is_out_of_distribution_by_each_score(place, capsys, score):
     data = ["--dataset", place / "reviews.csv", "--ood-dataset", place / "other.csv", "--score", score]
     found, _ = audited(place, capsys, *PROMPT, *data, "--dimensions", "ood_divergence")
     entry = found["pairs"][0]["dimensions"]["ood_divergence"]
     assert (entry["status"], found["settings"]["score"]) == ("done", score)
     assert ("less sure" in entry["sentence"]) == (score == "msp")
+    listed, figures = found["examples"]["listed"], entry["figures"]
+    assert len(listed["strange"]["text"]) == len(STRANGE)
+    for name, prefix in (("small", ""), ("large", "large_")):
+        strange = listed["strange"]["models"][name]
+        flagged = listed["models"][name]["flagged"] + strange["flagged"]
+        assert np.mean(flagged) == pytest.approx(figures[f"{prefix}flagged_rate"])
+        assert any(flagged)
+        assert (strange["said"][0] is None) == (score != "msp")  # strange texts are scored, and not asked about
 
 
 def test_questions_with_options(place, capsys):
@@ -118,6 +132,77 @@ def test_the_prompt_said_otherwise_is_a_floor(place):
         "wording 2": "{text} Verdict :",
     }
     assert all(twin["model"] == given["large"]["model"] for twin in given["twin"].values())
+
+
+FEW = ["--explained", 6, "--attacked", 6, "--samples", 20]
+
+
+@pytest.mark.parametrize("units", ["sentences", "shots"])
+def test_reasons_over_other_units_than_words(place, capsys, tmp_path, units):
+    rows = [{"text": f"{one} . {other} !", "label": "negative"} for one, other in zip(TEXTS, TEXTS[::-1], strict=True)]
+    pd.DataFrame(rows).to_csv(tmp_path / "long.csv")
+    words = ["--dataset", tmp_path / "long.csv", "--units", units, "--shots", 4]
+    found, _ = audited(place, capsys, *PROMPT, *words, *FEW, "--dimensions", "attribution_alignment")
+    entry = found["pairs"][0]["dimensions"]["attribution_alignment"]
+    count = {"sentences": 2, "shots": 4}[units]
+    assert (found["settings"]["units"], found["settings"]["k"]) == (units, [1, 3])
+    assert entry["figures"]["expected_jaccard_at_1"] == pytest.approx(1 / count)
+    assert f"the same {units[:-1]} matters most to small and to large" in entry["sentence"]
+    for one in entry["details"]["per_example"]:
+        assert len(one["explanations"][0]) == count
+    if units == "shots":
+        names = {name for one in entry["details"]["per_example"] for name, _ in one["explanations"][0]}
+        assert len(names) == count
+        assert all(name.endswith("→ negative") for name in names)
+
+
+def test_the_next_token_is_explained_from_inside(place, capsys):
+    words = ["--dataset", place / "reviews.csv", "--method", "gradient_x_input", "--explains", "next_token"]
+    found, _ = audited(place, capsys, *PROMPT, *words, "--explained", 4, "--dimensions", "attribution_alignment")
+    assert found["pairs"][0]["dimensions"]["attribution_alignment"]["status"] == "done"
+    assert [found["settings"][name] for name in ("method", "explains")] == ["gradient_x_input", "next_token"]
+
+
+@pytest.mark.parametrize("own", [[], ["--wording", "{text} Verdict :", r"Is it ?\n{text} :"]])
+def test_a_prompt_said_otherwise_is_an_attack(place, capsys, own):
+    words = ["--dataset", place / "reviews.csv", "--attack", "wording", *own, "--dimensions", "attack_divergence"]
+    found, _ = audited(place, capsys, *PROMPT, *words, "--attacked", 20)
+    entry = found["pairs"][0]["dimensions"]["attack_divergence"]
+    assert entry["status"] == "done"
+    outcomes = [one[side] for one in entry["details"]["per_example"] for side in ("outcome", "large_outcome")]
+    broken = [one for one in outcomes if one["status"] == "broken"]
+    assert all(one["adversarial"] == one["text"] for one in broken)
+    assert all("{text}" in one["wording"] for one in broken)
+    if own:
+        assert {one["queries"] for one in outcomes if one["status"] != "skipped"} == {len(own)}
+        assert {one["wording"] for one in broken} <= {"{text} Verdict :", "Is it ?\n{text} :"}
+        assert broken
+        page = (place / "out" / "report.html").read_text(encoding="utf-8")
+        assert "breaks under the prompt “{text} Verdict :”" in page or "under the prompt “Is it ? {text} :”" in page
+
+
+def test_all_orders_of_the_options_are_an_attack(place, capsys):
+    data = ["--task", "choices", "--dataset", place / "arc.jsonl", "--prompt", r"{text}\n{options}\nVerdict :"]
+    words = ["--attack", "reordered", "--attacked", 20, "--dimensions", "attack_divergence"]
+    found, _ = audited(place, capsys, *data, *words)
+    entry = found["pairs"][0]["dimensions"]["attack_divergence"]
+    broken = [one for each in entry["details"]["per_example"] for one in each.values() if isinstance(one, dict)]
+    broken = [one for one in broken if one["status"] == "broken"]
+    assert any("adversarial_label" in one for one in broken)
+    for one in broken:
+        options, moved = (one[name][1].split("\n") for name in ("text", "adversarial"))
+        assert sorted(options) == sorted(moved)
+        assert moved[one.get("adversarial_label", one["label"])] == options[one["label"]]
+
+
+def test_sentences_of_ones_own_distract(place, capsys, tmp_path):
+    (tmp_path / "beside.txt").write_text("a cat sleeps\n")
+    words = ["--dataset", place / "reviews.csv", "--attack", "distraction", "--sentences", tmp_path / "beside.txt"]
+    found, _ = audited(place, capsys, *PROMPT, *words, "--attacked", 20, "--dimensions", "attack_divergence")
+    entry = found["pairs"][0]["dimensions"]["attack_divergence"]
+    outcomes = [one[side] for one in entry["details"]["per_example"] for side in ("outcome", "large_outcome")]
+    assert all("a cat sleeps" in one["adversarial"] for one in outcomes if one["status"] == "broken")
+    assert {one["queries"] for one in outcomes if one["status"] != "skipped"} == {3}
 
 
 @pytest.mark.parametrize("label", ["label", "number"])
@@ -142,7 +227,12 @@ def test_solved_examples_may_come_from_elsewhere(place):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--prompt", "Good?", "--verbalizers", "a=good", "b=bad"], "large: prompt must hold {text} once"),
+        (
+            ["--prompt", "Good?", "--verbalizers", "a=good", "b=bad"],
+            "large: prompt must hold {text} once and {text_pair} at most once",
+        ),
+        (["--prompt", "{text}", "--verbalizers", "a=good", "b=good"], "'a' has the same tokens as another label's"),
+        ([*PROMPT, "--system", "good " * 300], "the prompt without a text takes 305 of the 256 tokens that large can"),
         (["--prompt", "{text}"], "--verbalizers is missing"),
         (["--verbalizers", "a=good", "b=bad"], "--prompt is missing"),
         (["--prompt", "{text}", "--verbalizers", "good", "bad"], "--verbalizers must be LABEL=WORDS, got 'good'"),
@@ -153,6 +243,11 @@ def test_solved_examples_may_come_from_elsewhere(place):
         ([*PROMPT, "--shots", "500"], "--shots asks for 500 solved examples of 20"),
         ([], "large has no classification head, it is a language model: say with a prompt and verbalizers"),
         ([*PROMPT, "--score", "energy"], "--score must be 'msp' or 'entropy' or"),
+        ([*PROMPT, "--wording", "{text} :"], "--wording and --floor wording go together"),
+        ([*PROMPT, "--units", "shots"], "--units shots explains the solved examples before a question, and large has"),
+        ([*PROMPT, "--attack", "reordered"], "reordered puts a question's options in another order, and the texts"),
+        ([*PROMPT, "--units", "letters"], "--units must be 'words' or 'sentences' or 'shots', got 'letters'"),
+        ([*PROMPT, "--attack", "distraction", "--sentences", "nowhere.txt"], "nowhere.txt could not be read"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(place, capsys, tmp_path, words, said):
@@ -216,3 +311,40 @@ def test_a_gguf_file_says_what_it_needs(tmp_path, capsys):
     assert "large: torn.gguf is a language model: give a prompt and verbalizers" in capsys.readouterr().err
     assert command.main(list(map(str, [*words, *data, *PROMPT]))) == 2
     assert "large: torn.gguf could not be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scored", ["letters", "continuations"])
+def test_options_are_never_cut(place, capsys, tmp_path, scored):
+    rows = [{"question": text, "choices": ["very " * 300 + "good", "bad"], "answer": "A"} for text in TEXTS]
+    (tmp_path / "long.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    prompt = r"{text}\n{options}\nVerdict :" if scored == "letters" else r"{text}\nVerdict :"
+    words = ["--task", "choices", "--dataset", tmp_path / "long.jsonl", "--prompt", prompt, "--scored", scored]
+    assert command.main(list(map(str, [*models(place), *words, "--out", tmp_path / "out"]))) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "the prompt without a text takes" in error
+
+
+@pytest.mark.parametrize("broken", ["large", "small"])
+def test_a_model_that_answers_nan_is_named(place, capsys, tmp_path, broken):
+    model = network("llama", seed=3, positions=256, words=SPOKEN)
+    with torch.no_grad():
+        model.lm_head.weight[5] = float("nan")
+    model.save_pretrained(tmp_path / "nan")
+    tokenizer(256, SPOKEN).save_pretrained(tmp_path / "nan")
+    where = {"large": place / "large", "small": place / "small"} | {broken: tmp_path / "nan"}
+    words = ["--large", where["large"], "--compressed", f"small={where['small']}", "--out", tmp_path / "out"]
+    assert command.main(list(map(str, [*words, *PROMPT, "--dataset", place / "reviews.csv"]))) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error == f"trusteq audit: {broken} gave no answers to the texts ({broken} returned NaN or infinity)"
+
+
+@pytest.mark.parametrize("explains", [["--explains", "next_token"], ["--method", "integrated_gradients"]])
+def test_labels_of_one_first_token_are_answers_and_no_next_token(place, capsys, tmp_path, explains):
+    alike = ["--prompt", "{text} Verdict :", "--verbalizers", "negative=very bad", "positive=very good"]
+    words = [*models(place), *alike, "--dataset", place / "reviews.csv", "--out", tmp_path / "out", *explains]
+    asked = ["--dimensions", "prediction_error_jaccard", "attribution_alignment", "--explained", 3]
+    assert command.main(list(map(str, [*words, *asked]))) == 1  # one dimension failed, the other did not
+    error = capsys.readouterr().err
+    assert "begin with the same token" in error or "needs verbalizers of one token each" in error
+    found = json.loads((tmp_path / "out" / "report.json").read_text())["pairs"][0]["dimensions"]
+    assert [found[name]["status"] for name in asked[1:3]] == ["done", "failed"]

@@ -54,12 +54,28 @@ def test_what_servers_cannot_answer_is_left_out_with_the_reason(servers, data, c
     left_out = {name: entry["reason"] for name, entry in found.items() if entry["status"] == "skipped"}
     assert left_out == {
         "representation_overlap": "large is a server and has no embeddings",
-        "ood_divergence": "small is a server, which reports the probability of one token at a time",
     }
     assert {entry["status"] for name, entry in found.items() if name not in left_out} == {"done"}
     everything = b"".join(path.read_bytes() for path in sorted((data / "out").rglob("*")) if path.is_file())
     assert b"secret-one" not in everything + capsys.readouterr().out.encode()
     assert servers[0].url.encode() in everything
+
+
+def test_the_floor_of_a_server_is_itself_one_question_at_a_time(servers, data, capsys):
+    large = servers[0]
+    assert command.main([*words(servers, data, *QUICK), "--floor", "batch"]) == 0, capsys.readouterr().err
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Held against itself, asked once more and one question at a time (batch)" in told
+    assert "simulated" not in told
+    found = report(data)
+    assert [pair["role"] for pair in found["pairs"]] == ["twin", "compressed"]
+    assert found["models"]["batch"]["source"] == "large, one question at a time"
+    assert found["pairs"][0]["dimensions"]["prediction_error_jaccard"]["value"] == 1.0
+    assert found["pairs"][1]["dimensions"]["prediction_error_jaccard"]["floor"] == 1.0
+    before = len(large.asked)
+    assert command.main([*words(servers, data, *QUICK), "--floor", "batch", "--resume"]) == 0
+    assert len(large.asked) == before
+    large.close()
 
 
 def test_scores_are_those_of_the_models_themselves(servers, data, capsys):

@@ -12,8 +12,9 @@ import pytest
 import tiny_language_models
 from small_audits import models, whole
 
+from trusteq.audit.floors import STAND_INS
 from trusteq.audit.options import AuditOptions
-from trusteq.cli import audit, cascade, compare, compress, finetune, plan, push, repair, typed
+from trusteq.cli import audit, cascade, compare, compress, finetune, plan, push, repair, reproduce, typed
 from trusteq.cli.main import COMMANDS, main
 from trusteq.compress.options import CompressOptions, FinetuneOptions
 from trusteq.dimensions.attack_divergence import AttackOptions
@@ -60,6 +61,7 @@ PARSERS = {
     "plan": plan.parser(),
     "push": push.parser(),
     "repair": repair.parser(),
+    "reproduce": reproduce.parser(),
     **{way: compress.parser(way.split()[1]) for way in WAYS},
 }
 
@@ -82,6 +84,7 @@ KINDS = {
     compare.CompareOptions: ("compare", set()),
     ReadOptions: ("compare", {"model"}),  # every place holds a model of its own
     FinetuneOptions: ("finetune", set()),
+    reproduce.ReproduceOptions: ("reproduce", set()),
 }
 
 
@@ -102,6 +105,12 @@ def test_every_field_is_explained_and_has_a_flag_that_shows_its_default(kind):
             shown = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
             assert action.help.endswith(f"(default: {shown})")
     assert not untyped & set(entries)
+
+
+def test_every_floor_that_the_command_takes_is_offered_by_its_help():
+    help = next(action.help for action in PARSERS["audit"]._actions if action.dest == "floor")
+    assert all(f'"{name}"' in help for name in STAND_INS)
+    assert "in code" not in help
 
 
 def test_options_of_attacks_and_of_ways_to_compress_are_those_of_their_dataclasses():
@@ -176,6 +185,11 @@ TYPED = {
         "trusteq finetune: --batch-size must be 1 or more, got 0",
     "finetune --model x --out y --dataset z --width 3":
         "trusteq finetune: --width, --heads and --reuse-embeddings shape a new model: add --from-scratch",
+    "reproduce": "trusteq reproduce: give one of three: --paper miniature, --paper trust, or lists of",
+    "reproduce --paper trust --errors a b": "trusteq reproduce: give one of three: --paper miniature, --paper trust",
+    "reproduce --paper b": "trusteq reproduce: --paper must be 'miniature' or 'trust', got 'b'",
+    "reproduce --paper trust --limit 5": "trusteq reproduce: --limit must be 20 or more: the neighbours of ten texts",
+    "reproduce --paper trust": "trusteq reproduce: --data is missing: at the small scale, the folder that holds sick/",
     "repair x --dataset y --out z": "trusteq repair: --like is missing: the large model that it stands in for",
     "repair x --like y --dataset z --out o --to mean": "trusteq repair: --to must be 'truth' or 'large', got 'mean'",
 }  # fmt: skip

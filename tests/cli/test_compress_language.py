@@ -9,6 +9,7 @@ from tiny_models import checkpoint
 from trusteq.cli import compress as cli_compress
 from trusteq.compress import measure
 from trusteq.compress.bits import in_bits
+from trusteq.compress.copies import quantized
 from trusteq.compress.loading import load
 from trusteq.models.open import as_predictor
 
@@ -64,6 +65,24 @@ def test_the_head_and_what_it_shares_with_the_embeddings_stay():
     assert torch.equal(made.lm_head.weight, model.lm_head.weight)
     assert torch.equal(made.get_input_embeddings().weight, model.get_input_embeddings().weight)
     assert not torch.equal(made.model.layers[0].mlp.up_proj.weight, model.model.layers[0].mlp.up_proj.weight)
+
+
+@pytest.mark.parametrize("make", [quantized, lambda model: in_bits(model, 4, 32)])
+def test_a_copy_shares_what_stays_and_leaves_the_model_alone(make):
+    model = network("llama")
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    made = make(model)
+    places = {weight.data_ptr() for weight in model.parameters()}
+    kept, changed = (
+        {name for name, weight in made.named_parameters() if (weight.data_ptr() in places) == shared}
+        for shared in (True, False)
+    )
+    assert "model.norm.weight" in kept
+    assert "model.layers.0.mlp.up_proj.weight" in changed
+    assert all(torch.equal(made.get_parameter(name), before[name]) for name in kept)
+    assert all(not torch.equal(made.get_parameter(name), before[name]) for name in changed)
+    made.to(torch.bfloat16)  # the copy alone
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
 @pytest.mark.parametrize("way", [["round", "--bits", 4], ["prune", "--share", 0.3], ["drop-layers", "--keep", 1]])

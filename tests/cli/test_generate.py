@@ -4,6 +4,7 @@ files and servers."""
 import json
 from itertools import takewhile
 
+import jsonschema
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -15,6 +16,7 @@ from tiny_language_models import KINDS, WORDS, network, tokenizer
 from trusteq.audit.generated import Questions, written_family
 from trusteq.audit.options import AuditOptions
 from trusteq.audit.recorded import audit_answers
+from trusteq.audit.schema import SCHEMA
 from trusteq.cli import generate as command
 from trusteq.models import client, writing
 from trusteq.models.prompts import Prompt
@@ -122,6 +124,15 @@ def test_the_errors_are_those_of_the_answers_and_a_scorer_may_be_a_function():
     assert small["parting"]["figures"]["shared_words"] == pytest.approx(np.mean(common))
     lengths = [[len(one.split()) for one in some] for some in said.values()]
     assert small["scores"]["words"]["gap"] == pytest.approx(np.mean(lengths[1]) - np.mean(lengths[0]))
+    shown = small["parting"]["examples"]
+    assert {one["id"] for one in shown} == {str(i) for i, (x, y) in enumerate(both) if x != y}
+    for one in shown:
+        i = int(one["id"])
+        assert one["words"] == common[i]
+        for side, words in zip(("large", "compressed"), both[i], strict=True):
+            assert " ".join([one["shared"], one[side]]).split() == words
+            assert one[f"{side}_right"] == (" ".join(words) in right[i])
+    assert floor["parting"]["examples"] == []
     turned = [one for one in changed["small"] if one["kind"] == "right to wrong"]
     assert len(turned) == sum(said["small"][i] not in right[i] for i in range(3))
     assert found["prompt"]["scorer"] == "same"
@@ -179,6 +190,9 @@ def test_a_server_writes_what_the_model_itself_writes(place, served, capsys):
     page = (place / "out" / "report.html").read_text()
     assert "Where the texts part" in page
     assert "words (" in page
+    assert page.count('class="goes-on"') == 2 * len(found["tasks"][0]["pairs"][1]["parting"]["examples"]) > 0
+    assert "What was written: scores, lengths, refusals" in page
+    jsonschema.validate(found, SCHEMA)
     assert (place / "out" / "flips.csv").is_file()
 
 
@@ -217,6 +231,15 @@ def test_chats_of_servers_are_filled_by_them(served):
     assert said == [{"role": "system", "content": "Be short."}, {"role": "user", "content": "awful"}]
 
 
+def test_transformers_serve_writes_by_chat_what_the_model_itself_writes():
+    server = Server(*model(), "transformers")
+    try:
+        chat = open_writer(f"{server.url}#tiny", "large", Prompt(prompt=PROMPT.prompt, chat=True), Decoding(6))
+        assert texts_of(chat) == texts_of(open_writer(model(), "large", PROMPT, Decoding(6)))
+    finally:
+        server.close()
+
+
 def test_a_gguf_file_and_its_copy_in_fewer_bits(tmp_path, capsys):
     rows = [{"question": f"{i} + 1 =", "answer": i + 1} for i in range(12)]
     (tmp_path / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -234,7 +257,7 @@ def test_a_gguf_file_and_its_copy_in_fewer_bits(tmp_path, capsys):
     [
         (["--prompt", "Say it"], "--prompt must hold {text} once, and no other field, got 'Say it'"),
         (["--scorer", "bleu"], "--scorer must be 'exact' or 'number' or 'f1' or 'contains', got 'bleu'"),
-        (["--floor", "wording"], "--floor must be 'rounding' or 'batch', got 'wording'"),
+        (["--floor", "wording"], "--floor must be 'rounding' or 'batch' or 'kernels', got 'wording'"),
         (["--floor", "batch", "--twin", "x"], "a twin is a floor already: give --twin or --floor, not both"),
         (["--label", "gold"], "has no column gold; its columns are question, answer"),
         (["--max-tokens", "0"], "--max-tokens must be a whole number of at least 1, got 0"),

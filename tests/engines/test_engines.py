@@ -186,4 +186,4 @@ def test_the_benchmark_runs(capsys):
     printed = capsys.readouterr().out
     assert "Polars, 100,000 rows, really added up in one pass" in printed
     assert printed.count("asked for |") == 1
-    assert printed.count("\n| ") == 11
+    assert printed.count("\n| ") == 12

@@ -10,6 +10,7 @@ from trusteq.models.open import as_predictor
 
 SHOTS = [("a very good film", "positive"), ("the plot is dull", "negative"), ("not bad", "positive")]
 ASKED = {"prompt": "Review : {text} Verdict :", "verbalizers": {"negative": "bad", "positive": "very good"}}
+SHORT = ASKED | {"verbalizers": {"negative": "bad", "positive": "good"}}  # one token each: prompts are packed
 RNG = np.random.default_rng(0)
 TEXTS = [" ".join(RNG.choice(WORDS[:14], size)) for size in RNG.integers(1, 12, 30)]
 LONG = " ".join(RNG.choice(WORDS[:14], 40))
@@ -36,9 +37,10 @@ def read_by(model, predict, texts):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("texts", [TEXTS, OCCLUDED], ids=["shots", "occluded"])
-def test_scores_are_those_of_prompts_read_whole(kind, texts):
+@pytest.mark.parametrize("asked", [ASKED, SHORT], ids=["behind", "packed"])
+def test_scores_are_those_of_prompts_read_whole(kind, texts, asked):
     model = network(kind, positions=256)
-    whole, shared = (predictor(model, sharing, shots=SHOTS) for sharing in (False, True))
+    whole, shared = (predictor(model, sharing, shots=SHOTS, **asked) for sharing in (False, True))
     expected = whole(texts)
     found, embeddings = shared.both(texts)
     assert found == pytest.approx(expected, abs=1e-5)
@@ -59,6 +61,35 @@ def test_the_unchanged_start_of_a_perturbed_text_is_read_once():
     whole, _ = read_by(model, predictor(model, False), OCCLUDED)
     shared, _ = read_by(model, predictor(model, True), OCCLUDED)
     assert shared < 0.75 * whole  # half of it is the least: each text is read from its gap on
+
+
+@pytest.mark.parametrize(("texts", "most"), [(TEXTS, 0.3), (OCCLUDED, 0.65)], ids=["shots", "occluded"])
+def test_what_two_packed_prompts_begin_with_is_read_once(texts, most):
+    model = network("llama", positions=256)
+    shots = SHOTS * 4 if texts is TEXTS else []
+    whole, expected = read_by(model, predictor(model, False, shots=shots, **SHORT), texts)
+    packing = predictor(model, True, shots=shots, **SHORT)
+    shared, found = read_by(model, packing, texts)
+    assert packing.packs is True
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert shared < most * whole
+
+
+@pytest.mark.parametrize("way", ["ignored", "refused"])
+def test_a_model_that_packed_prompts_confuse_reads_each_by_itself(way, monkeypatch):
+    model = network("llama", positions=256)
+    expected = predictor(model, False, **SHORT)(TEXTS)
+    predict, plain = predictor(model, True, **SHORT), model.forward
+
+    def forward(*args, attention_mask, **given):
+        if attention_mask.ndim == 4 and way == "refused":
+            raise TypeError("the mask has two dimensions")
+        seen = torch.ones(attention_mask.shape[0], attention_mask.shape[-1], dtype=torch.long)
+        return plain(*args, attention_mask=attention_mask if attention_mask.ndim == 2 else seen, **given)
+
+    monkeypatch.setattr(model, "forward", forward)
+    assert predict(TEXTS) == pytest.approx(expected, abs=1e-5)
+    assert predict.packs is False
 
 
 def test_a_model_that_looks_back_no_further_than_a_window_reads_prompts_whole():

@@ -17,6 +17,7 @@ import torch
 from trusteq.models import engines
 from trusteq.models.converted import CONVERTERS
 from trusteq.models.open import as_predictor
+from trusteq.models.probing import at_work
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = [f"the {a} was {b} {c}" for a in ("film", "plot", "acting") for b in ("very", "not") for c in ("good", "bad")]
@@ -88,6 +89,26 @@ def test_the_weights_are_those_of_the_moment():
     assert asked(TEXTS) == pytest.approx(plain(TEXTS), abs=SAME)
     assert np.abs(asked(TEXTS) - before).max() > 0.01
     assert asked.engine.used == "openvino"
+
+
+@pytest.mark.usefixtures("eager")
+def test_the_weights_are_hashed_once_for_a_piece_of_work(monkeypatch):
+    """A search asks hundreds of small questions; a step of training in the middle of it is noticed all the same."""
+    model, hashed = tiny(), []
+    asked, plain = as_predictor(model, "model"), as_predictor(model, "model", engine="torch")
+    state = engines.state
+    monkeypatch.setattr(engines, "state", lambda model: hashed.append(1) or state(model))
+    with at_work([asked]):
+        for _ in range(5):
+            asked(TEXTS)
+        assert len(hashed) == 1
+        with torch.no_grad():
+            model[0].classifier.weight.mul_(0.5)
+        assert asked(TEXTS) == pytest.approx(plain(TEXTS), abs=SAME)
+    scaled(model[0], 0.8)
+    with at_work([asked]):
+        assert asked(TEXTS) == pytest.approx(plain(TEXTS), abs=SAME)
+    assert asked.work is None
 
 
 @pytest.mark.usefixtures("eager")
@@ -228,9 +249,18 @@ def test_the_same_adversarial_texts(options):
 
 
 def test_nothing_of_openvino_reports_to_its_maker():
-    as_predictor(tiny(), "model", engine="openvino")(TEXTS)
-    with pytest.raises(ImportError):
-        import openvino_telemetry  # noqa: F401
+    """In a process of its own, where nobody else has imported it before."""
+    program = """
+        import sys
+        import tiny_models
+        from trusteq.models.open import as_predictor
+
+        model = as_predictor((tiny_models.classifier(), tiny_models.tokenizer()), "model", engine="openvino")
+        model(["a good film"])
+        print(model.engine.used, sys.modules.get("openvino_telemetry", "never asked for"))
+    """
+    run = run_alone(program)
+    assert (run.returncode, run.stdout) == (0, "openvino None\n"), run.stderr
 
 
 def test_a_signal_after_a_converted_model_was_dropped_in_another_thread_is_handled():
@@ -251,7 +281,11 @@ def test_a_signal_after_a_converted_model_was_dropped_in_another_thread_is_handl
         signal.raise_signal(signal.SIGALRM)
         print(*heard)
     """
+    run = run_alone(program)
+    assert (run.returncode, run.stdout) == (0, "heard\n"), run.stderr
+
+
+def run_alone(program):
     command = [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT / "tests")))}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert (run.returncode, run.stdout) == (0, "heard\n"), run.stderr
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)

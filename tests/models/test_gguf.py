@@ -2,6 +2,7 @@
 
 import json
 
+import gguf
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +12,7 @@ from tiny_gguf import tiny_gguf
 from trusteq.cli import audit as command
 from trusteq.cli import compress as cli_compress
 from trusteq.compress import measure
+from trusteq.models.next_token import NextToken
 from trusteq.models.open import as_predictor
 
 ASKED = {"prompt": "Review: {text} Verdict:", "verbalizers": {"negative": " bad", "positive": " good"}}
@@ -26,6 +28,16 @@ def test_weights_of_fewer_bits_are_further_from_the_whole_ones(files):
     rows = {kind: as_predictor({"model": str(path), **ASKED}, kind)(TEXTS) for kind, path in files.items()}
     apart = [np.abs(rows[kind] - rows["F32"]).max() for kind in ("Q8_0", "Q4_0")]
     assert 0 < apart[0] < apart[1]
+
+
+def test_what_stands_in_front_of_the_weights_is_read_once(files, monkeypatch):
+    read, reader, named = [], gguf.GGUFReader, gguf.get_tensor_name_map
+    monkeypatch.setattr(gguf, "GGUFReader", lambda path: (read.append("file"), reader(path))[1])
+    monkeypatch.setattr(gguf, "get_tensor_name_map", lambda *kind: (read.append("names"), named(*kind))[1])
+    begin = gguf.GGUFReader, gguf.get_tensor_name_map
+    as_predictor({"model": str(files["Q4_0"]), **ASKED}, "large")
+    assert sorted(read) == ["file", "names"]
+    assert begin == (gguf.GGUFReader, gguf.get_tensor_name_map)  # and given back
 
 
 def test_an_audit_of_gguf_files(files, tmp_path, capsys):
@@ -61,3 +73,9 @@ def test_an_architecture_that_nobody_reads_is_one_sentence(tmp_path):
 def test_a_gguf_file_has_no_labels_of_its_own(files):
     with pytest.raises(ValueError, match=r"F32\.gguf is a language model: give a prompt and verbalizers"):
         as_predictor(str(files["F32"]), "large")
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:9/v1", "llama.cpp:q4.gguf"])
+def test_running_text_needs_the_model_itself(place):
+    with pytest.raises(ValueError, match=r"^large is asked over HTTP, and this needs the model itself"):
+        NextToken.open(place, "large")

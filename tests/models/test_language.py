@@ -1,6 +1,7 @@
 """Language models with a prompt: probabilities of labels as in a plain loop, and every dimension takes them."""
 
 import copy
+import math
 
 import evaluate
 import numpy as np
@@ -57,16 +58,15 @@ def test_probabilities_are_those_of_a_plain_loop(kind, length):
         assert np.log(predict(TEXTS)) == pytest.approx(np.log(expected), abs=1e-4)  # the improbable labels, too
 
 
-def test_a_model_without_a_cache_takes_verbalizers_of_one_token():
+def test_a_model_without_a_cache_reads_the_prompt_again_for_each_answer():
     torch.manual_seed(0)
     vocabulary = len(tiny_models.SPECIAL) + len(WORDS)
     config = transformers.MambaConfig(vocab_size=vocabulary, hidden_size=32, num_hidden_layers=2, state_size=8)
     model = transformers.MambaForCausalLM(config).eval()
     short = {"negative": "bad", "positive": "good"}
-    predict = as_predictor(given(model, verbalizers=short), "model")
-    assert predict(TEXTS) == pytest.approx(plain_loop(model, TEXTS, PROMPT, short), abs=1e-5)
-    with pytest.raises(ValueError, match="model keeps nothing of a prompt: give every label a verbalizer of one token"):
-        as_predictor(given(model), "model")(TEXTS)
+    for words in (short, UNEVEN):
+        expected = plain_loop(model, TEXTS, PROMPT, words)
+        assert as_predictor(given(model, verbalizers=words), "model")(TEXTS) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,12 +91,16 @@ def test_verbalizers_of_one_token_take_one_pass_and_longer_ones_share_the_prompt
     assert read == [prompt, 2, 1]
 
 
-def test_only_the_prompts_last_position_is_turned_into_logits():
+@pytest.mark.parametrize("packs", [None, False])
+def test_only_the_prompts_last_position_is_turned_into_logits(packs):
     model, shapes = network(), []
-    handle = model.lm_head.register_forward_hook(lambda module, args, output: shapes.append(output.shape[1]))
-    as_predictor(given(model, verbalizers={"a": "good", "b": "bad"}), "model")(TEXTS)
+    handle = model.lm_head.register_forward_hook(lambda module, args, output: shapes.append(output.shape[:2]))
+    predict = as_predictor(given(model, verbalizers={"a": "good", "b": "bad"}), "model")
+    predict.packs = packs
+    predict(TEXTS)
     handle.remove()
-    assert set(shapes) == {1}
+    looked = predict.packs is True  # one prompt was read alone, too
+    assert sum(map(math.prod, shapes)) == len(set(TEXTS)) + looked
 
 
 def test_braces_in_a_text_or_around_other_words_are_left_alone():

@@ -1,5 +1,6 @@
 """llama.cpp's own server, from the package xllamacpp: the scores and texts of the model itself; and its death."""
 
+import gc
 import importlib.util
 import json
 import os
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from tiny_gguf import tiny_gguf
 
+from trusteq.audit.family import twins_of
 from trusteq.cli import audit, generate
 from trusteq.models import client
 from trusteq.models.open import as_predictor
@@ -106,3 +108,63 @@ def test_killed_in_the_middle_the_audit_goes_on_with_another(file, server, tmp_p
         assert main([*words, "--compressed", f"served={again.url}", "--resume"]) == 0, capsys.readouterr().err
     finally:
         again.kill()
+
+
+# Started for the user: llama.cpp:FILE.
+
+
+def test_a_file_is_run_by_llama_cpp_for_as_long_as_it_is_asked(file):
+    own, found = (as_predictor({"model": place, **ASKED}, "large") for place in (str(file), f"llama.cpp:{file}"))
+    assert np.log(found(TEXTS)) == pytest.approx(np.log(own(TEXTS)), abs=1e-4)
+    assert found.surprise(TEXTS, "perplexity") == pytest.approx(own.surprise(TEXTS, "perplexity"), abs=1e-4)
+    found(["very long " * 200])
+    assert found.truncated == 1  # it reads what the model was trained on, and no more
+    address = found.client.host, found.client.port
+    socket.create_connection(address).close()
+    del found
+    gc.collect()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+@pytest.mark.parametrize("task", ["classify", "generate"])
+def test_other_kernels_are_a_floor(file, tmp_path, capsys, task):
+    rows = [{"text": f"{i} a film", "label": ["negative", "positive"][i % 2]} for i in range(20)]
+    (tmp_path / "reviews.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    how = ["--prompt", ASKED["prompt"].replace("\n", r"\n"), "--verbalizers", "negative= bad", "positive= good"]
+    how = [*how, "--dimensions", "prediction_error_jaccard"] if task == "classify" else ["--max-tokens", "6"]
+    main = (audit if task == "classify" else generate).main
+    words = ["--task", task, "--large", f"llama.cpp:{file}", "--dataset", str(tmp_path / "reviews.jsonl"), *how]
+    words += ["--compressed", f"other={tiny_gguf(tmp_path / 'other.gguf', seed=1)}", "--floor", "kernels"]
+    assert main([*words, "--out", str(tmp_path / "out")]) == 0, capsys.readouterr().err
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert {name: model["role"] for name, model in found["models"].items()} == {
+        "large": "large",
+        "kernels": "twin",
+        "other": "compressed",
+    }
+    assert found["models"]["large"]["source"] == "llama.cpp:tiny.gguf"
+    assert found["pairs"][0]["dimensions"]["prediction_error_jaccard"]["value"] == 1.0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "itself by other kernels (kernels), llama.cpp's or those of transformers" in told
+
+
+@pytest.mark.parametrize(
+    "place, why",
+    [
+        ("llama.cpp:{}/none.gguf", "there is no GGUF file .*none.gguf: llama.cpp: stands before one"),
+        ("llama.cpp:{}/odd.gguf", "llama.cpp cannot read odd.gguf: "),
+        ("llama.cpp:{}/torn.gguf", "llama.cpp cannot read torn.gguf: "),
+    ],
+)
+def test_what_llama_cpp_cannot_read_is_one_sentence(file, tmp_path, place, why):
+    tiny_gguf(tmp_path / "odd.gguf", architecture="clip")
+    (tmp_path / "torn.gguf").write_bytes(file.read_bytes()[:3000])
+    with pytest.raises(ValueError, match=f"^large: {why}") as told:
+        as_predictor({"model": place.format(tmp_path), **ASKED}, "large")
+    assert "\n" not in str(told.value)
+
+
+def test_a_floor_of_kernels_takes_a_file_that_both_run(tmp_path):
+    with pytest.raises(ValueError, match="floor='kernels' takes a GGUF file as the large model"):
+        twins_of(None, "kernels", {"model": "owner/name", **ASKED})

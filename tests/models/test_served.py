@@ -1,5 +1,6 @@
 """Language models behind servers: the scores of the model itself, from both forms; and whatever can go wrong."""
 
+import socket
 import threading
 import time
 
@@ -53,7 +54,10 @@ def served(server, asked=ASKED, **how):
     return as_predictor({"model": server.url, **asked}, "large", **how)
 
 
-@pytest.mark.parametrize("form", ["echo", "llama"])
+FORMS = ["echo", "vllm", "llama"]
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("length", ["total", "mean", "characters"])
 def test_labels_have_the_probabilities_of_the_model_itself(serve, form, length):
     asked = ASKED | {"length": length}
@@ -63,18 +67,32 @@ def test_labels_have_the_probabilities_of_the_model_itself(serve, form, length):
     assert [found.on_labels[text] for text in TEXTS] == pytest.approx([expected.on_labels[text] for text in TEXTS])
 
 
-@pytest.mark.parametrize("form", ["echo", "llama"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("how", ["letters", "continuations"])
 def test_options_have_the_probabilities_of_the_model_itself(serve, form, how):
     asked = CHOICES | {"choices": how} | ({} if how == "letters" else {"prompt": "Review : {text} Verdict :"})
     assert served(serve(form), asked)(QUESTIONS) == pytest.approx(local(asked)(QUESTIONS), abs=1e-6)
 
 
-def test_how_strange_a_text_is_as_the_model_itself_has_it(serve):
+@pytest.mark.parametrize("form", FORMS)
+def test_how_strange_a_text_is_as_the_model_itself_has_it(serve, form):
     asked = local().surprise(TEXTS, "perplexity")
-    assert served(serve()).surprise(TEXTS, "perplexity") == pytest.approx(asked, abs=1e-4)
-    with pytest.raises(ValueError, match="large is a server, which reports the probability of one token at a time"):
-        served(serve("llama")).surprise(TEXTS, "perplexity")
+    found = served(serve(form))
+    assert found.surprise(TEXTS, "perplexity") == pytest.approx(asked, abs=1e-4)
+    with pytest.raises(ValueError, match="large is a server, which does not report the probabilities of all tokens"):
+        found.surprise(TEXTS, "vocabulary")
+
+
+def test_connections_that_the_server_closed_cost_no_tries(serve, monkeypatch):
+    """Servers close what nobody uses for some seconds (uvicorn after 5): eight connections are more than all tries."""
+    monkeypatch.setattr(client, "WAITS", (0.01,))
+    server = serve()
+    found = served(server, at_once=8)
+    found([f"{text} {i}" for i in range(4) for text in TEXTS])
+    assert len(found.client.idle) > 2
+    for connection in found.client.idle:
+        connection.sock.shutdown(socket.SHUT_RDWR)
+    assert found.client.ask("/models")["data"]
 
 
 def test_no_more_questions_at_once_than_allowed(serve):
@@ -150,7 +168,7 @@ def test_nobody_is_there():
         (lambda log: None, "gives None as a log-probability"),
     ],
 )
-@pytest.mark.parametrize("form", ["echo", "llama"])
+@pytest.mark.parametrize("form", FORMS)
 def test_a_server_that_makes_up_log_probabilities_is_refused(serve, form, lie, why):
     server = serve(form)
     count = iter(range(10**6))  # every other answer of llama-server's is of a token that it was made to say
@@ -167,8 +185,37 @@ def test_a_server_whose_model_does_not_read_is_refused(serve):
         served(server)
 
 
+def test_the_chat_template_of_a_server_that_tells_its_tokens(serve):
+    asked = {"prompt": "{text}", "verbalizers": ASKED["verbalizers"], "chat": True}
+    server = serve("vllm")
+    found = served(server, asked)
+    assert "".join(found.parts) == "Review : {text} Verdict :"
+    words = [word.removeprefix(" ") for word in ASKED["verbalizers"].values()]
+    plain = local(ASKED | {"verbalizers": dict(zip(("negative", "positive"), words, strict=True))})
+    assert found(TEXTS).argmax(axis=1).tolist() == plain(TEXTS).argmax(axis=1).tolist()
+    assert all(not question.get("add_special_tokens", True) for _, question in server.asked[-3:])
+    server.say = lost_marks(server.say)
+    with pytest.raises(ValueError, match="large's chat template cannot be filled: the server does not give it out"):
+        served(server, asked)
+
+
+def lost_marks(say):
+    return lambda path, question: (200, {"prompt": "Review :"}) if path == "/detokenize" else say(path, question)
+
+
+def test_transformers_serve_has_no_log_probabilities_and_says_what_it_can_do(serve):
+    server = serve("transformers")
+    with pytest.raises(ValueError, match="has no list of its models: say which"):
+        served(server)
+    place = {"model": f"{server.url}#tiny", **ASKED}
+    why = r"gives no log-probabilities of a given text \(.*\): without them it can only be asked to write"
+    with pytest.raises(InVain, match=why) as told:
+        as_predictor(place, "large")
+    assert "\n" not in str(told.value)
+
+
 def test_a_server_that_ignores_echo_is_refused(serve):
-    with pytest.raises(InVain, match="gives no log-probabilities of a given text: it ignores `echo`"):
+    with pytest.raises(InVain, match=r"gives no log-probabilities of a given text \(it ignores `echo`"):
         served(serve("ignores"))
     with pytest.raises(InVain, match="gives no log-probabilities of a given text"):
         served(serve("none"))

@@ -7,10 +7,11 @@ import re
 import numpy as np
 import pytest
 from accessible import MISSING, complaints
-from audit_examples import HOSTILE, TEXTS, audit
+from audit_examples import HOSTILE, OPTIONS, TEXTS, audit, work_of
 from html_page import Page
 from playwright.sync_api import expect
 
+from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.disagreements import BIT, KINDS, disagreements
 from trusteq.report.page import page
 from trusteq.report.write import write_report
@@ -43,6 +44,21 @@ def test_the_counts_are_those_of_the_figures():
         )
         assert listed["reasons"] == len(pair["dimensions"]["attribution_alignment"]["details"]["per_example"])
         assert listed["all"] == found["data"]["examples"] + found["data"]["ood_examples"]
+
+
+@pytest.mark.parametrize("dimension", ["attribution_alignment", "attack_divergence"])
+def test_what_is_shown_of_an_example_is_of_that_example(dimension):
+    work = work_of(["large", "distilled"], False, "")
+    chosen = [39, 3, 20, *range(4, 19), 38]  # an audit explains and attacks some, in whatever order
+    work.explained, work.attacked = chosen, list(reversed(chosen))
+    shown = DIMENSIONS[dimension].measure(work, "distilled", "large", OPTIONS, 0.95)["details"]["per_example"]
+    assert sorted(one["index"] for one in shown) == sorted(chosen)
+    for one in shown:
+        if dimension == "attack_divergence":
+            assert one["outcome"]["text"] == one["large_outcome"]["text"] == work.texts[one["index"]]
+        else:
+            said = [list(map(list, run)) for run in work.explanations["distilled"][one["index"]]]
+            assert one["explanations"] == said
 
 
 def test_what_one_model_alone_flags_is_what_the_figure_counts():
@@ -251,7 +267,7 @@ def test_rows_lead_into_a_space_if_one_is_named(opened, reports):
     "address", ["javascript:alert(1)", "http://example.org", "https://a.org/'\"><script>", "ftp://x"]
 )
 def test_an_address_that_is_no_web_page_is_refused(address):
-    with pytest.raises(ValueError, match="space must be an address that begins with https://"):
+    with pytest.raises(ValueError, match="space must be an address that begins with https:// or http://localhost"):
         page(audit(), {}, space=address)
 
 

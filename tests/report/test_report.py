@@ -23,6 +23,7 @@ from matplotlib.patches import Rectangle
 from trusteq.audit.schema import SCHEMA
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report import svg, write
+from trusteq.report.latex import models_table, pairwise_tables, verdict_tables
 from trusteq.report.page import DEEPEST
 from trusteq.report.queries import between
 from trusteq.report.summary_plot import summary_plot
@@ -400,8 +401,8 @@ def test_plots_for_which_a_page_has_no_room_lie_beside_it(tmp_path, monkeypatch)
     monkeypatch.setattr(write, "INLINED", 5_000)
     paths = write_report(audit(), tmp_path, quick, ("svg",))
     shown = Page(text_of(tmp_path, "report.html"))
-    named = set(re.findall(r"The plot lies beside this page: (plots/[\w.-]+\w)", shown.text))
-    assert named
+    named = {link for link in shown.all("href") if not link.startswith(("#", "data:"))}
+    assert len(named) == shown.text.count("This one lies beside it: plots/")
     assert 0 < len(shown.plots) < len(DIMENSIONS) * 3
     assert len(named) + len(shown.plots) == len(DIMENSIONS) * 3
     assert named <= {path.relative_to(tmp_path).as_posix() for path in paths}
@@ -531,7 +532,7 @@ def test_model_cards_are_what_the_hub_reads(written, family):
 
 
 @families
-@pytest.mark.parametrize("name", ["pairwise", "models"])
+@pytest.mark.parametrize("name", ["verdicts", "pairwise", "models"])
 def test_latex_tables_have_whole_rows(written, family, name):
     source = text_of(written(family)[1], f"tables/{name}.tex")
     for table in re.findall(r"\\begin\{tabular\}\{(\w+)\}(.*?)\\end\{tabular\}", source, re.DOTALL):
@@ -553,11 +554,47 @@ def test_latex_tables_hold_the_figures_of_the_papers(written):
     row = next(line for line in source.splitlines() if line.startswith("distilled &"))
     calibration = pair["calibration_gap"]["figures"]
     expected = [f"{calibration[key]:.4f}" for key in ("ece", "mce", "brier", "nll")]
-    assert row.removesuffix(r" \\").split(" & ")[4:] == [f"{pair['attribution_alignment']['value']:.3f}", *expected]
+    of_calibration = row.removesuffix(r" \\").split(" & ")[4:]
+    assert of_calibration == [
+        f"{pair['attribution_alignment']['value']:.3f}",
+        *expected,
+        answer(found["pairs"][1]).word,
+    ]
     large = next(line for line in source.splitlines() if line.startswith("large &"))
     assert f"{calibration['large_ece']:.4f}" in large
     matrix = text_of(folder, "tables/pairwise.tex")
     assert f"distilled & {pair['prediction_error_jaccard']['value']:.3f} & " in matrix
+
+
+def test_pairs_with_the_large_model_alone_take_one_row_per_model_and_no_empty_cells():
+    found = audit(compressed=("base", "distilled", "tiny"))
+    source = pairwise_tables(found)
+    assert source.count(r"\begin{table}") == len(DIMENSIONS)
+    for table in source.split(r"\begin{table}")[1:]:
+        rows = [line.removesuffix(r" \\").split(" & ") for line in table.splitlines() if line.endswith(r"\\")][1:]
+        assert [row[0] for row in rows] == ["twin", "base", "distilled", "tiny"]
+        assert all(cell for row in rows for cell in row)
+
+
+def test_a_matrix_of_many_models_is_printed_in_parts_that_a_page_is_wide_enough_for():
+    found = audit(compressed=tuple(f"m{i}" for i in range(6)), all_pairs=True)
+    source = pairwise_tables(found)
+    assert source.count(r"\begin{table}") == 2 * len(DIMENSIONS)
+    assert "(part 2 of 2)" in source
+    heads = re.findall(r"\\toprule\n(.*) ", source)
+    assert heads[:2] == [" & large & twin & m0 & m1 & m2", " & m3 & m4 & m5"]
+    assert len(set(re.findall(r"\\label\{(.*)\}", source))) == len(heads)
+
+
+def test_captions_say_what_the_figures_rest_on():
+    found = audit()
+    of_verdicts, matrix, of_models = verdict_tables(found), pairwise_tables(found), models_table(found)
+    for source in (of_verdicts, matrix, of_models):
+        captions = re.findall(r"\\caption\{.*\}", source)
+        assert all("Data: invented reviews, n = 400" in one and "seed 0" in one for one in captions)
+        assert all("All 12 verdicts together are corrected by Holm's method" in one for one in captions)
+    assert all("explained by lime; attacked by typos" in one for one in re.findall(r"\\caption.*", of_verdicts))
+    assert sum("lime" in one for one in re.findall(r"\\caption.*", matrix)) == 1
 
 
 # What is to be known beside the figures.

@@ -15,6 +15,7 @@ FLOORS = [  # rooms of one floor do not import each other
     {"compress"},
     {"audit"},
     {"faces", "report"},
+    {"reproduce"},
     {"cli"},
 ]
 ALIKE = 20  # lines

@@ -178,8 +178,9 @@ def stage(tmp_path):
         for seed, name in enumerate(sorted(names & CHECKPOINTS)):
             checkpoint(folder / name, seed=seed, labels=("negative", "positive"), layers=4)
         for name in names & LANGUAGE_MODELS:
-            tiny_language_models.network("llama").save_pretrained(folder / name)
-            tiny_language_models.tokenizer().save_pretrained(folder / name)
+            words = [*tiny_language_models.WORDS, "negative", "positive"]  # the answers that blocks choose from
+            tiny_language_models.network("llama", words=words).save_pretrained(folder / name)
+            tiny_language_models.tokenizer(words=words).save_pretrained(folder / name)
         for name in names & TABLES:
             write_table(folder, name)
         return folder
@@ -294,14 +295,14 @@ def run_command(program, arguments, folder, capsys):
         run = main
         if "--steps" in arguments:
             arguments[arguments.index("--steps") + 1] = "6"
+        if "--paper" in arguments:
+            arguments.append("--dry-run")  # tests/reproduce/test_reproduce.py runs both papers to the end
     else:
         script, *arguments = arguments
         if script == "spaces/trust_equivalence/app.py":
             return assert_serves(folder)
         assert (ROOT / script).is_file()
         assert script.startswith("scripts/")
-        if "--paper" in arguments:
-            arguments.append("--dry-run")  # tests/scripts/test_reproduce.py runs both papers to the end
         run = importlib.import_module(Path(script).stem).main
     assert not run(arguments), capsys.readouterr().err
     return None

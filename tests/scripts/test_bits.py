@@ -1,12 +1,13 @@
-"""The table of bits: one audit of a tiny model in five numbers of bits, written on a page."""
+"""The table of bits: one audit of a tiny model in fewer bits, pruned and without layers, written on a page."""
 
 import bits
 from small_families import GOLD, TEXTS
 from tiny_language_models import network, tokenizer
 
 
-def test_the_table_has_a_row_for_every_number_of_bits(tmp_path, capsys):
-    network("llama", positions=256).save_pretrained(tmp_path / "model")
+def test_the_table_has_a_row_for_every_model(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bits, "VERBALIZERS", {"negative": " bad", "positive": " good"})  # words that it has
+    network("llama", positions=256, deep=21).save_pretrained(tmp_path / "model")
     tokenizer(256).save_pretrained(tmp_path / "model")
     for folder, name, lines in (
         (
@@ -32,7 +33,7 @@ def test_the_table_has_a_row_for_every_number_of_bits(tmp_path, capsys):
     assert bits.main([str(word) for word in words]) == 0
     printed = capsys.readouterr().out
     page = (tmp_path / "page.md").read_text()
-    for name in ("large", "the floor: in bfloat16", "8bits", "6bits", "5bits", "4bits", "3bits"):
+    for name in ("large", "the floor: in bfloat16", "8 bits", "5 bits", "3 bits", "30% pruned", "without 4 layers"):
         assert f"| {name} " in printed
         assert f"| {name} " in page
     assert "same errors" in page

@@ -5,12 +5,16 @@ import pickle
 import random
 import time
 import zipfile
+from base64 import b64decode
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import keep_opening
+import numpy as np
 import opening
 import pytest
+import shelf
 from about_models import of_models
 from opening import opening_of
 from permalink import Reader
@@ -84,14 +88,23 @@ def test_an_opening_is_kept_from_a_report_and_nothing_else(tmp_path, capsys):
         for entry in pair["dimensions"].values():
             entry |= {"details": {"curve": [0.5] * 1000}, "figures": {"x": 1.0}}
     other = kept["pairs"][0] | {"role": "other", "name": "x-y"}
-    report = kept | {"pairs": [*kept["pairs"], other], "examples": {"listed": ["text"] * 1000}}
+    said = {"said": ["good", "bad"], "confidence": [0.9, 0.8], "right": [True, False]}
+    models = dict.fromkeys(kept["models"], said)
+    listed = {"index": [0, 1], "text": ["a fine film", "a dull one"], "gold": ["good", "good"], "slices": {}}
+    listed |= {"models": models, "left_out": 0, "strange": {"text": [], "models": {}, "left_out": 0}}
+    report = kept | {"pairs": [*kept["pairs"], other], "examples": {"listed": listed}}
     place = tmp_path / "report.json"
     place.write_text(json.dumps(report), encoding="utf-8")
     assert keep_opening.main([str(place), "--name", "smollm2", "--out", str(tmp_path / "kept")]) == 0
     found = json.loads((tmp_path / "kept" / "smollm2.json").read_text(encoding="utf-8"))
     assert found == json.loads((opening.FOLDER / "smollm2.json").read_text(encoding="utf-8")) | {
-        "pairs": found["pairs"]
+        "pairs": found["pairs"],
+        "lists": found["lists"],
     }
+    for lists in found["lists"].values():
+        assert {one["kind"]: one["count"] for one in lists}["mistakes"] == "1"
+    examples = json.loads((tmp_path / "kept" / "smollm2.examples.json").read_text(encoding="utf-8"))
+    assert examples["texts"] == ["a fine film", "a dull one"]
     assert [pair["name"] for pair in found["pairs"]] == [pair["name"] for pair in kept["pairs"]]
     for wrong in ("[]", "{", json.dumps(report | {"schema": "trust_equivalence/0"})):
         place.write_text(wrong, encoding="utf-8")
@@ -103,7 +116,7 @@ def test_an_opening_is_kept_from_a_report_and_nothing_else(tmp_path, capsys):
 def test_the_opening_says_every_verdict_from_yes_to_no(name):
     audit = opening_of(name)
     pairs = [pair for pair in audit["pairs"] if pair["role"] == "compressed"]
-    assert len(pairs) == 5
+    assert len(pairs) == {"family": 5, "smollm2": 7}[name]
     page = opening.opening_page(audit, name, {"quantized"})
     rows = page.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr")[1:]
     words = [answer(pair).word for pair in pairs]
@@ -118,6 +131,30 @@ def test_the_opening_says_every_verdict_from_yes_to_no(name):
         assert ("data-compressed" in row) == (pair["compressed"] == "quantized")
     for dimension in pairs[0]["dimensions"]:
         assert DIMENSIONS[dimension].question in page
+
+
+def test_behind_every_number_of_the_opening_are_its_examples():
+    """The file that the page fetches is of the same audit: of its size, its models, and with its counts."""
+    audit, examples = opening_of("family"), json.loads(opening.examples_of("family"))
+    assert examples["count"] == audit["data"]["examples"]
+    assert {one["name"] for one in examples["models"]} == set(audit["models"])
+    page = opening.opening_page(audit, "family", {"quantized"})
+    assert f"data-from='{shelf.name_of(opening.examples_of('family'))}'" in page
+    kinds = [kind[0] for kind in examples["kinds"]]
+    for place, (name, lists) in enumerate(audit["lists"].items()):
+        pair = examples["pairs"][place]
+        assert examples["models"][pair["models"][0]]["name"] == name
+        marks = np.frombuffer(b64decode(pair["marks"]), "<u2")
+        for one in lists:
+            assert int(one["count"].replace(",", "")) == ((marks >> kinds.index(one["kind"])) & 1).sum(), one
+        assert page.count(f"data-pair='{place}'") == 1 + len(audit["pairs"][0]["dimensions"])
+
+
+def test_what_is_on_the_shelf_is_found_and_nothing_else(space):
+    name = shelf.put('{"a": 1}')
+    assert httpx.get(f"{space.url}examples/{name}", timeout=60).json() == {"a": 1}
+    for other in ("0" * 32, "..%2fapp.py", "family.examples.json"):
+        assert httpx.get(f"{space.url}examples/{other}", timeout=60).status_code == 404
 
 
 def test_a_row_chooses_only_models_that_are_here(space):
@@ -180,6 +217,8 @@ def test_an_address_says_all_that_is_chosen(reader):
         "binning": "uniform",
     }
     assert restored(reader, "") == ("", None, {}, [])
+    asked = {"prompt": "{text} It is", "answers": "positive: fine, negative: bad"}
+    assert restored(reader, f"?{urlencode(asked)}")[2] == asked
     assert restored(reader, "?compressed=owner/some-model")[2] == {"compressed": "owner/some-model"}
 
 
@@ -209,6 +248,8 @@ def test_a_row_of_a_report_leads_to_its_answer(reader, tab, control):
         ("?top=%D9%A3", "top must be a whole number"),
         ("?method=textattack", "method must be one of"),
         ("?effort=forever", "effort must be one of"),
+        ("?prompt=no+place", "a prompt holds {text} once"),
+        ("?answers=good", "give 2 to 6 different answers"),
         (f"?text={'x' * 601}", "takes up to 600"),
         (f"?text={'x' * 9000}", "9,006 characters"),
         ("?text=%ff", "damaged"),

@@ -12,9 +12,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import asking
 import break_it
 import gradio
 import httpx
@@ -25,7 +27,9 @@ import numpy as np
 import pandas as pd
 import push_to_hub
 import pytest
+import tiny_language_models
 import tiny_models
+import verdict
 import why
 import work
 from fake_hub import FakeHub
@@ -37,6 +41,7 @@ from trusteq.audit.bundled import ASKED, MADE, TWINS, bundled_family
 from trusteq.audit.family import open_models
 from trusteq.dimensions import attribution_alignment
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.report.words import shown
 
 TEXT = "The cast is wonderful, but the plot is awful."
 PAIR = ("large", "distilled")
@@ -149,9 +154,12 @@ def test_the_verdict_is_the_audits(client, space, models):
     for name, entry in pair["dimensions"].items():
         assert entry["status"] == "done", (name, entry["reason"])
         assert DIMENSIONS[name].question in page
+        chance = entry["expected"]
+        assert chance is None or f'data-label="by chance">{shown(chance, "overlap")}<' in page, name
+    assert page.count('data-label="by chance"') == 3  # of overlaps of mistakes, neighbours and reasons
     verdicts = [entry["verdict"] for entry in pair["dimensions"].values()]
-    for verdict in set(verdicts):
-        assert page.count(f'<span class="verdict {verdict}">') == 2 * verdicts.count(verdict)  # table and list
+    for found in set(verdicts):
+        assert page.count(f'<span class="verdict {found}">') == 2 * verdicts.count(found)  # table and list
     assert page.count("<img") == len(verdicts)
     assert page.count('class="forest ') == 2  # for wide screens, and for phones
     assert page.count('class="mark ') == 2 * len(verdicts)
@@ -218,14 +226,19 @@ def test_the_endpoints_have_names_and_nothing_else_is_offered(client):
 
 def asked(space, name, *inputs):
     """How often any model was asked while an endpoint answered, and the answer."""
+    with questions(space) as count:
+        answer = space.ask(name, *inputs)
+    return len(count), answer
+
+
+@contextmanager
+def questions(space):
+    """A list with an entry for every batch that any model is asked within."""
     count = []
-    handler = space.handler(name)
     networks = [model for model, _ in space.models.bundled.values()]
     hooks = [model.register_forward_pre_hook(lambda *_: count.append(1)) for model in networks]
     try:
-        found = handler(*inputs)
-        answer = found if isinstance(found, tuple) else list(found)[-1]
-        return len(count), answer
+        yield count
     finally:
         for hook in hooks:
             hook.remove()
@@ -263,6 +276,105 @@ def test_a_pair_is_explained_as_a_pair(space, models):
     expected = dict(zip(CLASSES, models["large"]([pair])[0], strict=True))
     assert found["answers"]["large"] == pytest.approx(expected)
     assert page.count('<p class="text">') == 4  # both sentences, in both cards
+
+
+@pytest.fixture
+def language_model(tmp_path, monkeypatch):
+    """A tiny one, as the only model of the Hub."""
+    place = tmp_path / "language"
+    tiny_language_models.network().save_pretrained(place)
+    tiny_language_models.tokenizer().save_pretrained(place)
+    monkeypatch.setattr(hub, "hub", lambda: FakeHub(place))
+    return place
+
+
+PROMPTED = ("Review: {text} Verdict:", "positive: good, negative: bad")
+
+
+def test_a_language_model_is_explained_and_attacked_with_a_prompt(space, language_model):
+    """As the metric does; beside a classifier, whose classes are called like its labels."""
+    pair, text = ("large", "owner/speaks"), "the film was very good and the acting was great"
+    page, found = space.ask("why", *pair, text, "occlusion", 4, "", *PROMPTED)
+    source = {
+        "model": str(language_model),
+        "prompt": PROMPTED[0],
+        "verbalizers": {"positive": " good", "negative": " bad"},
+    }
+    given = {"model": source, "large_model": space.family["large"], "method": "occlusion", "explain": "large", "k": 4}
+    expected = metric("attribution_alignment").compute(texts=[text], **given, features=200)
+    assert found, page
+    assert found["figures"] == pytest.approx(expected)
+    assert "owner/speaks" in page
+    _, broken = space.ask("break_it", *pair, text, "deepwordbug", *PROMPTED)
+    assert broken["outcomes"]["compressed"]["queries"] <= asking.QUESTIONS
+    _, other = space.ask("why", *pair, text, "occlusion", 4, "", "{text} It was", PROMPTED[1])
+    assert other["answers"]["compressed"] != found["answers"]["compressed"]  # another prompt is another question
+    assert other["answers"]["large"] == found["answers"]["large"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answers", "sentence"),
+    [
+        ("no place for it", "good, bad", "a prompt holds {text} once"),
+        ("{text} {text}", "good, bad", "a prompt holds {text} once"),
+        ("{text}" + "x" * 600, "good, bad", "takes up to 600"),
+        ("{text}", "good", "give 2 to 6 different answers"),
+        ("{text}", "good, good", "give 2 to 6 different answers"),
+        ("{text}", "a, b, c, d, e, f, g", "give 2 to 6 different answers"),
+        ("{text}", f"good, {'b' * 41}", "up to 40 characters"),
+        (None, "good, bad", "a prompt holds {text} once"),
+    ],
+)
+def test_a_prompt_that_asks_nothing_is_answered_with_a_sentence(space, prompt, answers, sentence):
+    for name, rest in (("why", ("lime", 5, "")), ("break_it", ("typos",))):
+        page, found = space.ask(name, *PAIR, TEXT, *rest, prompt, answers)
+        assert sentence in page
+        assert found is None
+
+
+def test_what_a_language_model_is_not_asked_here_says_where_it_is(space, language_model):
+    for name, inputs in (("verdict", ("quick", "")), ("confidence", (10, "quantile"))):
+        page, *_ = space.ask(name, "large", "owner/speaks", *inputs)
+        assert "is a language model" in page
+        assert "Your logs" in page
+
+
+def test_more_than_two_classes_are_explained(space, tmp_path, monkeypatch):
+    """Both from the Hub, with their classes in other orders."""
+    places = {"owner/first": ("a", "b", "c", "d", "e", "f"), "owner/second": ("f", "e", "d", "c", "b", "a")}
+    hubs = {
+        name: FakeHub(tiny_models.checkpoint(tmp_path / str(seed), seed=seed, labels=labels))
+        for seed, (name, labels) in enumerate(places.items())
+    }
+    monkeypatch.setattr(
+        hub,
+        "look_up",
+        lambda name, api: ("abc", [hub.WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json"]),
+    )
+    monkeypatch.setattr(
+        hub,
+        "hub",
+        lambda: SimpleNamespace(snapshot_download=lambda name, **given: hubs[name].snapshot_download(name, **given)),
+    )
+    text = "the film was very good and the acting was great"
+    page, found = space.ask("why", *places, text, "lime", 5)
+    assert list(found["answers"]["compressed"]) == list(places["owner/first"])
+    large = found["answers"]["large"]
+    assert found["explained_class"] == max(large, key=large.get)
+    assert page.count("says <b>") == 2
+    _, broken = space.ask("break_it", *places, text, "deepwordbug")
+    assert broken["right"] == found["explained_class"]
+
+
+def test_while_one_types_there_is_a_first_look_and_then_the_answer(space):
+    inputs = (*PAIR, "a film that is very good and not at all dull", "shap", 4, "", *load_test.ASKING)
+    looks = [found for found in why.Why(space.models).typed(*inputs) if not isinstance(found, str)]
+    first, last = looks[0], looks[-1]
+    assert f"A first look, from {why.FIRST['shap']} variations" in first[0]
+    assert "A first look" not in last[0]
+    _, expected = space.ask("why", *inputs)
+    assert last[1] == expected
+    assert first[1]["words"] != expected["words"]  # it is another answer, and says so
 
 
 def test_what_is_overtaken_is_dropped_with_its_work():
@@ -393,7 +505,7 @@ def test_several_visitors_at_once_are_all_answered(space, capsys):
 
 
 def test_a_failure_of_the_load_test_is_one(space, capsys, monkeypatch):
-    monkeypatch.setattr(load_test, "question", lambda chance: ("why", [*PAIR, "", "lime", 5, ""]))
+    monkeypatch.setattr(load_test, "question", lambda chance: ("why", [*PAIR, "", "lime", 5, "", *load_test.ASKING]))
     assert load_test.main(["--url", space.url, "--visitors", "1", "--seconds", "2"]) == 1
     assert "there is no sentence yet" in capsys.readouterr().err
 
@@ -461,10 +573,13 @@ def test_the_hubs_own_client_takes_what_it_is_asked():
     assert (api.endpoint, api.token) == ("https://huggingface.co", False)
 
 
+SPEAKING = {"architectures": ["GPTNeoForCausalLM"], "model_type": "gpt_neo"}
+
+
 def refused(remote, **sizes):
     fake = FakeHub(remote, **sizes)
     with pytest.raises(ValueError, match="owner/name") as error:
-        hub.fetch("owner/name", lambda folder: folder, fake)
+        hub.fetch("owner/name", lambda folder, _: folder, fake)
     return str(error.value), fake.fetched
 
 
@@ -494,6 +609,8 @@ def test_a_model_that_is_too_large_is_refused_before_anything_is_fetched(remote,
         ({"deep": {"num_layers": [10**7]}}, "too much for this page"),
         ({"num_hidden_layers": 48, "hidden_size": 8192, "intermediate_size": 16384}, "MB of memory"),
         ({"num_attention_heads": 7}, "no model can be made from"),
+        ({"architectures": ["GPT2LMHeadModel"]}, "of language models this page opens"),
+        (SPEAKING | {"max_position_embeddings": 10**9}, "too much for this page"),
     ],
     ids=str,
 )
@@ -507,7 +624,7 @@ def test_a_configuration_that_asks_for_too_much_is_refused_before_it_builds_anyt
 def test_weights_that_are_none_are_refused_with_a_sentence(remote):
     (remote / "model.safetensors").write_bytes(pickle.dumps("not weights"))
     with pytest.raises(ValueError, match="owner/name could not be opened"):
-        hub.fetch("owner/name", open_models, FakeHub(remote))
+        hub.fetch("owner/name", lambda folder, _: open_models(folder), FakeHub(remote))
 
 
 @pytest.mark.parametrize("name", [["large"], {}, 3, None])
@@ -573,6 +690,24 @@ def test_a_question_that_takes_too_long_ends(space, monkeypatch):
         page, found = space.ask(name, *PAIR, "Time is up for this one.", *rest)
         assert "longer than the page allows" in page
         assert found is None
+
+
+def test_an_audit_that_was_stopped_goes_on_from_what_was_done(space, monkeypatch):
+    monkeypatch.setattr(work, "STEP", 0.02)
+    table = "text,label\n" + "".join(f"a film number {i} of some,{CLASSES[i % 2]}\n" for i in range(14))
+    inputs = (*PAIR, "quick", table)
+    with questions(space) as whole:
+        (*_, expected) = verdict.Judge(space.models).answer(*inputs)
+    judge = verdict.Judge(space.models)
+    for stage in ("Asking which words mattered", "Changing texts until a model errs"):
+        running, before = judge.answer(*inputs), threading.active_count()
+        assert any(f"{stage} …" in page for page in running if isinstance(page, str))  # it is at work on that
+        running.close()
+        until(lambda before=before: threading.active_count() <= before)
+    with questions(space) as rest:
+        (*_, found) = judge.answer(*inputs)
+    assert found[1] == pytest.approx(expected[1])  # nothing is missing, and nothing else came out
+    assert 0 < len(rest) < 0.8 * len(whole)
 
 
 def test_an_audit_ends_when_nobody_waits_for_it(space):

@@ -1,8 +1,10 @@
 """From texts and models to outcomes: every example of every model is attacked, all of them side by side."""
 
+import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,16 +12,18 @@ import numpy as np
 from trusteq.attack.constraints import Similarity
 from trusteq.attack.goals import Targeted
 from trusteq.attack.masked_words import MaskedWords
-from trusteq.attack.outcomes import Outcome, Program, Questions, answer
+from trusteq.attack.outcomes import Outcome, Program, Questions
 from trusteq.attack.recipes import RECIPES, Attack, bert_attack, textbugger, typos
 from trusteq.attack.textattack_bridge import PREFIX, textattack_program
 from trusteq.attack.whole_texts import WHOLE, whole_program
 from trusteq.attack.word_vectors import open_vectors
-from trusteq.checks import brief
-from trusteq.kinds.text import Text, check_not_blank, check_texts
+from trusteq.checks import brief, first_line
+from trusteq.kinds.text import Question, Text, check_not_blank, check_texts
 from trusteq.models.labels import gold, gold_labels
 from trusteq.models.predictor import Predictor
-from trusteq.models.probing import Subject, check_classes, every_job, gathered, subjects_of, wanted_of
+from trusteq.models.probing import Subject, answer, check_classes, every_job, gathered, subjects_of, wanted_of
+from trusteq.models.prompted import Prompted, worded
+from trusteq.models.prompts import check_fields, rewordings
 from trusteq.side_by_side import Ask, Job, example_seed, side_by_side
 
 FIELDS = {"first": 0, "second": 1}
@@ -35,6 +39,7 @@ def attack_each(
 ) -> Generator[tuple[int, str, Outcome], None, None]:
     """`(index, name, outcome)` as the attacks end, of any number of models; the first one is the large one."""
     check_texts("texts", texts)
+    check_changeable(options.attack, texts)
     given = gold_labels(references, len(texts))
     subjects = subjects_of(models, indices, len(texts), options)
     for subject in subjects:
@@ -42,7 +47,10 @@ def attack_each(
     check_classes(subject.predictor for subject in subjects)
     large = subjects[0].predictor
     labels = gold(given, large, options.labels)
-    program = as_program(options, large)
+    field = 0 if isinstance(texts[0], Question) else FIELDS[options.attack_field]  # never a question's options
+    program = as_program(options, large, field)
+    for subject in subjects if options.attack == "wording" else ():
+        check_prompted(subject.predictor)
     order = wanted_of(subjects)
     check_not_blank(texts, order)
 
@@ -67,13 +75,13 @@ def attack_each(
 # From what the user asks for to a program.
 
 
-def as_program(options: Any, large: Predictor) -> Program:
+def as_program(options: Any, large: Predictor, field: int) -> Program:
     """The program of the attack that was named, composed, or is TextAttack's."""
-    field = FIELDS[options.attack_field]
     if is_of_textattack(options.attack):
         return textattack_program(options.attack, field, options.max_queries)
     if isinstance(options.attack, str) and options.attack in WHOLE:
-        return whole_program(options.attack, field, options.max_queries)
+        prompts = wordings_of(options, large) if options.attack == "wording" else {}
+        return whole_program(options.attack, field, options.max_queries, read_sentences(options.sentences), **prompts)
     attack = options.attack if isinstance(options.attack, Attack) else named_attack(options, large)
     if options.target is not None:
         attack = replace(attack, goal=Targeted(class_number(options, large)))
@@ -93,6 +101,58 @@ def named_attack(options: Any, large: Predictor) -> Attack:
     if options.attack == "typos":
         return typos(options.rate or RATE)
     return RECIPES[options.attack]()  # all that it needs is its name
+
+
+def wordings_of(options: Any, large: Predictor) -> dict[str, Any]:
+    """The prompt, and how else it is said, to all models alike."""
+    prompt = check_prompted(large).prompt
+    if options.wordings is None:
+        return {"prompt": prompt.prompt, "wordings": rewordings(prompt.prompt)}
+    for i, wording in enumerate(options.wordings):
+        other = replace(prompt, prompt=wording)
+        check_fields(f"wordings[{i}]", other)
+        if other.pairs != prompt.pairs:
+            raise ValueError(f"wordings[{i}] must have the fields of the prompt, {brief(prompt.prompt)}")
+    return {"prompt": prompt.prompt, "wordings": options.wordings}
+
+
+def check_prompted(predictor: Predictor) -> Prompted:
+    if not isinstance(predictor, Prompted):
+        raise ValueError(no_wording(predictor.name))
+    return predictor
+
+
+def no_wording(name: str) -> str:
+    return f"the attack wording is on the prompt of a language model, and {name} has none"
+
+
+def check_changeable(attack: Any, texts: Sequence[Text]) -> None:
+    if isinstance(attack, str) and attack in ("options", "reordered") and isinstance(texts[0], str):
+        raise ValueError(f"the attack {attack} puts a question's options in another order, and the texts have none")
+
+
+def read_sentences(given: Any) -> list[str] | None:
+    """From a list, or from a text file with a sentence per line."""
+    if given is None:
+        return None
+    if isinstance(given, str | os.PathLike):
+        try:
+            given = Path(os.path.expanduser(given)).read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"sentences: {os.fspath(given)} could not be read ({first_line(error)})") from None
+    found = list(given) if isinstance(given, list | tuple) else []
+    if not found or not all(isinstance(one, str) for one in found):
+        raise ValueError(f"sentences must be a text file, or a list of sentences, got {brief(given)}")
+    found = [" ".join(one.split()) for one in found if one.strip()]
+    if not found:
+        raise ValueError("sentences has no sentence: give at least one")
+    return found
+
+
+def said_under(predictor: Predictor, outcomes: Sequence[Outcome]) -> list[int]:
+    """What a model says of these adversarial texts, asked as the one was that they broke."""
+    rows = answer([(worded(predictor, one.wording), one.adversarial) for one in outcomes])
+    return [int(row.argmax()) for row in rows]
 
 
 def class_number(options: Any, large: Predictor) -> int:

@@ -9,9 +9,11 @@ import numpy as np
 from trusteq.arrays import as_entries
 from trusteq.checks import brief
 from trusteq.kinds.text import Text
+from trusteq.models.prompted import worded
 from trusteq.side_by_side import Ask, key_of
 
 STATUSES = ("skipped", "broken", "withstood")
+WHOLE_NUMBERS = ("queries", "changed_words", "label", "adversarial_label")
 MOST = 2**53  # of what is counted: up to here the means, which are floats, know every whole number
 
 
@@ -29,10 +31,21 @@ class Outcome:
     changed_words: int
     changeable: bool = True  # False: nothing in the text may be changed, which counts as withstood
     transfers: bool | None = None  # does the adversarial text fool the other model of the pair?
+    adversarial_label: int | None = None  # the gold class of the adversarial text, where the right option has moved
+    wording: str | None = None  # the prompt under which the model broke, where that was changed and not the text
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome as plain data, which JSON can keep."""
-        return asdict(self)
+        found = asdict(self)
+        return {name: value for name, value in found.items() if value is not None or name not in OF_FEW}
+
+    @property
+    def right(self) -> int | None:
+        """What the right answer to the adversarial text is."""
+        return self.label if self.adversarial_label is None else self.adversarial_label
+
+
+OF_FEW = ("adversarial_label", "wording")  # only some attacks change these
 
 
 class Questions:
@@ -53,44 +66,33 @@ class Questions:
         return len(self.asked)
 
     def __call__(self, texts: Sequence[Text]) -> np.ndarray:
-        if self.most is not None and self.count + len(texts) > self.most:
-            texts = self.first(texts, self.most)
-            if not texts:
+        return self.each([(self.model, text) for text in texts])
+
+    def each(self, questions: list[tuple[Any, Text]]) -> np.ndarray:
+        """The same, of the model asked in whichever way each question says (see `Prompted.under`)."""
+        if self.most is not None and self.count + len(questions) > self.most:
+            questions = self.first(questions, self.most)
+            if not questions:
                 return self.none
-        self.asked.update(map(key_of, texts))
-        rows = self.ask([(self.model, text) for text in texts])
+        self.asked.update(map(key_of, questions))
+        rows = self.ask(questions)
         self.none = rows[:0]
         return rows
 
-    def first(self, texts: Sequence[Text], most: int) -> list[Text]:
+    def first(self, questions: list[tuple[Any, Text]], most: int) -> list[tuple[Any, Text]]:
         distinct = self.asked.copy()
-        for place, text in enumerate(texts):
-            distinct.add(key_of(text))
+        for place, question in enumerate(questions):
+            distinct.add(key_of(question))
             if len(distinct) > most:
-                return list(texts[:place])
-        return list(texts)
+                return questions[:place]
+        return questions
+
+    def model_under(self, wording: str | None) -> Any:
+        """Whom to ask: the model, or that with its prompt said otherwise."""
+        return worded(self.model, wording)
 
     def of(self, helper: Callable[[list[Any]], Any], questions: Sequence[Any]) -> Any:
         return self.ask([(helper, question) for question in questions])
-
-
-def answer(questions: list[Any]) -> Any:
-    """The answers to (whom, what), in their order; everybody is asked once about all that is theirs.
-
-    >>> lengths, loud = (lambda some: [len(text) for text in some]), (lambda some: [text.upper() for text in some])
-    >>> answer([(lengths, "good"), (loud, "good"), (lengths, "film!")])
-    [4, 'GOOD', 5]
-    """
-    asked: dict[Any, tuple[list[Any], list[int]]] = {}
-    for place, (whom, what) in enumerate(questions):
-        whats, places = asked.setdefault(whom, ([], []))
-        whats.append(what)
-        places.append(place)
-    answers: list[Any] = [None] * len(questions)
-    for whom, (whats, places) in asked.items():
-        for place, row in zip(places, whom(whats), strict=True):
-            answers[place] = row
-    return answers
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def read_outcome(where: str, given: Any) -> Outcome:
         raise ValueError(f"{where} {missing[0]} is missing")
     if not isinstance(fields["status"], str) or fields["status"] not in STATUSES:
         raise ValueError(f"{where} status must be {' or '.join(map(repr, STATUSES))}, got {brief(fields['status'])}")
-    for key in ("queries", "changed_words", "label"):
+    for key in WHOLE_NUMBERS:
         if key in fields and (not is_whole(fields[key]) or not 0 <= fields[key] <= MOST):
             raise ValueError(f"{where} {key} must be a whole number from 0 to {MOST}, got {brief(fields[key])}")
     for key in ("changeable", "transfers"):
@@ -161,12 +163,15 @@ def read_outcome(where: str, given: Any) -> Outcome:
     for key in ("text", "adversarial"):
         if key in fields:
             fields[key] = read_text(f"{where} {key}", fields[key])
+    if not isinstance(fields.get("wording", ""), str):
+        raise ValueError(f"{where} wording must be a prompt, got {brief(fields['wording'])}")
     for key in ("scores", "adversarial_scores"):
         if key in fields:
             fields[key] = read_scores(f"{where} {key}", fields[key])
-    if fields["status"] == "broken" and "text" in fields and fields["text"] == fields.get("adversarial"):
+    same = "text" in fields and fields["text"] == fields.get("adversarial")
+    if fields["status"] == "broken" and same and "wording" not in fields:
         raise ValueError(f"{where} status is 'broken' but the adversarial text equals the text")
-    numbers = {key: int(fields[key]) for key in ("queries", "changed_words", "label") if key in fields}
+    numbers = {key: int(fields[key]) for key in WHOLE_NUMBERS if key in fields}
     truths = {key: bool(fields[key]) for key in ("changeable", "transfers") if key in fields}
     empty = dict.fromkeys(("label", "text", "adversarial", "scores", "adversarial_scores"))
     return Outcome(**{**empty, **fields, **numbers, **truths})

@@ -8,19 +8,21 @@ import dataclasses
 import json
 import math
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from trusteq.audit.bundled import bundled_family
+from trusteq.audit.bundled import ASKED, bundled_family
+from trusteq.audit.bundled import FOLDER as BUNDLED
 from trusteq.audit.planning import excess_in
 from trusteq.audit.results import audit_of
 from trusteq.dimensions.record import Entry
 from trusteq.dimensions.registry import DIMENSIONS
-from trusteq.verdicts import rounded, tells
-from trusteq.wording import clean, place_name
+from trusteq.verdicts import Excess, rounded, tells
+from trusteq.wording import place_name
 
 KEPT = {  # by dimension, what `compress distil --keep` calls it
     "prediction_error_jaccard": "errors",
@@ -32,6 +34,8 @@ KEPT = {  # by dimension, what `compress distil --keep` calls it
 }
 IN_CASCADE = ("prediction_error_jaccard", "calibration_gap", "ood_divergence")  # what rows of probabilities decide
 PROBED = {"explanations": "--explained", "attacks": "--attacked"}  # what limits a dimension's examples, if not --limit
+COUNTED = ("--limit", *PROBED.values())  # followed by a number of examples
+NAMED = ("--out", "--model")  # followed by a name that another model's command has in its own way
 FEW_QUESTIONS = 25  # an attack with fewer breaks less
 HIDDEN = {  # by dimension: what shows a difference that the figures hide
     "prediction_error_jaccard": ("Take harder texts, which both models may get wrong.", ("--dataset", "harder.csv")),
@@ -86,24 +90,63 @@ def next_step(results: dict[str, Any], model: str, words: Sequence[str] | None =
     return max(more, key=lambda one: asked_for(one.command), default=found[0] if found else None)
 
 
-def next_steps(audit: dict[str, Any], words: Sequence[str] | None = None) -> list[str]:
-    """What to do next, for every compressed model of which anything is different or open."""
-    models = [pair["compressed"] for pair in audit["pairs"] if pair["role"] == "compressed"]
-    steps = {model: step for model in models if (step := next_step(audit, model, words)) is not None}
-    return [clean(f"next for {model}: {step.says} {step.line}") for model, step in steps.items()]
+@dataclasses.dataclass
+class Shared:
+    """One command, said once for all models and dimensions that it is for."""
+
+    models: list[str]
+    dimensions: list[str]
+    says: str
+    line: str
+
+
+def shared(audit: dict[str, Any], words: Sequence[str] | None = None) -> list[Shared]:
+    """All that can be done."""
+    return together([(model, one) for model in compressed(audit) for one in advice_of(audit, model, words)])
+
+
+def next_steps(audit: dict[str, Any], words: Sequence[str] | None = None) -> list[Shared]:
+    """The first thing to do, for every model that is different or open."""
+    steps = [(model, next_step(audit, model, words)) for model in compressed(audit)]
+    return together([(model, step) for model, step in steps if step is not None])
+
+
+def compressed(audit: dict[str, Any]) -> list[str]:
+    return [pair["compressed"] for pair in audit["pairs"] if pair["role"] == "compressed"]
+
+
+def together(steps: list[tuple[str, Advice]]) -> list[Shared]:
+    """Steps that are one command but for names; of commands that differ in how many examples they take, the most.
+
+    >>> few = Advice("a", "inconclusive", "examples", "About 90 would decide.", ("audit", "--limit", "90"))
+    >>> many = dataclasses.replace(few, says="About 300 would decide.", command=("audit", "--limit", "300"))
+    >>> [(one.models, one.line) for one in together([("tiny", few), ("thin", many)])]
+    [(['tiny', 'thin'], 'trusteq audit --limit 300')]
+    """
+    same: dict[Any, list[tuple[str, Advice]]] = {}
+    for model, one in steps:
+        free = [i + 1 for i, word in enumerate(one.command) if word in (*COUNTED, *NAMED)]
+        same.setdefault(tuple(word for i, word in enumerate(one.command) if i not in free), []).append((model, one))
+    found = []
+    for some in same.values():
+        most = max((one for _, one in some), key=lambda one: asked_for(one.command))
+        models = list(dict.fromkeys(model for model, _ in some))
+        if most.way == "cascade":
+            most = dataclasses.replace(most, command=(*most.command[:-1], *models))
+        found.append(Shared(models, list(dict.fromkeys(one.dimension for _, one in some)), most.says, most.line))
+    return found
 
 
 def with_advice(audit: dict[str, Any], words: Sequence[str] | None = None) -> dict[str, Any]:
     """The audit with the words that it was asked with, as a report may show them, and with its advice as data."""
     if words is not None:
         audit["run"]["command"] = [shown(word) for word in words]
-    models = [pair["compressed"] for pair in audit["pairs"] if pair["role"] == "compressed"]
     audit["advice"] = {
         model: [
             {name: getattr(one, name) for name in ("dimension", "found", "way", "says")} | {"command": one.line}
             for one in advice_of(audit, model)
         ]
-        for model in models
+        for model in compressed(audit)
     }
     return audit
 
@@ -163,10 +206,10 @@ def about_open(name: str, entry: Entry, asked: "Asked") -> list[Advice]:
         return advice("data", "Take longer texts: of these, chance alone shares nearly all.", asked.again(HARDER))
     if entry["examples"] < dimension.fewest:
         return advice("examples", *asked.more(name, dimension.fewest))
-    if excess_in(entry, asked.level).needs_twins:
+    excess = asked.corrected(entry)
+    if excess.needs_twins:
         return advice("twin", "Give more twins: how much seeds scatter keeps it open.", asked.with_twin())
-    needed = entry["examples_needed"] or excess_in(entry, asked.level).needed(entry["examples"])
-    if needed:
+    if needed := entry["examples_needed"] or excess.needed(entry["examples"]):
         return advice("examples", *asked.more(name, needed))
     says = "It lies on the margin, which more texts hardly settle: bring it nearer."
     if name == "calibration_gap" and not asked.derived:
@@ -183,8 +226,7 @@ def falls(figures: dict[str, Any]) -> tuple[float, float]:
 
 def asked_for(command: Sequence[str]) -> int:
     """The largest number of examples in a command."""
-    flags = ("--limit", *PROBED.values())
-    return max((int(value) for flag, value in pairwise(command) if flag in flags), default=0)
+    return max((int(value) for flag, value in pairwise(command) if flag in COUNTED), default=0)
 
 
 # Commands, from the audit's own words.
@@ -227,21 +269,30 @@ class Asked:
 
     def again(self, changed: Sequence[str]) -> list[str]:
         """The same audit, but for these flags, and into a folder of its own."""
-        flags = {name: values for name, values in self.flags.items() if name not in ("--resume", "--out")}
-        if "--dataset" in changed and "--large" not in flags:  # the bundled texts are part of the bundled audit
-            flags = flags_of(rebuilt(self.audit, bundled)) | flags
+        asked = self.flags if "--large" in self.flags or "--twin" not in changed else self.spelled_out()
+        flags = {name: values for name, values in asked.items() if name not in ("--resume", "--out")}
+        if "--dataset" in changed and not {"--large", "--ood-dataset"} & {*flags}:  # these go with the bundled texts
+            flags["--ood-dataset"] = [near(BUNDLED / "other.csv")]
         flags |= flags_of(changed)
         flags["--out"] = [f"{self.folder or 'results/audit'}-next"]
         return ["audit", *(word for name, values in flags.items() for word in (name, *values))]
 
     def more(self, name: str, needed: int) -> tuple[str, list[str]]:
         """So many examples: explained or attacked ones of the texts at hand, and more texts where they are too few."""
-        dimension, there = DIMENSIONS[name], self.audit["data"]["examples"]
-        flag, texts = PROBED.get(dimension.needs), needed
+        dimension, data = DIMENSIONS[name], self.audit["data"]
+        flag, texts, there = PROBED.get(dimension.needs), needed, data["examples"]
         if dimension.needs == "ood":  # counted are both kinds
-            texts = rounded(needed * there / max(1, there + self.audit["data"]["ood_examples"]))
+            texts = min(needed, rounded(needed * there / max(1, there + data["ood_examples"])))
         says = f"About {needed:,} {dimension.counted} would decide."
         changed = [flag, str(needed)] if flag else []
+        if dimension.needs == "ood" and not self.cut(data["ood_examples"]):  # more ordinary ones alone hardly help
+            strange = max(1, needed - texts)
+            says += (
+                f" There are {there:,} and {data['ood_examples']:,}: take {texts:,} or more, and {strange:,} or more."
+            )
+            more = [] if "--limit" in self.flags else ["--dataset", "more.csv"]
+            limit = ["--limit", str(max(texts, strange))]
+            return says, self.again([*more, "--ood-dataset", "more-ood.csv", *limit])
         if flag is None or needed > there:
             if "--limit" in self.flags:
                 changed += ["--limit", str(math.ceil(texts))]
@@ -249,6 +300,20 @@ class Asked:
                 says += f" There are {there:,} texts: take a larger file, of {texts:,} or more."
                 changed += ["--dataset", "more.csv", "--limit", str(texts)]
         return says, self.again(changed)
+
+    def cut(self, count: int) -> bool:
+        """Whether there may be more than these, which --limit left out."""
+        return self.flags.get("--limit") == [str(count)]
+
+    def corrected(self, entry: Entry) -> Excess:
+        """As it was judged; of one that would be different alone, with Holm's correction at its strictest, as if this
+        were the first of all verdicts."""
+        excess = excess_in(entry, self.level)
+        if excess.verdict != "different":
+            return excess
+        judged = [pair for pair in self.audit["pairs"] if pair["role"] == "compressed"]
+        count = sum(one["status"] == "done" for pair in judged for one in pair["dimensions"].values())
+        return excess.at(1 - (1 - self.level) / max(1, count))
 
     def questions(self, broken: bool) -> tuple[str, list[str]]:
         """Of an attack that breaks nearly everything, fewer questions a text; of one that breaks nothing, more."""
@@ -265,7 +330,15 @@ class Asked:
         return "The attack breaks hardly anything: take a stronger one.", self.again(["--attack", "bert_attack"])
 
     def with_twin(self) -> list[str]:
-        return self.again(["--twin", *self.flags.get("--twin", ()), "another-seed"])
+        asked = self.flags if "--large" in self.flags else self.spelled_out()
+        return self.again(["--twin", *asked.get("--twin", ()), "another-seed"])
+
+    def spelled_out(self) -> dict[str, list[str]]:
+        """The bundled audit with its models, texts and numbers named: only so it takes another twin."""
+        texts = {"--dataset": ["reviews.csv"], "--ood-dataset": ["other.csv"]}
+        named = {flag: [near(BUNDLED / name) for name in names] for flag, names in texts.items()}
+        numbers = {f"--{name.replace('_', '-')}": [str(number)] for name, number in ASKED.items()}
+        return flags_of(rebuilt(self.audit, bundled)) | named | numbers | self.flags
 
     def columns(self) -> list[str]:
         names = ("--text", "--text-pair", "--label")
@@ -295,9 +368,11 @@ class Asked:
     def made(self) -> list[str]:
         if "pruned" in self.source:
             return ["compress", "prune", self.large, "--share", "0.3", "--out", self.model]
+        if bits := re.fullmatch(r"derived:(\d)bits", self.source):
+            return ["compress", "round", self.large, "--bits", bits[1], "--out", self.model]
         return ["compress", "int8", self.large, "--out", self.model]
 
-    def cascade(self) -> list[str]:
+    def cascade(self) -> list[str]:  # which ends with the models that it is for
         return ["cascade", str(self.folder), "--model", self.model]
 
 
@@ -325,8 +400,13 @@ def bundled(model: str) -> str | None:
     source = ({"large": family["large"]} | family["twin"] | family["compressed"]).get(model)
     if source is None or source.startswith("derived:"):
         return source
-    near = os.path.relpath(source)
-    return place_name(source) if near.startswith("..") else near
+    return near(source)
+
+
+def near(place: str | Path) -> str:
+    """A path as seen from here; of one that lies elsewhere the name."""
+    found = os.path.relpath(place)
+    return place_name(str(place)) if found.startswith("..") else found
 
 
 def rebuilt(audit: dict[str, Any], source: Any = None) -> list[str]:

@@ -23,6 +23,8 @@ SHOWN = 24  # changed answers of a pair in a report; a file beside it has them a
 LONGEST, LONGEST_SAID = 1500, 120  # characters of a question, and of an answer, where all are listed
 STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500)
 FEWEST_WORDS = 3  # of an answer, on average, that is a text
+PARTED = 8  # pairs of texts that a report shows side by side
+LONGEST_TEXT = 600  # characters of each
 
 
 def figures(said: Said, compressed: str, large: str, level: float) -> Figures:
@@ -74,9 +76,24 @@ def scores(task: Task, compressed: str, large: str, level: float, groups: Groups
         held = np.isfinite(values) & np.isfinite(large_values)
         if held.any():
             means = {"value": float(values[held].mean()), "large_value": float(large_values[held].mean())}
-            gap = of_mean("gap", (values - large_values)[held], level, some_of(groups, np.flatnonzero(held)))
+            gap = gap_of(values[held], large_values[held], level, some_of(groups, np.flatnonzero(held)))
             found[name.removeprefix("score:")] = means | gap
     return found
+
+
+def gap_of(values: np.ndarray, large: np.ndarray, level: float, groups: Groups) -> Figures:
+    """The mean difference; where both only say yes or no, with an interval that has a width though none differ.
+
+    >>> found = gap_of(np.array([0.0, 1.0] * 30), np.array([0.0, 1.0] * 30), 0.95, None)
+    >>> found["gap"], found["gap_low"] < 0 < found["gap_high"]
+    (0.0, True)
+    """
+    gap = values - large
+    if not set(np.unique([values, large]).tolist()) <= {0.0, 1.0}:
+        return of_mean("gap", gap, level, groups)
+    together = design(gap - gap.mean(), groups)
+    low, high = paired_share_gap_interval(int((gap > 0).sum()), int((gap < 0).sum()), len(gap), level, together)
+    return {"gap": float(gap.mean()), "gap_low": low, "gap_high": high}
 
 
 # Which answers changed.
@@ -211,7 +228,49 @@ def parting(task: Task, compressed: str, large: str, level: float, groups: Group
         figures |= of_mean("shared_tokens", np.array([float(shared(a, b)) for a, b in pairs]), level, groups, least=0.0)
     ends = share_interval(int(identical.sum()), len(identical), level, design(identical - identical.mean(), groups))
     figures |= {"identical_low": ends[0], "identical_high": ends[1]}
-    return {"words": steps, "same": shares, "identical": float(identical.mean()), "figures": figures}
+    right, large_right = ([bool(value) for value in column(table, "right")] for table in (own, larges))
+    places = parted(common, identical, np.not_equal(right, large_right))
+    told = {what: column(larges, what) for what in ("id", "question", "gold")}
+    shown = [
+        beside(texts[0][i], texts[1][i], int(common[i]))
+        | {what: values[i] and shorten(values[i], LONGEST_TEXT) for what, values in told.items()}
+        | {"compressed_right": right[i], "large_right": large_right[i]}
+        for i in places
+    ]
+    curve = {"words": steps, "same": shares, "identical": float(identical.mean()), "figures": figures}
+    return curve | {"examples": shown}
+
+
+def parted(common: np.ndarray, identical: np.ndarray, turned: np.ndarray) -> list[int]:
+    """Some of the pairs of texts that part: up to half of them such of which one text is right and the other wrong, and
+    the others spread evenly from those that part first to those that part last."""
+    order = [int(i) for i in np.argsort(common, kind="stable") if not identical[i]]
+    first = evenly([i for i in order if turned[i]], PARTED // 2)
+    return first + evenly([i for i in order if i not in first], PARTED - len(first))
+
+
+def evenly(some: list[int], count: int) -> list[int]:
+    """
+    >>> evenly([1, 2, 3, 4, 5, 6, 7], 3), evenly([1, 2], 3)
+    ([1, 4, 7], [1, 2])
+    """
+    if len(some) <= count:
+        return some
+    return [some[round(place)] for place in np.linspace(0, len(some) - 1, count)]
+
+
+def beside(own: list[str], large: list[str], common: int) -> dict[str, Any]:
+    """What both texts begin with, its end where it is long, and how each goes on.
+
+    >>> beside(["It", "is", "so", "."], ["It", "is", "not", "so", "."], 2)
+    {'words': 2, 'shared': 'It is', 'compressed': 'so .', 'large': 'not so .'}
+    """
+    shared_words = " ".join(own[:common])
+    begun = shared_words if len(shared_words) <= LONGEST_TEXT // 2 else f"… {shared_words[-LONGEST_TEXT // 2 :]}"
+    rest = {
+        side: shorten(" ".join(words[common:]), LONGEST_TEXT) for side, words in (("compressed", own), ("large", large))
+    }
+    return {"words": common, "shared": begun, **rest}
 
 
 def shared(a: list[str], b: list[str]) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trusteq.attack.attacking import attack_each
+from trusteq.attack.attacking import attack_each, check_changeable, no_wording
 from trusteq.audit.family import Member, of_file
 from trusteq.audit.floors import of_compressed
 from trusteq.audit.memo import Run
@@ -21,7 +21,8 @@ from trusteq.checks import InVain
 from trusteq.dimensions import attack_divergence, attribution_alignment
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.dimensions.work import Work
-from trusteq.explain.explaining import explain_each
+from trusteq.explain.explaining import explain_each, no_shots
+from trusteq.explain.gradients import GRADIENTS
 from trusteq.kinds.text import Text, is_blank
 from trusteq.models.checkpoints import looks_local
 from trusteq.models.labels import gold, gold_labels
@@ -50,6 +51,7 @@ def work_once(
 def checked(run: Run, references: Any, options: Any) -> tuple[dict[str, Any], np.ndarray]:
     """What the models are, and the classes of the texts; whatever is wrong with them or the settings is an error."""
     check_settings(options)
+    check_ways(run, options)
     about = {member.name: member.about(run.store) for member in run.members}
     check_classes(about)
     return about, gold(gold_labels(references, len(run.texts)), classes_of(about["large"]), options.labels)
@@ -78,6 +80,21 @@ def check_settings(options: Any) -> None:
         read_options(DIMENSIONS[name].options, DIMENSIONS[name].settings(options))
     if any(DIMENSIONS[name].needs == "attacks" for name in options.asked):
         check_attack_files(options.attack, options.attack_options or {})
+
+
+def check_ways(run: Run, options: Any) -> None:
+    """Whether the models, as they are asked, and the texts have what is to be taken away or changed."""
+    needs = {DIMENSIONS[name].needs for name in options.asked}
+    if "attacks" in needs:
+        check_changeable(options.attack, run.texts)
+    for member in run.members:
+        asked = (member.large if member.derived and member.large else member).prompting
+        if "attacks" in needs and options.attack == "wording" and not asked:
+            raise ValueError(no_wording(member.name))
+        if "explanations" in needs and options.units == "shots" and not any(one.get("shots") for one in asked):
+            raise ValueError(no_shots(member.name))
+        if "explanations" in needs and options.explains == "next_token" and not asked:
+            raise ValueError(f'explains="next_token" is for language models, and {member.name} has no prompt')
 
 
 def check_attack_files(attack: Any, asked: dict[str, Any]) -> None:
@@ -111,7 +128,7 @@ def not_possible(run: Run, about: dict[str, Any], ood_texts: list[Text] | None, 
         no_score = f"the score {options.score} is of language models, and {mute[0]} is none"
     elif options.score in SURPRISES:
         no_score = lacking(about, options.score)
-    no_gradients = lacking(about, "gradients") if options.method == "integrated_gradients" else ""
+    no_gradients = lacking(about, "gradients") if options.method in GRADIENTS else ""
     missing = {
         "ood": no_score if ood_texts else "it needs out-of-distribution texts, and none were given",
         "embeddings": no_embeddings,
@@ -214,13 +231,14 @@ def attack(run: Run, work: Work, indices: list[int], pairs: list[Pair], options:
             yield index, name, outcome.as_dict()
 
     known = [{name: known_as(value) for name, value in asked.items()}, VERSION]
-    if not all(member.served or member.about(run.store).get("embeddings") for member in run.members):
+    abouts = [member.about(run.store) for member in run.members]
+    if not all(about.get("embeddings") or about.get("lacks") for about in abouts):
         known.append(THIS_PROCESS)  # a function is known by what it says of the texts, and not of misspelt ones
     work.attacked = indices
     work.outcomes, reasons = each_example(run, "attacks", indices, work.gold, known, explore)
     whole = {name: found for name, found in work.outcomes.items() if name not in reasons}
     both_ways = [way for a, b in pairs if a in whole and b in whole for way in ((a, b), (b, a))]
-    work.transfers, more = transfers(run, whole, both_ways, work.gold, known)
+    work.transfers, more = transfers(run, whole, both_ways, known)
     return reasons | more
 
 
@@ -232,5 +250,7 @@ def known_as(value: Any) -> Any:
         return [[file.name, of_file(file)] for file in files]
     if isinstance(value, str | int | float | bool) or value is None:
         return value
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        return list(value)
     OBJECTS[id(value)] = value  # kept alive, so that no other object gets its number
     return f"{type(value).__name__} {id(value)} of {THIS_PROCESS}"

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from trusteq.audit.asking import Pair, pairs_of, work_once
+from trusteq.audit.describing import FACTS
 from trusteq.audit.examples import attacked, explanations, listed
-from trusteq.audit.family import Member
+from trusteq.audit.family import AGAIN, Member
 from trusteq.audit.floors import of_compressed
 from trusteq.audit.grouped import Grouped, grouped
 from trusteq.audit.judging import correct, entry_of
@@ -154,7 +155,7 @@ def compare_each(
 
 def conclude(compared: list[dict[str, Any]], options: Any) -> None:
     entries = [entry for one in compared for entry in one["dimensions"].values() if entry["status"] == "done"]
-    correct([entry for entry in entries if entry["verdict"] and not entry["open_because"]], options.confidence_level)
+    correct([entry for entry in entries if entry["verdict"]], options.confidence_level)
     for one in compared:
         for name, entry in one["dimensions"].items():
             if entry["status"] == "done":
@@ -206,8 +207,12 @@ def described(member: Member, about: dict[str, Any], work: Work, options: Any) -
     right = int(is_right.sum())
     together = design(is_right - right / len(work.gold), work.groups)
     low, high = share_interval(right, len(work.gold), options.confidence_level, together)
-    found: dict[str, Any] = {"role": member.role, "source": member.shown, "simulated": member.derived}
-    found |= {name: about[name] for name in ("parameters", "megabytes", "unread")}
+    found: dict[str, Any] = {
+        "role": member.role,
+        "source": member.shown,
+        "simulated": member.derived and member.source != AGAIN,
+    }
+    found |= {name: about[name] for name in ("parameters", "megabytes", "unread", *FACTS) if name in about}
     found["accuracy"] = right / len(work.gold)
     if member.name in work.told:
         said = np.bincount(work.probabilities[member.name].argmax(axis=1), minlength=about["classes"])
@@ -220,12 +225,12 @@ def described(member: Member, about: dict[str, Any], work: Work, options: Any) -
 def compact(value: Any) -> str:
     """A setting as it stands in the signature.
 
-    >>> compact([10, 20]), compact({"attack_divergence": 0.1}), compact(None)
-    ('10,20', 'attack_divergence:0.1', 'None')
+    >>> compact([10, 20]), compact({"attack_divergence": 0.1}), compact(None), compact("two\\nlines") == r"two\\nlines"
+    ('10,20', 'attack_divergence:0.1', 'None', True)
     """
     if isinstance(value, dict):
         return ",".join(f"{key}:{compact(item)}" for key, item in value.items())
-    return ",".join(map(compact, value)) if isinstance(value, list) else str(value)
+    return ",".join(map(compact, value)) if isinstance(value, list) else "\\n".join(str(value).splitlines())
 
 
 def versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from trusteq.records.tables import from_file
 
+FOLDER = Path(__file__).parent / "bundled_family"
 TWINS = ("twin-1", "twin-2")
 MADE = ("kept", "distilled", "repaired", "alone")
 # What the family is asked where nothing else is said, by the command as in code. Within 15 questions TextBugger breaks
@@ -15,14 +16,13 @@ ASKED = {"explained": 80, "attacked": 200, "max_queries": 15}
 
 def bundled_family() -> dict[str, Any]:
     """Models, texts and labels, as an audit takes them."""
-    folder = Path(__file__).parent / "bundled_family"
-    if not folder.is_dir():
+    if not FOLDER.is_dir():
         raise ValueError("the bundled family is not here: it comes with the package trust-equivalence")
-    reviews, other = from_file(folder / "reviews.csv"), from_file(folder / "other.csv")
+    reviews, other = from_file(FOLDER / "reviews.csv"), from_file(FOLDER / "other.csv")
     return {
-        "large": str(folder / "large"),
-        "twin": {name: str(folder / name) for name in TWINS},
-        "compressed": {name: str(folder / name) for name in MADE} | {"quantized": "derived:quantized"},
+        "large": str(FOLDER / "large"),
+        "twin": {name: str(FOLDER / name) for name in TWINS},
+        "compressed": {name: str(FOLDER / name) for name in MADE} | {"quantized": "derived:quantized"},
         "texts": reviews["text"],
         "references": reviews["label"],
         "ood_texts": other["text"],

@@ -50,7 +50,7 @@ def kept_work(given: dict[str, Any], options: AuditOptions, folder: Path) -> tup
     if not has_work(folder):
         raise ValueError(f"{folder} holds no kept work: give the folder of a finished audit, with its folder work")
     texts = list_of_texts("texts", given["texts"])
-    twins = twins_of(given.get("twin"), options.floor)
+    twins = twins_of(given.get("twin"), options.floor, given["large"])
     found = open_family(given["large"], check_names(given["compressed"]), twins, texts, options.opening, options.labels)
     members = silent(found)
     needed = [name for name in options.asked if name in IN_CASCADE or DIMENSIONS[name].needs == "embeddings"]

@@ -75,8 +75,7 @@ def listed(
     rows = chosen(labels, [(pair["compressed"], pair["large"]) for pair in judged_pairs(compared)])
     held = len(work.gold)
     outside = np.arange(min(LISTED, len(ood_texts)))
-    answered = [name for name in names if len(ood := work.ood.get(name, ())) and np.ndim(ood) == 2]  # or scored alone
-    flags = {name: flagged(work, name, options) for name in answered}
+    flags = {name: flagged(work, name, options) for name in names if len(work.ood.get(name, ()))}
     models: dict[str, Any] = {}
     strangers: dict[str, Any] = {}
     for name in names:
@@ -86,7 +85,9 @@ def listed(
             models[name]["neighbors"] = neighbors(work.embeddings[name][rows], np.arange(len(rows)), NEAREST).tolist()
         if name in flags:
             models[name]["flagged"] = flags[name][:held][rows].tolist()
-            strangers[name] = said(work.ood[name][outside], classes) | {"flagged": flags[name][held:][outside].tolist()}
+            rows_of_ood = work.ood[name][outside] if np.ndim(work.ood[name]) == 2 else None  # or scored, and not asked
+            own = unsaid(len(outside)) if rows_of_ood is None else said(rows_of_ood, classes)
+            strangers[name] = own | {"flagged": flags[name][held:][outside].tolist()}
     values: dict[str, list[str]] = {name: [""] * held for name in slicings}
     for name, slices in slicings.items():
         for value, examples in slices.items():
@@ -129,3 +130,7 @@ def judged_pairs(compared: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def said(rows: np.ndarray, classes: list[str]) -> dict[str, Any]:
     return {"said": [classes[i] for i in rows.argmax(axis=1)], "confidence": rows.max(axis=1).astype(float).tolist()}
+
+
+def unsaid(count: int) -> dict[str, Any]:
+    return {"said": [None] * count, "confidence": [None] * count}

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from trusteq.audit.describing import facts_of, of_checkpoint
 from trusteq.audit.store import Store, digest
 from trusteq.checks import InVain, brief, failure
 from trusteq.compress.bits import in_bits
@@ -19,7 +20,9 @@ from trusteq.compress.copies import pruned, quantized, rounded
 from trusteq.kinds.text import Text
 from trusteq.models.checkpoints import is_gguf, is_served, looks_local
 from trusteq.models.classifiers import ModelPredictor
+from trusteq.models.exported import Exported, files_of, folder_of, graph_in, is_graph
 from trusteq.models.labels import match_labels
+from trusteq.models.llama_cpp import SCHEME, by_llama_cpp, by_other_kernels, file_of
 from trusteq.models.open import as_predictor
 from trusteq.models.predictor import Predictor
 from trusteq.models.prompted import Prompted
@@ -33,6 +36,7 @@ DERIVED: dict[str, Callable[..., Any]] = {
     "derived:rounded": rounded,
     **{f"derived:{bits}bits": partial(in_bits, bits=bits, group=32) for bits in range(2, 9)},
 }
+AGAIN = "derived:again"  # the large model itself, asked one question at a time: what a batch does to its answers
 PARTS = (".safetensors", ".json", ".txt", ".model", ".jinja", ".tiktoken", ".bpe", ".spm", ".vocab", ".py")
 CUTS = ("token", "vocab", "merges")  # one of these is in the name of a tokenizer's .json or .txt
 PLACES = ("_name_or_path", "name_or_path", "transformers_version")  # settings that say where a model is from
@@ -121,24 +125,31 @@ class Member:
         """The same for models that answer alike: notes and records beside a checkpoint's weights make it no other."""
         if not self.on_disk:
             return self.fingerprint
-        folder = Path(os.path.expanduser(self.place))
-        said = {name: without_places(folder / name) or sha for name, sha in self.files.items() if decides(name)}
+        said = {name: without_places(self.folder / name) or sha for name, sha in self.files.items() if decides(name)}
         return digest(sorted(said.items()), *self.prompting)
 
     @cached_property
     def files(self) -> dict[str, str]:
         """The checkpoint's files by name, and what they hold."""
-        folder = Path(os.path.expanduser(self.place))
-        if is_gguf(str(self.place)):
-            if not folder.is_file():
-                raise ValueError(f"{self.name}: there is no file {self.place}")
-            return {folder.name: of_file(folder)}
+        place, folder = Path(os.path.expanduser(self.place)), self.folder
+        alone = is_gguf(str(place)) or is_graph(str(place))
+        if alone and not place.is_file():
+            raise ValueError(f"{self.name}: there is no file {self.place}")
+        if is_gguf(str(place)):
+            return {place.name: of_file(place)}
         if not folder.is_dir():
             raise ValueError(f"{self.name}: there is no folder {self.place}")
         if not (folder / "config.json").is_file():
             raise ValueError(f"{self.name}: {self.place} is no checkpoint: it has no config.json")
+        graph = place if alone else graph_in(folder)
         found = sorted(path for path in folder.iterdir() if path.suffix in PARTS and path.is_file())
-        return {path.name: of_file(path) for path in found}
+        return {path.name: of_file(path) for path in (*(files_of(graph) if graph else ()), *found)}
+
+    @property
+    def folder(self) -> Path:
+        """Where its config.json lies."""
+        place = Path(os.path.expanduser(self.place))
+        return folder_of(place) if is_graph(str(place)) else place
 
     @property
     def place(self) -> Any:
@@ -165,7 +176,7 @@ class Member:
     def derived(self) -> bool:
         """Made from the large model when it is opened, by pruning or quantizing it; that is simulated: its weights are
         changed, but kept as ordinary numbers, so that it is no smaller and no faster."""
-        return isinstance(self.source, str) and self.source in DERIVED
+        return isinstance(self.source, str) and (self.source in DERIVED or self.source == AGAIN)
 
     @property
     def way(self) -> str:
@@ -175,8 +186,12 @@ class Member:
     @property
     def shown(self) -> str:
         """What the reader of a report is told about where the model is from."""
+        if self.source == AGAIN:
+            return "large, one question at a time"
         if self.derived:
             return f"{self.way} from {self.large.name if self.large else 'the large model'}"
+        if by_llama_cpp(self.place):
+            return SCHEME + place_name(self.place.removeprefix(SCHEME))
         if isinstance(self.place, str | os.PathLike):
             return place_name(os.fspath(self.place))
         return type(self.place[0] if isinstance(self.place, tuple | list) else self.place).__name__
@@ -191,7 +206,7 @@ class Member:
 
     @property
     def _of_about(self) -> str:
-        return digest("about, unread", self.fingerprint, self.large and self.large.fingerprint)
+        return digest("about, facts", self.fingerprint, self.large and self.large.fingerprint)
 
     def _describe(self) -> dict[str, Any]:
         predictor = self.predictor
@@ -199,28 +214,43 @@ class Member:
         if isinstance(predictor, Served):
             found = {"classes": len(predictor.prompt.names), "names": predictor.names, "unread": []}
             found |= {"parameters": None, "megabytes": None, "lacks": predictor.lacks, "probe": predictor.probe}
-            return found
+            return found | facts_of(predictor)
         classes = self.answers(list(self.texts[:1]), embeddings=False)[0].shape[1]
         names = predictor.names
         if names is not None and predictor.order is not None:
             names = [names[i] for i in predictor.order]
         found = {"classes": classes, "names": names, "unread": []}
         found |= {"parameters": None, "megabytes": None}
-        if isinstance(predictor, ModelPredictor):
+        if isinstance(predictor, ModelPredictor) and isinstance(predictor.model, Exported):
+            found |= {"megabytes": round(predictor.model.bytes / 1e6, 3), "lacks": predictor.lacks}
+        elif isinstance(predictor, ModelPredictor):
             tensors = {p.data_ptr(): p for p in predictor.model.parameters()}.values()
             size = sum(p.numel() * p.element_size() for p in tensors)
             found |= {"parameters": sum(p.numel() for p in tensors), "megabytes": round(size / 1e6, 3)}
             found |= {"embeddings": True, "unread": [] if self.derived else getattr(predictor.model, "unread", [])}
-        return found
+        found |= facts_of(predictor) | (of_checkpoint(os.fspath(self.place), self.files) if self.on_disk else {})
+        return found | ({"made": f"{self.shown}, simulated"} if self.derived else {})
 
     def _derive(self) -> Predictor:
         assert self.large is not None
         opened = self.large.predictor
-        if not isinstance(opened, ModelPredictor):
-            raise ValueError(f"{self.name}: only a transformers model can be {self.way}, and large is a {opened.kind}")
+        if self.source == AGAIN:
+            return self._again(opened)
+        if not isinstance(opened, ModelPredictor) or isinstance(opened.model, Exported):
+            raise ValueError(f"{self.name}: only a transformers model can be {self.way}, and large is {opened.kind}")
         made: Any = (DERIVED[self.source](opened.model), opened.tokenizer)
         asked = dict(self.large.source, model=made) if isinstance(self.large.source, dict) else made
         return as_predictor(asked, self.name, **self.settings)
+
+    def _again(self, opened: Predictor) -> Predictor:
+        assert self.large is not None
+        source: Any = self.large.source
+        if isinstance(opened, ModelPredictor):
+            made = (opened.model, opened.tokenizer)
+            source = dict(source, model=made) if isinstance(source, dict) else made
+        elif not isinstance(opened, Served):
+            raise ValueError(f"floor='batch' is for transformers models and servers, and large is {opened.kind}")
+        return as_predictor(source, self.name, **{**self.settings, "tokens": 1, "at_once": 1})
 
     def _content(self) -> str:
         if self.derived:
@@ -229,7 +259,9 @@ class Member:
         if self.on_disk:
             return digest(of_files(self.files), *self.prompting) if self.prompting else of_files(self.files)
         if self.served:
-            return digest("served", self.place, *self.prompting)
+            place = str(self.place)
+            content = of_file(file_of(place, self.name)) if by_llama_cpp(place) else place
+            return digest("served", content, *self.prompting)
         if isinstance(self.predictor, ModelPredictor):
             return of_model(self.predictor)
         return self._of_function()
@@ -244,7 +276,7 @@ class Member:
 
 
 def is_on_disk(source: str) -> bool:
-    return looks_local(source) or is_gguf(source) or Path(os.path.expanduser(source)).is_dir()
+    return looks_local(source) or is_gguf(source) or is_graph(source) or Path(os.path.expanduser(source)).is_dir()
 
 
 def of_files(files: dict[str, str]) -> str:
@@ -349,16 +381,25 @@ def check_names(compressed: Any) -> dict[str, Any]:
     return found
 
 
-def twins_of(twin: Any, floor: str | None = None) -> dict[str, Any]:
+MADE: dict[str, Callable[[Any], Any]] = {  # floors that need nothing but the large model
+    "rounding": lambda large: "derived:rounded",
+    "batch": lambda large: AGAIN,
+    "kernels": lambda large: (
+        dict(large, model=by_other_kernels(large["model"])) if isinstance(large, dict) else by_other_kernels(large)
+    ),
+}
+
+
+def twins_of(twin: Any, floor: str | None = None, large: Any = None) -> dict[str, Any]:
     """The other large models by name: one, several in a list or a dict, or what the floor is made of without any.
 
     >>> twins_of("runs/seed2"), twins_of(["a", "b"]), twins_of(None, floor="rounding")
     ({'twin': 'runs/seed2'}, {'twin 1': 'a', 'twin 2': 'b'}, {'rounding': 'derived:rounded'})
     """
-    if floor == "rounding":
+    if floor in MADE:
         if twin is not None:
             raise ValueError(f"a twin is a floor already: give twin or floor={brief(floor)}, not both")
-        return {"rounding": "derived:rounded"}
+        return {floor: MADE[floor](large)}
     needed = {
         "wording": "the large model with its prompt said otherwise",
         "calibration": "the compressed model made again with other calibration data",

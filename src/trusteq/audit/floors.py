@@ -24,14 +24,17 @@ TWIN = Floor(
     name="twin",
     than="the twin is, a second large model that was trained with another seed",
     near="its twin",
-    says="one twin ({names}): verdicts are relative to this twin, and another might lie elsewhere",
+    says="one twin ({names}), a large model trained with another seed: verdicts are relative to this twin, and another"
+    " might lie elsewhere",
 )
 TWINS = Floor(
     beside="its {count} twins are on average",
     name="{count} twins on average",
     than="its twins are on average, large models that were trained with other seeds",
     near="its twins",
-    says="{count} twins ({names}): their mean, with what seeds scatter in every interval",
+    says="{count} twins ({names}), large models trained with other seeds: their mean, of gaps the mean size. Intervals"
+    " are over examples alone, but for that of how much further a model is than the twins: it includes how much seeds"
+    " scatter, as far as these twins show it",
 )
 STAND_INS: Mapping[str, Floor] = {
     "rounding": Floor(
@@ -40,6 +43,20 @@ STAND_INS: Mapping[str, Floor] = {
         than="the large model itself is when it computes in other numbers",
         near="itself in other numbers",
         says=f"itself in other numbers (rounding): {NO_SEEDS}",
+    ),
+    "batch": Floor(
+        beside="itself, asked one question at a time, is",
+        name="itself, one question at a time",
+        than="the large model itself is when it is asked one question at a time",
+        near="itself, asked one question at a time",
+        says=f"itself, asked once more and one question at a time (batch): {NO_SEEDS}",
+    ),
+    "kernels": Floor(
+        beside="itself by other kernels is",
+        name="itself by other kernels",
+        than="the large model itself is when other kernels compute it, llama.cpp's or those of transformers",
+        near="itself by other kernels",
+        says=f"itself by other kernels (kernels), llama.cpp's or those of transformers: {NO_SEEDS}",
     ),
     "wording": Floor(
         beside="itself under another prompt is",

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trusteq.audit.family import DERIVED, Member, of_model
+from trusteq.audit.family import DERIVED, MADE, Member, of_file, of_model
 from trusteq.audit.recorded import Family
 from trusteq.audit.store import Store, digest
 from trusteq.checks import brief
 from trusteq.kinds.text import Text
 from trusteq.models.classifiers import ModelPredictor
+from trusteq.models.llama_cpp import by_llama_cpp, file_of
 from trusteq.models.prompts import Prompt
 from trusteq.models.writing import Answer, Decoding, ServedWriter, Writer, open_writer
 from trusteq.options import VERSION
@@ -22,7 +23,7 @@ from trusteq.records.record import Record, record
 from trusteq.records.runs import tasks_of
 from trusteq.scorers import RIGHT, SCORERS, is_refusal, scored_by, usual
 
-FLOORS = ("rounding", "batch")
+FLOORS = ("rounding", "batch", "kernels")
 ALONE = 1  # token of a batch: every question is asked by itself
 
 
@@ -53,8 +54,8 @@ def written_family(
     and called "large"; `scorer` is a name, or a function of the answer and the right ones."""
     if floor == "batch":
         models = {"large": models["large"], "batch": models["large"], **models}
-    elif floor == "rounding":
-        models = {"large": models["large"], "rounding": "derived:rounded", **models}
+    elif floor:
+        models = {"large": models["large"], floor: MADE[floor](models["large"]), **models}
     scorer = usual(questions.right) if scorer is None else scorer
     if isinstance(scorer, str) and scorer not in SCORERS:
         raise ValueError(f"scorer must be {' or '.join(SCORERS)}, or a function, got {brief(scorer)}")
@@ -90,7 +91,7 @@ def opened(
     if not isinstance(large, Writer):
         way = model.removeprefix("derived:")
         how = "--floor batch asks it once more, one question at a time" if way == "rounded" else "give a model"
-        raise ValueError(f"{name}: only a transformers model can be {way}, and large is a {large.kind}: {how}")
+        raise ValueError(f"{name}: only a transformers model can be {way}, and large is {large.kind}: {how}")
     made = DERIVED[model](large.model), large.tokenizer
     return open_writer(made, name, prompt, decoding, **{**opening, "device": None, "dtype": None})
 
@@ -100,7 +101,8 @@ def made_of(model: Any, large: Any, writer: Writer | ServedWriter) -> str:
     if isinstance(model, str) and model in DERIVED:
         return digest(model, made_of(large, large, writer) if isinstance(large, str) else "")
     if isinstance(writer, ServedWriter):
-        return digest("served", writer.client.shown, writer.model)
+        file = of_file(file_of(model, writer.name)) if by_llama_cpp(model) else ""
+        return digest("served", writer.client.shown, writer.model, file)
     member = Member("large", "large", {"model": model}, {}, None, [])
     if member.on_disk:
         return member.fingerprint
@@ -170,6 +172,9 @@ def recorded(
     noticed = []
     if writer.truncated:
         noticed.append(f"{name}: {writer.truncated:,} questions were longer than it can read, and were cut")
+    if (mute := sum(not one.text for one in answers)) > len(answers) / 2:
+        how = "it ends, or writes a stop, at once: another prompt, a chat or another stop may be what it was trained on"
+        noticed.append(f"{name}: {mute:,} of {len(answers):,} answers are empty: {how}")
     if not whole:
         noticed.append(f"{name} does not report its tokens, so where answers part is counted in words only")
     head = {"model": name, "task": questions.name, "format": "generated", "place": name, "noticed": noticed}

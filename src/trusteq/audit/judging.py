@@ -49,6 +49,7 @@ def entry_of(
     entry |= {"verdict": verdict if judged else None, "examples": examples, "chance": chance}
     entry |= {"examples_needed": excess.needed(examples) if judged and open_yet and not because else None}
     entry |= {"open_because": because if judged else None, "beside": None, "floor_name": None}
+    entry |= {"floors": list(floors)}
     if floors:
         floor = floor_named(options.floor, len(floors))
         names = {"large": large, "compressed": compressed, "count": len(floors)}
@@ -162,13 +163,17 @@ def why_open(
 
 
 def correct(entries: Sequence[Entry], level: float) -> None:
-    """Of many verdicts together some will be `different` by chance: Holm's correction takes back those that may be."""
-    for entry, stands in zip(entries, rejected([entry["chance"] for entry in entries], level), strict=True):
+    """Of many verdicts together some will be `different` by chance: Holm's correction takes back those that may be.
+
+    Counted is every verdict, so that anyone can count them: models times dimensions. One that is open for a reason of
+    its own cannot become different, and takes part as one that shows nothing.
+    """
+    chances = [1.0 if entry.get("open_because") else entry["chance"] for entry in entries]
+    for entry, stands in zip(entries, rejected(chances, level), strict=True):
         if entry["verdict"] == "different" and not stands:
             entry["verdict"] = "inconclusive"
-            entry["open_because"] = (
-                f"By itself it would be different, but of {len(entries)} verdicts one may be so by chance."
-            )
+            among = f"among {len(entries)} verdicts that may be chance (Holm's correction)"
+            entry["open_because"] = f"By itself it would be different, but {among}."
 
 
 def key_of(figure: str, options: Any) -> str:

@@ -16,7 +16,6 @@ from trusteq.models.next_token import (
     log_probabilities,
     parts_of,
     read_in_parts,
-    rows_of,
     said,
     starts_of,
 )
@@ -40,15 +39,17 @@ class Live:
     floor = -np.inf
 
     def __init__(self, reader: NextToken, width: int, embed: bool):
-        self.reader, self.width, self.embed = reader, width, embed
+        self.reader, self.width = reader, width
+        self.embed = embed and "embeddings" not in getattr(reader.model, "lacks", {})  # as an export does
 
-    def begin(self, windows: Sequence[Window], rows: np.ndarray) -> Any:
+    def begin(self, windows: Sequence[Window], rows: Sequence[np.ndarray]) -> Any:
         """Reads a batch; gives the hidden states, where they are wanted."""
         self.logits, states = read_in_parts(self.reader, windows, self.embed)
         return states
 
-    def logs(self, part: slice) -> Any:
-        return log_probabilities(self.logits[part, : self.width], self.reader.name)
+    def logs(self, window: int, part: slice) -> tuple[Any, Any]:
+        """Log-probabilities and probabilities of some rows of a window; of each they are asked for once."""
+        return log_probabilities(self.logits[window][part, : self.width], self.reader.name)
 
 
 class Kept:
@@ -59,13 +60,14 @@ class Kept:
     def __init__(self, base: LlamaBase):
         self.base = base
 
-    def begin(self, windows: Sequence[Window], rows: np.ndarray) -> Any:
+    def begin(self, windows: Sequence[Window], rows: Sequence[np.ndarray]) -> Any:
         """A file holds no hidden states."""
         self.rows = rows
         return None
 
-    def logs(self, part: slice) -> Any:
-        return self.base.logs(self.rows[part])
+    def logs(self, window: int, part: slice) -> tuple[Any, Any]:
+        logs = self.base.logs(self.rows[window][part])
+        return logs, logs.exp()
 
 
 Source = Live | Kept
@@ -96,32 +98,35 @@ def listen(
     targets = np.concatenate([window.targets for window in windows])
     of_document = np.concatenate([window.documents for window in windows])
     for batch in batches_of(windows, readers):
-        rows, some = rows_of(starts, batch), [windows[place] for place in batch]
-        right = torch.from_numpy(targets[rows].astype(np.int64)).to(device)
-        parts, whole = list(parts_of(len(rows), width, device.type)), None
+        some, rows = (
+            [windows[place] for place in batch],
+            [np.arange(starts[place], starts[place + 1]) for place in batch],
+        )
+        right = [torch.from_numpy(targets[own].astype(np.int64)).to(device) for own in rows]
+        parts = [(i, part) for i, own in enumerate(rows) for part in parts_of(len(own), width, device.type)]
+        whole = []  # the large model's log-probabilities, part by part
         for name, source in sources.items():
             states = source.begin(some, rows)
             if states is not None:
-                add_states(sums, name, states, of_document[rows], documents)
-            if name == "large" and (len(sources) > 1 or draft):
-                whole = torch.empty(len(rows), width, device=device)
-            for part in parts:
-                logs = source.logs(part).to(device)
-                probabilities = logs.exp()
-                numbers = said(logs, probabilities, right[part])
-                if whole is not None and name == "large":
-                    whole[part] = logs
+                add_states(sums, name, states, of_document[np.concatenate(rows)], documents)
+            for number, (window, part) in enumerate(parts):
+                logs, probabilities = (one.to(device) for one in source.logs(window, part))
+                own = rows[window][part]
+                numbers = said(logs, probabilities, right[window][part])
+                if name == "large":
+                    if len(sources) > 1:
+                        whole.append(logs)
                     if draft:
-                        draft.add(rows[part], logs)
+                        draft.add(own, logs)
                 elif isinstance(large, BaseFile):
-                    numbers |= large.apart(rows[part], logs)
-                elif whole is not None:
-                    numbers |= apart(whole[part], logs, probabilities, large.floor)
-                keep(found, name, rows[part], numbers, count)
+                    numbers |= large.apart(own, logs)
+                else:
+                    numbers |= apart(whole[number], logs, probabilities, large.floor)
+                keep(found, name, own, numbers, count)
             if isinstance(source, Live):
                 del source.logits
         if bar:
-            bar.update(len(rows))
+            bar.update(sum(map(len, rows)))
     if bar:
         bar.close()
     counts = np.bincount(of_document, minlength=documents).clip(min=1)[:, None]

@@ -7,6 +7,7 @@ from typing import Any
 from trusteq.audit.floors import STAND_INS
 from trusteq.checks import brief, check_choice, check_integer, check_number, check_sizes
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.explain.units import UNITS, USUAL_K
 from trusteq.kinds.text import as_texts, check_texts
 from trusteq.models.engines import ENGINES
 from trusteq.models.labels import check_class_numbers
@@ -26,34 +27,43 @@ class AuditOptions(Options):
     Args:
         dimensions: which of the six, by name (default: all that the inputs allow).
         pairs: "large", every other model with the large one, or "all".
-        margins: for a dimension, how much its divergence may be, or with a twin its excess over the twin's, such as
-            0.05 (in code: a dict).
+        margins: for a dimension, how much further from the large model than the twin a compressed one may be (without
+            a twin: how far), such as 0.05 (in code: a dict).
         until_settled: stop when sure: take examples in random order, at most so many (without a number: all there are),
             and ask no more about a dimension once it is settled for every compressed model (in code: a number, or
             True).
-        floor: what stands in for another seed: "rounding", the large model itself in bfloat16; "calibration", where
-            each twin is the compressed model made again with other calibration data; or in code, of language models,
-            "wording", where each twin is the large model with its prompt said otherwise.
-        confidence_level: level of the intervals, between 0 and 1.
-        seed: of the choice of examples, and of everything random in the dimensions.
+        floor: what stands in for another seed: "rounding", the large model itself in bfloat16; "batch", itself asked
+            once more, one question at a time, which works with servers; "kernels", of a GGUF file, itself by
+            llama.cpp's kernels, or if it is run by these, by those of transformers; "calibration", where each twin is
+            the compressed model made again with other calibration data; or "wording", of language models, where each
+            twin is the large model with its prompt said otherwise (a command makes them of --wording).
+        confidence_level: the level of the intervals, between 0 and 1.
+        seed: decides which examples are chosen, and everything random in the dimensions.
         details: add the key `details`: the whole audit, as `report` and `plot` take it.
         from_logits: predictions and large_predictions are logits.
     Explanations:
-        method: "lime", "lime_package", "shap", "shap_permutation", "occlusion" or "integrated_gradients".
+        method: "lime", "lime_package", "shap", "shap_permutation", "occlusion", "integrated_gradients" or
+            "gradient_x_input".
+        units: what a reason is: "words" of the text, its "sentences", or, of language models, the "shots", solved
+            examples before each question.
         samples: perturbed texts per explanation (default: 100 for lime and shap; the others take none).
         runs: explanations per text, each with a seed of its own.
         explain: the class that is explained: "gold", "large" (what the large model says) or "own" (what each says).
+        explains: of language models, what is explained: "answer", the label's probability among all labels, or
+            "next_token", that of its first token among all that could come next.
         explained: how many examples are explained.
         rank: "absolute", all words count by the size of their weight; "support", only those that speak for the class.
-        k: how many of the most important words are compared, one number or several.
+        k: how many of the most important words are compared, one number or several (default: 5 and 10, of sentences
+            and shots 1 and 3).
     Attacks:
         attack: "textbugger", "deepwordbug", "bert_attack", "typos", "distraction" (a sentence beside the text),
-            "options" (a question's wrong options in another order) or TextAttack's "textattack:NAME" (in code: or an
+            "options" (a question's wrong options in another order), "reordered" (all its options in another order),
+            "wording" (a language model's prompt said otherwise) or TextAttack's "textattack:NAME" (in code: or an
             attack composed of parts).
         attacked: how many examples are attacked.
         max_queries: how many questions an attack may ask about one example (default: as many as it likes).
         attack_options: a dict of what else attack_divergence can be asked: attack_field, word_vectors, similarity,
-            masked_model, rate.
+            masked_model, rate, sentences, wordings.
     Neighbours:
         neighbors: how many nearest neighbours are compared, one number or several.
         among: how many other examples, drawn at random, each chooses its neighbours from, so that the overlap means the
@@ -73,7 +83,7 @@ class AuditOptions(Options):
         labels: class numbers by class name, where the models name their classes differently (in code: a dict).
         device: "cpu", "cuda", "cuda:1", ... (default: cuda where there is one).
         dtype: "float32", "float16" or "bfloat16" (default: as each model was saved).
-        tokens: tokens of a batch (default: what suits the device).
+        tokens: how many tokens a batch holds (default: what suits the device).
         at_once: how many questions a server is asked at the same time (default: 8).
         timeout: how many seconds a server may take to answer (default: 120).
         engine: what answers for classifiers of texts: "torch", "openvino", "onnxruntime", or "auto": OpenVINO on a
@@ -86,11 +96,13 @@ class AuditOptions(Options):
     margins: Any = None
     until_settled: int | None = None
     floor: str | None = None
-    k: Any = (5, 10)
+    k: Any = None
     method: str = "lime"
+    units: str = "words"
     samples: int | None = None
     runs: int = 1
     explain: str = "gold"
+    explains: str = "answer"
     explained: int = 100
     rank: str = "absolute"
     attack: Any = "textbugger"
@@ -120,7 +132,8 @@ class AuditOptions(Options):
         check_choice("pairs", self.pairs, ("large", "all"))
         if self.floor is not None:
             check_choice("floor", self.floor, tuple(STAND_INS))
-        object.__setattr__(self, "k", check_sizes("k", self.k))
+        check_choice("units", self.units, UNITS)
+        object.__setattr__(self, "k", check_sizes("k", USUAL_K[self.units] if self.k is None else self.k))
         object.__setattr__(self, "neighbors", check_sizes("neighbors", self.neighbors))
         for name in ("runs", "explained", "attacked", "queries", "n_bins"):
             check_integer(name, getattr(self, name), at_least=1)

@@ -128,7 +128,9 @@ def works(spoken: Spoken) -> tuple[TokenWork, Work, dict[str, str]]:
         if len(some) < LEAST_DOCUMENTS:
             skipped["representation_overlap"] = f"it needs at least {LEAST_DOCUMENTS} documents, got {len(some)}"
     else:
-        skipped["representation_overlap"] = "a base file of llama.cpp holds no hidden states"
+        skipped["representation_overlap"] = (
+            "a base file of llama.cpp, or a model exported to ONNX or OpenVINO, holds no hidden states"
+        )
     if spoken.strange:  # how unlikely a document is: its perplexity's logarithm is 1 less this confidence
         documents.confidence = {name: 1 + by_document(one, own) for name, one in said.items()}
         documents.ood = {name: 1 + scores for name, scores in spoken.strange.items()}
@@ -158,7 +160,7 @@ def entry(
 def conclude(pairs: Sequence[dict[str, Any]], options: Any) -> None:
     """The verdicts, corrected for their number, and in words."""
     entries = [one for pair in pairs for one in pair["dimensions"].values() if one["status"] == "done"]
-    correct([one for one in entries if one["verdict"] and not one["open_because"]], options.confidence_level)
+    correct([one for one in entries if one["verdict"]], options.confidence_level)
     for pair in pairs:
         for key, one in pair["dimensions"].items():
             if one["status"] == "done":

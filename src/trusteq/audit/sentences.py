@@ -33,9 +33,8 @@ def beside_floor(entry: Entry) -> list[str]:
     """
     if entry["floor"] is None or entry["verdict"] is None:
         return []
-    return [
-        f"{entry['floor_name']}: {percent(entry['floor']) if entry['kind'] == 'overlap' else points(entry['floor'])}"
-    ]
+    told = percent(entry["floor"]) if entry["kind"] == "overlap" else points(entry["floor"])
+    return [f"{entry['floor_name']}: {told}"]
 
 
 def beside_chance(dimension: Dimension, entry: Entry) -> list[str]:
@@ -57,11 +56,16 @@ def what_that_means(dimension: str | Dimension, entry: Entry, compressed: str, l
 
 
 def how_far(entry: Entry, large: str, unit: str = "", aside: str = "") -> str:
-    """The divergence (or its excess over the twin's) beside its interval and its margin, as shares or in points.
+    """How much further from large it is than the twin, with the interval and the margin, as shares or in points.
 
     >>> entry = {"floor": 0.6, "kind": "overlap", "divergence": 0.028, "divergence_low": -0.055}
-    >>> how_far(entry | {"divergence_high": 0.112, "margin": 0.094, "beside": "the twin is"}, "large")
+    >>> entry |= {"divergence_high": 0.112, "margin": 0.094, "beside": "the twin is"}
+    >>> how_far(entry, "large")
     '0.03 further from large than the twin is (−0.06 to 0.11; allowed 0.09)'
+    >>> how_far(entry | {"divergence": -0.03}, "large")
+    '0.03 nearer to large than the twin is (0.06 nearer to 0.11 further; allowed 0.09 further)'
+    >>> how_far(entry | {"divergence": -0.03, "divergence_high": -0.01}, "large")
+    '0.03 nearer to large than the twin is (0.01 to 0.06; allowed 0.09 further)'
     """
     aside = aside if aside and corrected(entry) else ""
     size, low, high, margin = (entry[key] for key in ("divergence", "divergence_low", "divergence_high", "margin"))
@@ -70,22 +74,27 @@ def how_far(entry: Entry, large: str, unit: str = "", aside: str = "") -> str:
         size, low, high, margin, places = 100 * size, 100 * low, 100 * high, 100 * margin, places - 2
 
     def write(value: float) -> str:
-        return signed(f"{round(value, places) + 0.0:.{places}f}")
+        digits = places if places > 0 or not unit else int(abs(value) < 9.95)  # two, as in the tables
+        written = f"{near:.{digits}f}" if (near := round(value, digits)) else "0"
+        return signed(written.removesuffix(".0") if places <= 0 else written)
 
-    interval = f"{write(low)} to {write(high)}; allowed {write(margin)}"
     apart = write(abs(size))
     apart += unit if apart != "1" else unit.removesuffix("s")
+    further = f"{write(low)} to {write(high)}; allowed {write(margin)}"
     if entry["floor"] is None:
-        return f"{apart} from {'a full overlap' if entry['kind'] == 'overlap' else 'no gap'}{aside} ({interval})"
-    if not round(size, places):
-        return f"as far from {large} as {entry['beside']}{aside} (excess {interval})"
-    if size < 0:
-        return f"{apart} nearer to {large} than {entry['beside']}{aside} (excess {interval})"
-    return f"{apart} further from {large} than {entry['beside']}{aside} ({interval})"
+        return f"{apart} from {'a full overlap' if entry['kind'] == 'overlap' else 'no gap'}{aside} ({further})"
+    if size > 0 and apart != "0":
+        return f"{apart} further from {large} than {entry['beside']}{aside} ({further})"
+    if high <= 0 or write(high) == "0":
+        ends = f"{write(-high)} to {write(-low)}"
+    else:
+        ends = f"{write(-low)} nearer to {write(high)} further"
+    near = f"as far from {large} as" if apart.startswith("0 ") or apart == "0" else f"{apart} nearer to {large} than"
+    return f"{near} {entry['beside']}{aside} ({ends}; allowed {write(margin)} further)"
 
 
 def corrected(entry: Entry) -> bool:
-    """Whether the divergence (or its excess) is something else than the difference of the figures that are shown.
+    """Whether the divergence is something else than the difference of the figures that are shown.
 
     >>> entry = {"kind": "gap", "value": -0.05, "floor": 0.02, "divergence": 0.03}
     >>> corrected(entry), corrected(entry | {"divergence": 0.024})

@@ -22,7 +22,7 @@ MOST = 50  # slices: with more, a correction for their number leaves none that c
 NOTHING = "(no value)"
 ROUND = (2, 3, 5, 8, *(unit * step for unit in (1, 10, 100, 1000) for step in (10, 15, 20, 25, 30, 40, 50, 60, 80)))
 LEFT_AWAY = ["status", "reason", "figures", "details", "most", "low", "high"]  # of an entry: the rest is reported
-LEFT_AWAY += ["floor_low", "floor_high", "seeds", "one_more", "floor_name"]
+LEFT_AWAY += ["floor_low", "floor_high", "floors", "seeds", "one_more", "floor_name"]
 
 Slices = dict[str, list[int]]  # which examples, by the slice's name
 Compare = Callable[[Work, dict[str, str]], list[dict[str, Any]]]  # what is left out, and why -> the pairs

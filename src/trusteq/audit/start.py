@@ -46,7 +46,8 @@ def audit(
 
     `unlabelled` is how many rows of the data had no label and so are not among the texts: the report says so. `groups`
     say which texts belong together, `slices` which are judged by themselves as well; they change no question to a
-    model, so another run may go on with other ones.
+    model, so another run may go on with other ones. `folder` is where finished work is kept, for a later run with
+    `resume`; a dict keeps it in memory, and what it holds already is not done again.
     """
     if options.score is None:
         options = dataclasses.replace(options, score="perplexity" if isinstance(large, dict) else "msp")
@@ -63,11 +64,11 @@ def audit(
         if options.until_settled is not None:
             raise ValueError("slices take all examples: give slices or until_settled, not both")
         slicings_of(slices, some, gold_labels(references, len(some)))  # what is wrong is said before hours of work
-    if folder is not None and not isinstance(folder, str | os.PathLike):
+    if not isinstance(folder, str | os.PathLike | dict | None):
         raise ValueError(f"folder must be a path, got {brief(folder)}")
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be a function (what, how many), got {brief(progress)}")
-    place = None if folder is None else Path(os.path.expanduser(folder))
+    place = None if folder is None or isinstance(folder, dict) else Path(os.path.expanduser(folder))
     processes, notice = Processes(), logging.getLogger("trust_equivalence").warning
     with ExitStack() as held:
         if place is not None:
@@ -83,11 +84,12 @@ def audit(
             raise ValueError(
                 "floor='calibration' is of one compressed model and its twins: audit the others by themselves"
             )
-        twins, opening = twins_of(twin, options.floor), options.opening | device
+        twins, opening = twins_of(twin, options.floor, large), options.opening | device
         again = options.until_settled is not None  # and again, until the verdicts are settled
         first = first_of(some, options) if again else some
         members = open_family(large, check_names(compressed), twins, first, opening, options.labels)
-        store = Store({} if again and place is None else place, processes.rank, notice=notice)
+        memory = folder if isinstance(folder, dict) else {} if again else None
+        store = Store(memory if place is None else place, processes.rank, notice=notice)
         held.callback(store.close)
         for member in members:
             member.store = store

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from trusteq.attack.attacking import said_under
+from trusteq.attack.outcomes import read_outcome
 from trusteq.audit.family import Member
 from trusteq.audit.memo import Done, Key, Run, remembered
 from trusteq.audit.store import digest
@@ -126,7 +128,6 @@ def transfers(
     run: Run,
     outcomes: dict[str, dict[int, dict[str, Any]]],
     pairs: list[tuple[str, str]],
-    gold: np.ndarray,
     settings: list[Any],
 ) -> tuple[dict[tuple[str, str], dict[int, bool]], dict[str, str]]:
     """For every ordered pair: does the text that broke the first model fool the second? And why one cannot say."""
@@ -134,19 +135,19 @@ def transfers(
     found: dict[tuple[str, str], dict[int, bool]] = {}
     reasons: dict[str, str] = {}
     for source, target in pairs:
-        broken = {i: one["adversarial"] for i, one in outcomes[source].items() if one["status"] == "broken"}
-        texts = {i: tuple(text) if isinstance(text, list) else text for i, text in broken.items()}
+        broken = {i: read_outcome("", one) for i, one in outcomes[source].items() if one["status"] == "broken"}
         context = run.context("transfers", by_name[target], settings)
-        of_key: dict[Key, Text] = {(context, digest(text)): text for text in texts.values()}
-        said: dict[Text, int] = {}
+        keys_of = {i: (context, digest(one.adversarial, *filter(None, [one.wording]))) for i, one in broken.items()}
+        of_key = {keys_of[i]: one for i, one in broken.items()}
+        said: dict[Key, int] = {}
 
         def ask(keys: list[Key], _: dict[str, str], target: str = target, of_key: Any = of_key) -> Iterator[Done]:
-            rows = by_name[target].predictor([of_key[key] for key in keys])
-            for key, row in zip(keys, rows, strict=True):
-                yield key, json.dumps(int(row.argmax())).encode(), True
+            labels = said_under(by_name[target].predictor, [of_key[key] for key in keys])
+            for key, label in zip(keys, labels, strict=True):
+                yield key, json.dumps(label).encode(), True
 
-        def take(key: Key, value: bytes, said: Any = said, of_key: Any = of_key) -> None:
-            said[of_key[key]] = json.loads(value)
+        def take(key: Key, value: bytes, said: Any = said) -> None:
+            said[key] = json.loads(value)
 
         try:
             remembered(run, [[key] for key in of_key], ask, take)
@@ -155,7 +156,7 @@ def transfers(
         except Exception as error:
             reasons[target] = reason_of(error)
         else:
-            found[source, target] = {i: said[text] != int(gold[i]) for i, text in texts.items()}
+            found[source, target] = {i: said[keys_of[i]] != one.right for i, one in broken.items()}
     return found, reasons
 
 

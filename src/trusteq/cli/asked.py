@@ -32,7 +32,8 @@ class Asked:
             (default: letters).
         length: what an answer's log-probability is divided by: nothing ("total"), its tokens ("mean") or its
             "characters" (default: total).
-        wording: with --floor wording: the prompt said otherwise, once or several times.
+        wording: the prompt said otherwise, once or several times: with --floor wording, or with --attack wording
+            (which has some of its own).
         system: what a language model is told before everything else.
         chat: ask in the model's own chat template.
         shots: so many solved examples before each question, the same for all models, drawn at random and not judged.

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from trusteq.audit.bundled import ASKED, bundled_family
 from trusteq.audit.options import AuditOptions
-from trusteq.cli.asked import SHAPES, Asked, drawn, label_of
-from trusteq.cli.typed import Parser, Typed, pair, part_of, run, unknown, visible
+from trusteq.cli.asked import SHAPES, Asked, drawn, label_of, lines
+from trusteq.cli.typed import VALUES, Parser, Typed, pair, part_of, run, unknown, visible
 from trusteq.dimensions.attack_divergence import AttackOptions
 from trusteq.kinds.text import options_of as answers_of
 from trusteq.models.checkpoints import is_served
+from trusteq.models.llama_cpp import SCHEME, by_llama_cpp
 from trusteq.progress import command_progress, rank
 from trusteq.records.chosen import ChosenTexts, only, sampled
 from trusteq.records.labelled_texts import left_out
@@ -52,7 +53,7 @@ OF_REPORTS = (".json", ".svg", ".png", ".tex")  # in the folders of plots and ta
 PAIRS: dict[str, Any] = {"nargs": "+", "type": pair}
 MARGINS = PAIRS | {"metavar": "DIMENSION=MARGIN", "action": "extend"}
 COMMAND = "command.json"  # beside the kept work: the words as they were typed, for what reads that work again
-OF_ATTACKS = ("attack_field", "word_vectors", "similarity", "masked_model", "rate")
+OF_ATTACKS = ("attack_field", "word_vectors", "similarity", "masked_model", "rate", "sentences")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Family:
     Output:
         out: folder of the report.
         resume: go on with the audit in that folder.
+        space: address of a Space that has these models: from the page, examples open there, in *Why* or *Break it*.
     """
 
     large: str | None = None
@@ -75,6 +77,7 @@ class Family:
     twin: tuple[str, ...] = ()
     out: Path = Path("results/audit")
     resume: bool = False
+    space: str | None = None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -114,24 +117,27 @@ def parser() -> Parser:
         without=("details", "from_logits", "attack_options"),
         dimensions={"nargs": "+"},
         margins=MARGINS,
+        k={"nargs": "+", **VALUES[int]},
         labels=PAIRS | {"metavar": "NAME=NUMBER"},
         until_settled={"nargs": "?", "const": True, "metavar": "N_MAX"},
     )
     made.add(Asked, **SHAPES)
-    made.add(AttackOptions, under="attacks", only=OF_ATTACKS)
-    made.add(Family, only=("out", "resume"))
+    made.add(AttackOptions, under="attacks", only=OF_ATTACKS, sentences={"metavar": "FILE"})
+    made.add(Family, only=("out", "resume", "space"))
     return made
 
 
 def audit(typed: Typed, words: Sequence[str]) -> int:
     from trusteq.audit import start
-    from trusteq.audit.advice import next_steps, with_advice
+    from trusteq.audit.advice import with_advice
     from trusteq.audit.owner import owned
+    from trusteq.report.disagreements import check_space
     from trusteq.report.plots import plot_pair
-    from trusteq.report.terminal import verdict_table
+    from trusteq.report.terminal import verdict_table, what_next
     from trusteq.report.write import write_report
 
     family, options = part_of(Family, typed), options_of(typed)
+    check_space(family.space)
     given = read_inputs(family, part_of(ChosenTexts, typed), options, part_of(Asked, typed))
     check_room(family.out, family.resume)
     if given.get("unlabelled") and rank() == 0:
@@ -145,13 +151,13 @@ def audit(typed: Typed, words: Sequence[str]) -> int:
             return 0
         found = with_advice(found, words)
         (work / COMMAND).write_text(json.dumps(words), encoding="utf-8")
-        written = write_report(found, family.out, plot_pair)
+        written = write_report(found, family.out, plot_pair, space=family.space)
     print(verdict_table(found))
     for failure in found["failures"]:
         reason = f"{failure['dimension']} of {failure['pair']} failed: {failure['reason']}"
         print(visible(reason), file=sys.stderr)
-    for line in next_steps(found, words):
-        print(line)
+    if next_lines := what_next(found, words):
+        print(next_lines)
     print(f"the report: {next(path for path in written if path.name == 'report.html')}")
     if reasons := why_nothing(found):
         print(f"trusteq audit: nothing could be compared: {visible(reasons)}", file=sys.stderr)
@@ -161,7 +167,8 @@ def audit(typed: Typed, words: Sequence[str]) -> int:
 def options_of(typed: Typed) -> AuditOptions:
     chosen = typed | {name: dict(typed[name]) for name in ("margins", "labels") if name in typed}
     of_attack = {name: typed[name] for name in OF_ATTACKS if name in typed}
-    of_attack |= {"attack_field": "first"} if typed.get("task") == "choices" else {}  # the question, not its options
+    if typed.get("attack") == "wording" and "wording" in typed:
+        of_attack["wordings"] = [lines(words) for words in typed["wording"]]
     own = ASKED if "large" not in typed else {}
     return part_of(AuditOptions, own | chosen | {"attack_options": of_attack or None})
 
@@ -193,11 +200,12 @@ def read_inputs(
 
 def with_prompt(given: dict[str, Any], asked: Asked, chosen: ChosenTexts, options: AuditOptions) -> dict[str, Any]:
     """The models with their prompt and the same solved examples, which are not among the texts any more."""
-    if bool(asked.wording) != (options.floor == "wording"):
+    floor, usable = options.floor == "wording", "wording" in (options.floor, options.attack)
+    if (floor and not asked.wording) or (asked.wording and not usable):
         raise ValueError(
             '`wording` and --floor wording go together: give both, as in --wording "Is it good? {text}\\nIt is"'
         )
-    if asked.wording and given["twin"]:
+    if floor and given["twin"]:
         raise ValueError("a twin is a floor already: give --twin or --floor wording, not both")
     most, shots = most_options(given), []
     if asked.shots and asked.shots_dataset is None:
@@ -221,7 +229,7 @@ def with_prompt(given: dict[str, Any], asked: Asked, chosen: ChosenTexts, option
         return [ask(model) for model in models] if isinstance(models, list) else asked.model(models, solved, most)
 
     large, twin = given["large"], given["twin"]
-    twins = asked.twins(large, solved, most) or (None if twin is None else ask(twin))
+    twins = asked.twins(large, solved, most) if floor else None if twin is None else ask(twin)
     return given | {"large": ask(large), "compressed": ask(given["compressed"]), "twin": twins}
 
 
@@ -251,11 +259,13 @@ def place_of(model: str) -> str:
     """
     >>> place_of("runs/distil"), place_of("http://localhost:8001/v1"), place_of("http://localhost:8001/v1#q4")
     ('distil', 'localhost:8001', 'q4')
+    >>> place_of("llama.cpp:runs/q4.gguf")
+    'q4'
     """
-    if is_served(model):
+    if is_served(model) and not by_llama_cpp(model):
         parts = urlsplit(model)
         return parts.fragment or parts.netloc.rpartition("@")[2] or model
-    name = Path(model.removeprefix("derived:")).name
+    name = Path(model.removeprefix("derived:").removeprefix(SCHEME)).name
     return name.removesuffix(".gguf") or name
 
 

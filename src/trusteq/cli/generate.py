@@ -43,6 +43,7 @@ stopped.
 """
 
 SETTINGS = ("margins", "confidence_level")
+ASKED = ["prediction_error_jaccard"]  # of the dimensions: the others need more than an answer in words
 OF_MODELS = ("device", "dtype", "tokens", "at_once", "timeout", "trust_remote_code")
 USUAL, USUAL_CHAT, USUAL_STOP = "Question: {text}\nAnswer:", "{text}", ("\n\n",)
 
@@ -74,8 +75,9 @@ class Written:
         shots: how many solved questions to show before each, drawn at random, the same for all models and not judged.
         scorer: "exact" and "f1" (as SQuAD has them), "contains" or "number" (the last one in the answer)
             (default: number where all right answers are numbers, or else exact).
-        floor: what stands in for another seed: "rounding", the large model itself in bfloat16, or "batch", the large
-            model once more, one question at a time.
+        floor: what stands in for another seed: "rounding", the large model itself in bfloat16; "batch", the large
+            model once more, one question at a time; or "kernels", a GGUF file by llama.cpp's kernels, or if it is run
+            by these, by those of transformers.
     """
 
     task: str = "generate"
@@ -142,8 +144,8 @@ def audit(typed: Typed) -> int:
     chosen, decoding = part_of(Written, typed), decoding_of(typed)
     settings = {name: typed[name] for name in (*SETTINGS, *OF_MODELS, "seed") if name in typed}
     settings |= {"margins": dict(typed.get("margins", ()))}
-    settings |= {"floor": "rounding"} if chosen.floor else {}  # other batches are other roundings, too
-    options = part_of(AuditOptions, settings | {"dimensions": ["prediction_error_jaccard"]})
+    settings |= {"floor": chosen.floor} if chosen.floor else {}
+    options = part_of(AuditOptions, settings | {"dimensions": ASKED})
     compressed, twins = named(chosen.compressed), named(chosen.twin, "--twin")
     models = {"large": chosen.large, **twins, **compressed}
     if len(models) < 1 + len(twins) + len(compressed) or (chosen.floor in compressed and chosen.floor):
@@ -171,7 +173,7 @@ def written_lines(found: dict[str, Any]) -> list[str]:
     for one in scored(found):
         ends = f" ({one['interval']})" if one["interval"] else ""
         lines.append(f"{one['model']}: {one['score']} {one['values']}, {one['gap']}{ends}")
-    for one in partings(found):
+    for one in (model for task in partings(found) for model in task["models"]):
         lines.append(
             f"{one['model']}: {one['identical']}{one['ends']} of the texts are the same to the end; {one['shared']}"
         )

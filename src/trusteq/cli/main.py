@@ -14,6 +14,7 @@ COMMANDS = {
     "compress": "make a smaller model from a trained one, and measure what that saved",
     "finetune": "train a classifier of texts, with a teacher or without",
     "push": "the verdict of an audit into a model's card on the Hub",
+    "reproduce": "the two papers' protocols, from data to their tables",
     "repair": "make a compressed model honest about its confidence, without training",
     "plan": "how many examples the verdicts will take, before any model is asked",
 }

@@ -43,7 +43,7 @@ class Texts:
         large: the model that is trusted, or a base file of llama-perplexity.
         compressed: the models under test, by name.
         dataset: a .txt file or a folder of them, or a csv, tsv, jsonl or parquet file, or a data set of the Hub.
-        split: of a data set or folder of tables.
+        split: which part of a data set or folder of tables.
         text: the column of the texts in a table.
         ood_dataset: documents of another kind, for ood_divergence.
         limit: at most so many documents of each kind, the first ones.

@@ -201,6 +201,8 @@ def in_flags(message: str, flags: dict[str, str]) -> str:
     'a.npz: `k` differ'
     >>> in_flags("name the column of ids (k=...)", flags)
     'name the column of ids (--k)'
+    >>> in_flags("give n_bins, not {n_bins}", flags)
+    'give --n-bins, not {n_bins}'
     >>> in_flags("margins['calibration_gap'] must be above 0", flags)
     '--margins calibration_gap must be above 0'
     """
@@ -213,7 +215,7 @@ def in_flags(message: str, flags: dict[str, str]) -> str:
         message = re.sub(rf"^{name}(?=:? (?:must|needs?|is for|there|has no class|gives) )", flag, message)
         message = re.sub(rf"^{name}\['(\w+)'\]", rf"{flag} \1", message)
         if "_" in name:
-            message = re.sub(rf"(?<![\w./'\"-]){name}(?![\w/'\"])", flag, message)
+            message = re.sub(rf"(?<![\w./'\"{{-]){name}(?![\w/'\"])", flag, message)
     return message
 
 

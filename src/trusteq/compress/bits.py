@@ -1,9 +1,8 @@
 """What would this model be in fewer bits? A copy whose linear weights lie on a coarser grid, for study."""
 
-import copy
 from typing import Any
 
-from trusteq.compress.copies import linear_layers
+from trusteq.compress.copies import linear_layers, with_other_weights
 
 
 def in_bits(model: Any, bits: int, group: int) -> Any:
@@ -18,19 +17,24 @@ def in_bits(model: Any, bits: int, group: int) -> Any:
     >>> [round(value, 3) for value in in_bits(torch.nn.Sequential(layer), bits=3, group=2)[0].weight[0].tolist()]
     [3.0, 1.0, 0.3, -0.1]
     """
-    import torch
-
     if not 2 <= bits <= 8:
         raise ValueError(f"`bits` must be from 2 to 8, got {bits}")
     if group < 1:
         raise ValueError(f"`group` must be 1 or more, got {group}")
-    made = copy.deepcopy(model)
-    body = getattr(made, "base_model", made)  # without the head, which language models share with their embeddings
-    steps = 2 ** (bits - 1) - 1
-    with torch.no_grad():
-        for weight in (layer.weight for layer in linear_layers(body)):
-            for at in range(0, weight.shape[1], group):
-                some = weight[:, at : at + group]
-                scale = (some.abs().amax(dim=1, keepdim=True) / steps).clamp(min=torch.finfo(weight.dtype).tiny)
-                some.copy_((some / scale).round() * scale)
+    body = getattr(model, "base_model", model)  # without the head, which language models share with their embeddings
+    return with_other_weights(model, linear_layers(body), lambda weight: in_groups(weight, 2 ** (bits - 1) - 1, group))
+
+
+def in_groups(weight: Any, steps: int, group: int) -> Any:
+    """The nearest numbers of a grid with so many steps on each side of zero, one for each group; the last of a row may
+    be a shorter one."""
+    import torch
+
+    made = weight.clone()  # and changed in place: temporaries of its size leave holes in memory
+    whole = weight.shape[1] - weight.shape[1] % group
+    for some in (made[:, :whole].unflatten(1, (whole // group, group)), made[:, None, whole:]):
+        if some.numel():
+            largest = torch.maximum(some.amax(dim=-1, keepdim=True), -some.amin(dim=-1, keepdim=True))
+            scale = (largest / steps).clamp(min=torch.finfo(weight.dtype).tiny)
+            some.div_(scale).round_().mul_(scale)
     return made

@@ -1,6 +1,7 @@
 """What would this model be, pruned or quantized? Copies of a model that are made when it is loaded, not trained."""
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -38,13 +39,24 @@ def quantized(model: Any) -> Any:
     >>> [round(value, 4) for value in quantized(layer).weight[0].tolist()]
     [0.0, 0.5, -1.28]
     """
-    import torch
+    return with_other_weights(model, linear_layers(model), lambda weight: on_grid(weight, 8))
 
-    made = copy.deepcopy(model)
-    with torch.no_grad():
-        for weight in (layer.weight for layer in linear_layers(made)):
-            weight.copy_(on_grid(weight, 8))
-    return made
+
+def with_other_weights(model: Any, layers: Sequence[Any], other: Callable[[Any], Any]) -> Any:
+    """A copy with other weights in these layers. All that stays as it is lies in memory once, for both models: many
+    copies of a large model are less to hold, and sooner made. A copy that is to be trained needs its own.
+
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Embedding(2, 3), torch.nn.Linear(3, 1))
+    >>> made = with_other_weights(model, [model[1]], lambda weight: weight + 1)
+    >>> torch.equal(made[1].weight, model[1].weight + 1), made[0].weight.data_ptr() == model[0].weight.data_ptr()
+    (True, True)
+    """
+    from torch.nn import Parameter
+
+    known = {id(one): Parameter(one.detach(), one.requires_grad) for one in model.parameters()}
+    known |= {id(one.weight): Parameter(other(one.weight.detach()), one.weight.requires_grad) for one in layers}
+    return copy.deepcopy(model, known)
 
 
 def on_grid(weight: Any, bits: int, group: int | None = None) -> Any:

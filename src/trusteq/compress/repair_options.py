@@ -19,7 +19,7 @@ class RepairOptions:
     Data:
         dataset: labelled texts that neither model was trained on: a csv, tsv, jsonl or parquet file, a folder of such
             files named by split, or a data set of the Hub.
-        split: of a data set or folder.
+        split: which part of a data set or folder.
         text: column of the text.
         text_pair: two columns, instead of --text.
         label: column of the label.

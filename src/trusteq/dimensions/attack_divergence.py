@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from trusteq.arrays import as_objects
-from trusteq.attack.attacking import FIELDS, attack_each, check_attack, is_of_textattack
+from trusteq.attack.attacking import FIELDS, attack_each, check_attack, is_of_textattack, read_sentences, said_under
 from trusteq.attack.outcomes import Outcome, check_pair, read_outcome, read_outcomes
 from trusteq.attack.recipes import Attack
 from trusteq.attack.whole_texts import WHOLE
 from trusteq.attack.word_vectors import WordVectors, open_vectors
-from trusteq.checks import check_choice, check_integer, check_number, failure
+from trusteq.checks import brief, check_choice, check_integer, check_number, failure
 from trusteq.dimensions.plots.attacks import plot
 from trusteq.dimensions.record import Dimension, Entry, Figures, as_columns, common, redrawn_from
 from trusteq.groups import Groups, count_of, design, groups_for, some_of
@@ -43,8 +43,9 @@ class AttackOptions(ClassifierOptions):
 
     Args:
         attack: "textbugger", "deepwordbug", "bert_attack", "typos", "distraction" (a sentence beside the text),
-            "options" (a question's wrong options in another order), an attack composed of parts (see the card), or one
-            of TextAttack's: "textattack:NAME", a recipe class, or a function from a model wrapper to an attack.
+            "options" (a question's wrong options in another order), "reordered" (all its options in another order),
+            "wording" (a language model's prompt said otherwise), an attack composed of parts (see the card), or one of
+            TextAttack's: "textattack:NAME", a recipe class, or a function from a model wrapper to an attack.
         target: a class that the attack has to lead to; without it any wrong class will do.
         attack_field: which text of a pair may change, "first" or "second".
         max_queries: how many distinct questions an attack may put to the model about one example.
@@ -56,6 +57,10 @@ class AttackOptions(ClassifierOptions):
         masked_model: for bert_attack: a masked language model: a path or a Hub id (in code also a model and its
             tokenizer, or a callable that takes a list of [text, [start, end]] and gives a list of words for each).
         rate: for typos: the chance of a slip at each letter (default: 0.05).
+        sentences: for distraction: a text file with a sentence per line (in code also a list), of which five are drawn
+            for each text (default: five that have nothing to do with anything).
+        wordings: for wording: a list of prompts with the same fields (default: an introduction, quotation marks, names
+            in capitals, and empty lines added to the prompt).
         labels: a dict from class name to class number, where the two models name their classes differently.
         device, dtype: where and in which type transformers models run; a model that was handed over is copied for
             another.
@@ -75,6 +80,8 @@ class AttackOptions(ClassifierOptions):
     similarity: Any = None
     masked_model: Any = None
     rate: float | None = None
+    sentences: Any = None
+    wordings: Any = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -90,9 +97,14 @@ class AttackOptions(ClassifierOptions):
             ("similarity", ("textbugger", "bert_attack")),
             ("masked_model", ("bert_attack",)),
             ("rate", ("typos",)),
+            ("sentences", ("distraction",)),
+            ("wordings", ("wording",)),
         ):
             if getattr(self, name) is not None and self.attack not in recipes:
                 raise ValueError(f"{name} is for {' and '.join(recipes)}, got it with {self.attack_name}")
+        read_sentences(self.sentences)
+        if self.wordings is not None and not (isinstance(self.wordings, list | tuple) and self.wordings):
+            raise ValueError(f"wordings must be a list of prompts, got {brief(self.wordings)}")
         if self.masked_model is None and self.attack == "bert_attack":
             raise ValueError("bert_attack needs masked_model: a path, a Hub id, (model, tokenizer) or a callable")
         if self.target is not None and isinstance(self.attack, str) and self.attack in WHOLE:
@@ -111,7 +123,7 @@ class AttackOptions(ClassifierOptions):
         """The options as one line can hold them: objects by the name of their type."""
         named = {
             name: value if isinstance(value, str) or value is None else type(value).__name__
-            for name in ("word_vectors", "similarity", "masked_model")
+            for name in ("word_vectors", "similarity", "masked_model", "sentences")
             for value in [getattr(self, name)]
         }
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -204,18 +216,18 @@ class Collected:
         """Show the texts that fooled one model to the other one, where that was right when clean."""
         for name, other in (("model", "large_model"), ("large_model", "model")):
             fooled = [
-                (pair[name], pair[name].adversarial or "")
+                pair[name]
                 for pair in self.waiting.values()
                 if pair[name].status == "broken" and pair[other].status != "skipped"
             ]
             if fooled:
                 try:
-                    rows = self.predictors[other]([text for _, text in fooled])
+                    said = said_under(self.predictors[other], fooled)
                 except Exception as error:
                     message = f"{other} failed at the texts that fool {name} ({failure(error)})"
                     raise Interrupted(message) from error
-                for (outcome, _), row in zip(fooled, rows, strict=True):
-                    outcome.transfers = bool(row.argmax() != outcome.label)
+                for outcome, label in zip(fooled, said, strict=True):
+                    outcome.transfers = label != outcome.right
         self.add_waiting()
 
     def add_waiting(self) -> None:
@@ -355,7 +367,10 @@ def measure(work: Any, compressed: str, large: str, options: Any, level: float) 
         moved = work.transfers[source, target]
         sides.append([work.outcomes[source][i] | {"transfers": moved.get(i)} for i in work.attacked])
     groups = some_of(work.groups, work.attacked)
-    return DIMENSION.of(predictions=sides[0], large_predictions=sides[1], groups=groups, **common(options, level))
+    figures = DIMENSION.of(predictions=sides[0], large_predictions=sides[1], groups=groups, **common(options, level))
+    for shown in figures["details"]["per_example"]:
+        shown["index"] = work.attacked[shown["index"]]
+    return figures
 
 
 def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:

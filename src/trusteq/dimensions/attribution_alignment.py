@@ -26,9 +26,12 @@ from trusteq.explain.alignment import (
     special_in,
 )
 from trusteq.explain.explaining import Explained, explain_both
+from trusteq.explain.gradients import GRADIENTS
 from trusteq.explain.image_alignment import ImageFigures, ImageOptions, explain_images
 from trusteq.explain.methods import METHODS, words_of
+from trusteq.explain.units import UNITS, USUAL_K
 from trusteq.groups import Groups, count_of, groups_for, some_of
+from trusteq.kinds.sentences import Sentences
 from trusteq.kinds.text import as_texts
 from trusteq.models.open import ClassifierOptions
 from trusteq.models.probing import Interrupted
@@ -38,12 +41,16 @@ from trusteq.rows import Rows
 from trusteq.sequences import sure
 from trusteq.wording import percent
 
+EXPLAINS = ("answer", "next_token")  # p(label) among all labels; p(its first token) among all that could come next
+
 
 @dataclasses.dataclass(frozen=True)
 class AlignmentOptions(ClassifierOptions):
-    k: Any = 10  # a list, once it was checked
+    k: Any = None  # a list, once it was checked
     method: str = "lime"
+    units: str = "words"
     explain: str = "gold"
+    explains: str = "answer"
     rank: str = "absolute"
     drop_special: bool = False
     runs: int = 1
@@ -53,9 +60,12 @@ class AlignmentOptions(ClassifierOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "k", check_sizes("k", self.k))
-        check_choice("method", self.method, (*METHODS, "integrated_gradients"))
+        check_choice("units", self.units, UNITS)
+        usual = 10 if self.units == "words" else USUAL_K[self.units]
+        object.__setattr__(self, "k", check_sizes("k", usual if self.k is None else self.k))
+        check_choice("method", self.method, (*METHODS, *GRADIENTS))
         check_choice("explain", self.explain, ("gold", "large", "own"))
+        check_choice("explains", self.explains, EXPLAINS)
         check_choice("rank", self.rank, RANKS)
         check_choice("drop_special", self.drop_special, (True, False))
         for name, least, most in (("runs", 1, 1000), ("samples", 2, 10**6), ("features", 1, None)):
@@ -88,13 +98,20 @@ class Collected:
         """Take an example in, if it has words; False when it has none."""
         self.counts = explained.counts
         rank, method, text = self.options.rank, self.options.method, explained.text
-        special = special_in(method, text) if self.options.drop_special else set()
+        special = special_in(method, text) if self.options.drop_special and self.options.units == "words" else set()
         compressed, large = (
             [counted(run, special) for run in runs] for runs in (explained.compressed, explained.large)
         )
         if text is not None and not (all(compressed) and all(large)):
             return False
-        words = 0 if text is None else len(words_of(method, text) - special)
+        if text is None:
+            words = 0
+        elif self.options.units == "words":
+            words = len(words_of(method, text) - special)
+        elif self.options.units == "sentences":
+            words = len(set(Sentences(text).names))
+        else:  # explanations name all of them
+            words = len({shot for run in (*compressed, *large) for shot, _ in run})
         compressed, large = ([counted(run, special, rank) for run in runs] for runs in (compressed, large))
         row = compare(compressed, large, self.options.k, words)
         self.rows.append(row)
@@ -126,7 +143,8 @@ class Collected:
         if not options.details:
             return figures
         runs = len(self.rows[0]["top_word_agreement"])
-        return figures | {"details": {"k": options.k, "runs": runs, "per_example": self.entries}}
+        unit = {} if options.units == "words" else {"unit": options.units.removesuffix("s")}
+        return figures | {"details": {"k": options.k, "runs": runs, "per_example": self.entries} | unit}
 
 
 def compute(rows: Rows, options: AlignmentOptions) -> Figures:
@@ -212,10 +230,12 @@ def compare_on_images(
 def settings(options: Any) -> dict[str, Any]:
     return {
         "method": options.method,
+        "units": options.units,
         "explain": options.explain,
+        "explains": options.explains,
         "rank": options.rank,
         "samples": options.samples if options.method in METHODS and METHODS[options.method].samples else None,
-        "features": max(20, *options.k) if options.method in ("lime", "lime_package") else None,
+        "features": max(20, *options.k) if options.units == "words" and options.method.startswith("lime") else None,
         "runs": options.runs,
         "seed": options.seed,
         "k": options.k,
@@ -225,7 +245,7 @@ def settings(options: Any) -> dict[str, Any]:
 def measure(work: Any, compressed: str, large: str, options: Any, level: float) -> Figures:
     some, large_some = ([work.explanations[name][i] for i in work.explained] for name in (compressed, large))
     texts = [work.texts[i] for i in work.explained]
-    asked = {"method": options.method, "rank": options.rank, "k": options.k, "runs": options.runs}
+    asked = {name: getattr(options, name) for name in ("method", "units", "rank", "k", "runs")}
     own = AlignmentOptions(**asked, **common(options, level))
     figures = compare_explanations(texts, some, large_some, own, some_of(work.groups, work.explained))
     for shown in figures["details"]["per_example"]:
@@ -240,8 +260,11 @@ def sums(work: Any, compressed: str, large: str, options: Any) -> Columns:
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
-    count = entry["headline"].rpartition("_")[2]
-    return f"{compressed} and {large} share {percent(entry['value'])} of the {count} words that matter most to each"
+    count, unit = entry["headline"].rpartition("_")[2], entry.get("details", {}).get("unit", "word")
+    share = percent(entry["value"])
+    if count == "1":
+        return f"In {share} of explanations the same {unit} matters most to {compressed} and to {large}"
+    return f"{compressed} and {large} share {share} of the {count} {unit}s that matter most to each"
 
 
 DIMENSION = Dimension(
@@ -261,8 +284,8 @@ DIMENSION = Dimension(
     kind="overlap",
     expected="expected_jaccard_at_{k}",
     words={
-        "jaccard_at_K": "overlap of the K most important words",
-        "alignment_at_K": "alignment of the K most important words",
+        "jaccard_at_K": "overlap of the K strongest reasons",
+        "alignment_at_K": "alignment of the K strongest reasons",
     },
     told=told,
     needs="explanations",

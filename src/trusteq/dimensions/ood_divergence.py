@@ -1,4 +1,4 @@
-"""Does the compressed model recognise the same out-of-distribution inputs as the large one?
+"""Is the compressed model as alert to out-of-distribution inputs as the large one?
 
 A model that is to be trusted has to notice inputs unlike those it was trained on. This metric compares how well the two
 models' scores separate such rows from ordinary ones, and whether both raise the flag over the same rows."""
@@ -587,7 +587,7 @@ def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
 DIMENSION = Dimension(
     name="ood_divergence",
     place=4,
-    question="Same out-of-distribution inputs?",
+    question="As alert to out-of-distribution inputs?",
     asks=(
         "A model should be less sure of itself on texts of another kind than it was made for (out-of-distribution). "
         "This mixes such texts with ordinary ones and compares how well each model tells the two kinds apart (AUROC): "
@@ -603,7 +603,7 @@ DIMENSION = Dimension(
         "fpr95_gap": "gap of the out-of-distribution texts that pass (FPR at 95 %)",
         "flagged_jaccard": "overlap of what is flagged",
     },
-    direction=("better at it", "worse at it"),
+    direction=("more alert", "less alert"),
     told=told,
     hidden=hidden,
     needs="ood",

@@ -1,23 +1,37 @@
 """From texts and models to explanations: every example of every model is explained, all of them side by side."""
 
 from collections import defaultdict, deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from trusteq.explain.gradients import BATCH_TOKENS, integrated_gradients
+from trusteq.explain.gradients import BATCH_TOKENS, GRADIENTS, classifier_gradients
 from trusteq.explain.language_gradients import check_answers, language_gradients
 from trusteq.explain.methods import METHODS, Explanation, explain
+from trusteq.explain.units import Left, explain_units
+from trusteq.kinds.sentences import Sentences
+from trusteq.kinds.shots import Shots
 from trusteq.kinds.text import Text, check_not_blank, check_texts
 from trusteq.models.classifiers import ModelPredictor
 from trusteq.models.labels import gold, gold_labels
 from trusteq.models.language import CausalPredictor
 from trusteq.models.predictor import Predictor
-from trusteq.models.probing import PARTIAL, Results, Subject, check_classes, every_job, gathered, subjects_of, wanted_of
+from trusteq.models.probing import (
+    PARTIAL,
+    Results,
+    Subject,
+    answer,
+    check_classes,
+    every_job,
+    gathered,
+    subjects_of,
+    wanted_of,
+)
+from trusteq.models.prompted import Prompted
 from trusteq.side_by_side import Ask, Failure, Job, example_seed, side_by_side
 
 GRADIENT_PIECE = 64  # texts that are explained by gradients at a time
@@ -78,21 +92,44 @@ def explanations(
     """The models, and the explanations of those texts that are wanted of each, begun in this order."""
     labels = gold_labels(references, len(texts)) if options.explain == "gold" else None
     subjects = subjects_of(models, indices, len(texts), options)
-    check_method(options.method, [subject.predictor for subject in reversed(subjects)])
+    check_method(options, [subject.predictor for subject in reversed(subjects)])
     if order is None:
         order = np.array(wanted_of(subjects), dtype=int)
     targets = choose_targets(texts, labels, subjects, order, options)
-    make = by_gradients if options.method == "integrated_gradients" else by_asking
+    make = by_gradients if options.method in GRADIENTS else by_asking
     return subjects, make(texts, subjects, targets, order, options)
 
 
-def check_method(method: str, predictors: Iterable[Predictor]) -> None:
-    for predictor in predictors if method == "integrated_gradients" else ():
-        if isinstance(predictor, CausalPredictor):
-            check_answers(predictor)
-        elif type(predictor) is not ModelPredictor:
+def check_method(options: Any, predictors: Sequence[Predictor]) -> None:
+    """Whether these models can be explained in this way, and in this."""
+    method = options.method
+    for predictor in predictors:
+        if options.explains == "next_token" and not isinstance(predictor, CausalPredictor):
+            what = "is a server" if isinstance(predictor, Prompted) else "has no prompt"
+            raise ValueError(f'explains="next_token" is for language models at hand, and {predictor.name} {what}')
+        if options.units == "shots":
+            check_shots(predictor, predictors[-1], method)
+        if method in GRADIENTS and (lack := predictor.lacks.get("gradients")):
+            raise ValueError(f"{method}: {predictor.name} {lack}")
+        if method in GRADIENTS and isinstance(predictor, CausalPredictor):
+            check_answers(predictor, method, options.explains == "next_token")
+        elif method in GRADIENTS and type(predictor) is not ModelPredictor:
             needs = "transformers models that are classifiers"
-            raise ValueError(f"integrated_gradients needs {needs}, and {predictor.name} is a {predictor.kind}")
+            raise ValueError(f"{method} needs {needs}, and {predictor.name} is {predictor.kind}")
+
+
+def check_shots(predictor: Predictor, large: Predictor, method: str) -> None:
+    if method in GRADIENTS:
+        raise ValueError(f'{method} takes no shot away: give lime, shap or occlusion for units="shots"')
+    own, larges = (one.prompt.shots if isinstance(one, Prompted) else () for one in (predictor, large))
+    if not own:
+        raise ValueError(no_shots(predictor.name))
+    if larges and Shots(own).names != Shots(larges).names:
+        raise ValueError(f'units="shots" compares the same shots, and {predictor.name} has others than {large.name}')
+
+
+def no_shots(name: str) -> str:
+    return f'units="shots" explains the solved examples before a question, and {name} has none: give `shots`'
 
 
 def choose_targets(
@@ -134,23 +171,57 @@ def by_asking(
     The jobs have no seed: none draws from the global random generators.
     """
     features, usual = options.features, METHODS[options.method].features
-    if features is None and usual is not None:
+    if features is None and usual is not None and options.units == "words":
         features = max(usual, *options.k)
+    extra = {"samples": options.samples, "features": features, "rank": options.rank}
 
-    def explain_runs(ask: Ask, index: int, target: int) -> list[Explanation]:
+    def explain_runs(ask: Ask, index: int, subject: Subject) -> list[Explanation]:
         seeds = [example_seed(options.seed + run, index) for run in range(options.runs)]
-        extra = {"samples": options.samples, "features": features, "rank": options.rank}
-        return [explain(options.method, texts[index], ask, target, seed, **extra) for seed in seeds]
+        explained = unit_explainer(options, subject.predictor, texts[index], ask)
+        return [explained(target=int(targets[subject.name][index]), seed=seed, **extra) for seed in seeds]
 
     def job(index: int, subject: Subject) -> Job:
-        return Job(
-            key=(index, subject.name),
-            model=subject.predictor,
-            run=partial(explain_runs, index=index, target=int(targets[subject.name][index])),
-            known={text: subject.known[text] for text in (texts[index],) if text in subject.known},
-        )
+        text, whom = texts[index], asked_of(subject.predictor, options)
+        job = Job((index, subject.name), answer, partial(explain_runs, index=index, subject=subject))
+        if whom is subject.predictor and text in subject.known:
+            job.known[whom, text] = subject.known[text]
+        return job
 
     return side_by_side(every_job(order, subjects, job))
+
+
+def asked_of(predictor: Predictor, options: Any, shots: Any = None) -> Callable[[Sequence[Text]], np.ndarray]:
+    """Who is asked: the model as it is, or of a language model with other shots, or for what comes next."""
+    if not isinstance(predictor, Prompted):
+        return predictor
+    prompt = predictor.prompt if shots is None else replace(predictor.prompt, shots=shots)
+    return predictor.under(prompt, next_token=options.explains == "next_token")
+
+
+def unit_explainer(options: Any, predictor: Predictor, text: Text, ask: Ask) -> Callable[..., Explanation]:
+    """What explains a text by the units that are wanted, but for the target, the seed and how much is asked."""
+    whom = asked_of(predictor, options)
+
+    def ask_texts(some: Sequence[Text]) -> np.ndarray:
+        return ask([(whom, one) for one in some])
+
+    if options.units == "words":
+        return partial(explain, options.method, text, ask_texts)
+    if options.units == "sentences":
+        sentences = Sentences(text)
+        return partial(
+            explain_units,
+            options.method,
+            sentences.names,
+            lambda lefts: ask_texts([sentences.left(*left) for left in lefts]),
+        )
+    assert isinstance(predictor, Prompted)
+    shots = Shots(predictor.prompt.shots)
+
+    def ask_with(lefts: list[Left]) -> np.ndarray:
+        return ask([(asked_of(predictor, options, shots.left(*left)), text) for left in lefts])
+
+    return partial(explain_units, options.method, shots.names, ask_with)
 
 
 def by_gradients(
@@ -169,17 +240,18 @@ def by_gradients(
             columns = targets[subject.name][piece]
             columns = columns if predictor.order is None else predictor.order[columns]
             with predictor.in_evaluation():
-                found = gradients_of(predictor, some, columns.tolist(), options.rank)
+                found = gradients_of(predictor, some, columns.tolist(), options)
             if not all(np.isfinite(weight) for explanation in found for _, weight in explanation):
                 raise ValueError(f"{subject.name}'s gradients hold NaN or infinity")
             for index, explanation in zip(piece, found, strict=True):
                 yield (index, subject.name), [explanation[: options.features]] * options.runs
 
 
-def gradients_of(predictor: ModelPredictor, texts: list[Text], targets: list[int], rank: str) -> list[Explanation]:
-    how: dict[str, Any] = {"rank": rank, "batch_tokens": min(BATCH_TOKENS, predictor.tokens)}
+def gradients_of(predictor: ModelPredictor, texts: list[Text], targets: list[int], options: Any) -> list[Explanation]:
+    how: dict[str, Any] = {"rank": options.rank, "batch_tokens": min(BATCH_TOKENS, predictor.tokens)}
+    how |= {"method": options.method, "units": options.units}
     if isinstance(predictor, CausalPredictor):
-        return language_gradients(predictor, texts, targets, **how)
-    return integrated_gradients(
+        return language_gradients(predictor, texts, targets, next_token=options.explains == "next_token", **how)
+    return classifier_gradients(
         predictor.model, predictor.tokenizer, texts, targets, max_length=predictor.length, **how
     )

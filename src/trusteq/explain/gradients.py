@@ -1,19 +1,20 @@
-"""Which words moved a transformers classifier, seen from inside? Integrated gradients."""
+"""Which words moved a transformers classifier, seen from inside? Integrated gradients, and gradient times input."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from trusteq.explain.methods import Explanation, load, ranked
+from trusteq.explain.units import placed
 from trusteq.kinds.text import Text, parts_of
 from trusteq.models.classifiers import class_probabilities, takes
 
 BATCH_TOKENS = 1024  # of a pass
+GRADIENTS = ("integrated_gradients", "gradient_x_input")
 
 
-def integrated_gradients(
+def classifier_gradients(
     model: Any,
     tokenizer: Any,
     texts: list[Text],
@@ -22,24 +23,28 @@ def integrated_gradients(
     max_length: int = 512,
     batch_tokens: int = BATCH_TOKENS,
     rank: str = "absolute",
+    method: str = "integrated_gradients",
+    units: str = "words",
 ) -> list[Explanation]:
-    """captum's integrated gradients of the probability of each text's target, from padding to the words of the text.
+    """captum's integrated gradients of the probability of each text's target, from padding to the words of the text; or
+    the gradient times the input, at the text alone.
 
     The probability and not the logit, because it is what the other methods explain, and because a number that a model
     adds to the logits of all classes changes no answer and should change no explanation. Special tokens are the same
     in the text and in the baseline, so that the weights of all words sum to p(text) - p(baseline), up to the error of
-    `steps`. Words that the model does not see (beyond `max_length`) are left out. A pass takes at most `batch_tokens`
-    tokens, or one text.
+    `steps`. Words that the model does not see (beyond `max_length`) are left out; those of a sentence are summed. A
+    pass takes at most `batch_tokens` tokens, or one text.
     """
-    torch, captum = load("torch", "torch"), load("captum.attr", "captum")
+    torch = load("torch", "torch")
     if not getattr(tokenizer, "is_fast", False):
-        raise ValueError("integrated_gradients needs a fast tokenizer: it tells which word a piece belongs to")
+        raise ValueError(f"{method} needs a fast tokenizer: it tells which word a piece belongs to")
     if tokenizer.pad_token_id is None:
-        raise ValueError("integrated_gradients starts from padding, but the tokenizer has no pad_token: give it one")
+        raise ValueError(f"{method} starts from padding, but the tokenizer has no pad_token: give it one")
     if model.training:
         raise ValueError("the model is in training mode, where dropout is random: call model.eval() first")
     if len(texts) != len(targets):
-        raise ValueError(f"integrated_gradients needs one target per text, got {len(targets)} for {len(texts)}")
+        raise ValueError(f"{method} needs one target per text, got {len(targets)} for {len(texts)}")
+    steps = steps if method == "integrated_gradients" else 1
 
     # Texts of one length share a batch: no padding, so each comes out as it would alone.
     explanations: list[Explanation] = [[] for _ in texts]
@@ -74,30 +79,81 @@ def integrated_gradients(
                 torch.tensor([pieces[name] for _, pieces in batch], device=device)
                 for name in ("input_ids", "special_tokens_mask", *names)
             )
-            scores = captum.LayerIntegratedGradients(probability, embeddings).attribute(
+            scores = attributions(
+                method,
+                probability,
+                embeddings,
                 ids,
                 baselines=torch.where(special.bool(), ids, tokenizer.pad_token_id),
-                target=torch.tensor([targets[i] for i, _ in batch], device=device),
-                additional_forward_args=tuple(others) or None,
-                n_steps=steps,
-                internal_batch_size=max(passes, len(batch)),
+                targets=torch.tensor([targets[i] for i, _ in batch], device=device),
+                others=tuple(others),
+                steps=steps,
+                at_once=max(passes, len(batch)),
             )
             for (i, pieces), row in zip(batch, scores.double().sum(dim=-1).tolist(), strict=True):
-                explanations[i] = ranked(sum_to_words(texts[i], pieces, row), rank=rank)
+                explanations[i] = ranked(sum_to_units(units, texts[i], pieces, row), rank=rank)
     return explanations
 
 
-def sum_to_words(text: Text, pieces: Any, scores: list[float]) -> Iterator[tuple[str, float]]:
-    """The whitespace words that the tokenizer's pieces cover, each with the sum of its pieces' scores.
+def attributions(
+    method: str,
+    probability: Callable[..., Any],
+    embeddings: Any,
+    ids: Any,
+    baselines: Any,
+    targets: Any,
+    others: tuple[Any, ...] = (),
+    steps: int = 50,
+    at_once: int = 1,
+) -> Any:
+    """What each number of each token's embedding adds to the probability of its row's target."""
+    if method == "gradient_x_input":
+        return gradient_x_input(probability, embeddings, ids, targets, others)
+    return (
+        load("captum.attr", "captum")
+        .LayerIntegratedGradients(probability, embeddings)
+        .attribute(
+            ids,
+            baselines=baselines,
+            target=targets,
+            additional_forward_args=others or None,
+            n_steps=steps,
+            internal_batch_size=at_once,
+        )
+    )
+
+
+def gradient_x_input(
+    probability: Callable[..., Any], embeddings: Any, ids: Any, targets: Any, others: tuple[Any, ...]
+) -> Any:
+    """The embeddings times the slope of the probability along them: what a small step away from nothing would add."""
+    torch, kept = load("torch", "torch"), list[Any]()
+
+    def keep(module: Any, args: Any, output: Any) -> Any:
+        kept.append(output.detach().requires_grad_())
+        return kept[-1]
+
+    handle = embeddings.register_forward_hook(keep)
+    try:
+        with torch.enable_grad():
+            said = probability(ids, *others)
+            (slope,) = torch.autograd.grad(said.gather(1, targets[:, None]).sum(), kept[-1:])
+    finally:
+        handle.remove()
+    return kept[-1].detach() * slope
+
+
+def sum_to_units(units: str, text: Text, pieces: Any, scores: list[float]) -> Iterator[tuple[str, float]]:
+    """The words or sentences that the tokenizer's pieces cover, each with the sum of its pieces' scores.
 
     A piece belongs to the word in which it begins, or that follows when it begins in the space before one.
     """
     for number, part in enumerate(parts_of(text)):
-        words = list(re.finditer(r"\S+", part))
+        found = list(placed(units, part))
         of_part = [i for i, sequence in enumerate(pieces.sequence_ids()) if sequence == number]
-        if not words or not of_part:
+        if not found or not of_part:
             continue
         starts = [pieces["offset_mapping"][i][0] for i in of_part]
-        owner = np.searchsorted([word.end() for word in words], starts, side="right").clip(max=len(words) - 1)
+        owner = np.searchsorted([end for _, end, _ in found], starts, side="right").clip(max=len(found) - 1)
         totals = np.bincount(owner, np.array(scores)[of_part])
-        yield from ((words[i].group(), float(totals[i])) for i in np.unique(owner))
+        yield from ((found[i][2], float(totals[i])) for i in np.unique(owner))

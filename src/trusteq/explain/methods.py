@@ -12,15 +12,15 @@ import importlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from itertools import islice, pairwise
-from types import FunctionType, MethodType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from trusteq.checks import check_choice
 from trusteq.explain.linear import lines_of, word_weights, words_kept
+from trusteq.explain.owen import Masks, owen_values
 from trusteq.explain.permuting import budget, masks, orders_of, values
 from trusteq.kinds.text import PIECE, Text, WordTokenizer, changeable, one_line, whole, without, word_places, word_spans
 
@@ -110,20 +110,20 @@ def partition_shap(text: Text, ask: Ask, target: int, seed: int, samples: int, f
 
     The explainer looks closer where any class changes much, so its values for one class do not depend on `target`.
     """
-    shap = load("shap", "shap")
     line, boundary = one_line(text)
-    tokens = WordTokenizer(boundary)
-    words = [word.strip() for word in tokens(line)["input_ids"]]
-    if not set(words) - {boundary}:
+    pieces = WordTokenizer(boundary)(line)["input_ids"]
+    words = [piece.strip() for piece in pieces]
+    fixed = np.array([word == boundary for word in words], dtype=bool)
+    if fixed.all():
         return []
-    check_table(words)
 
-    def answer(lines: Iterable[str]) -> np.ndarray:
-        return rows(ask, whole(text, map(str, lines), boundary, strip=True))
+    def answer(masks: Masks) -> np.ndarray:
+        lines, at_a_time = (masked(pieces, mask | fixed) for mask in masks), max(1, PIECE // len(line))
+        parts = iter(lambda: list(islice(lines, at_a_time)), [])
+        return np.concatenate([rows(ask, whole(text, some, boundary, strip=True)) for some in parts])
 
-    explainer = shap.Explainer(answer, word_masker()(tokens), algorithm="partition")  # new: it caches on itself
-    explainer.owen = MethodType(with_own_random(type(explainer).owen, seed), explainer)
-    found = explainer([line], max_evals=samples, silent=True).values[0][:, target]
+    tree = merge_tree(words, boundary, load("shap.maskers._text", "shap"))
+    found = owen_values(tree, answer, samples - 2, seed)[:, target]
     return [(word, weight) for word, weight in zip(words, found.tolist(), strict=True) if word != boundary]
 
 
@@ -232,19 +232,6 @@ def rows(ask: Ask, texts: Any) -> np.ndarray:
     return np.asarray(ask(texts), dtype=np.float64)
 
 
-@cache
-def word_masker() -> type:
-    """shap's text masker with the same tree of words, found in M log M steps instead of M², and a boundary in it."""
-    shap, parts = load("shap", "shap"), load("shap.maskers._text", "shap")
-
-    class WordMasker(shap.maskers.Text):  # type: ignore[name-defined]
-        def clustering(self, line: str) -> np.ndarray:
-            words = [word.strip() for word in self.token_segments(line)[0]]
-            return merge_tree(words, self.tokenizer.sep_token, parts)
-
-    return WordMasker
-
-
 def merge_tree(words: list[str], boundary: str, parts: ModuleType) -> np.ndarray:
     """The tree of shap's `partition_tree`: the neighbours with the best score merge first, across the boundary last.
 
@@ -290,35 +277,6 @@ def merge_tree(words: list[str], boundary: str, parts: ModuleType) -> np.ndarray
             offer(left[before], before)
     tree[:, 2] = tree[:, 3] / max(count, 1)
     return tree
-
-
-def with_own_random(function: FunctionType, seed: int) -> FunctionType:
-    """The same function, for which `np.random` is a generator of its own: the global one belongs to all threads.
-
-    >>> def draw():
-    ...     return np.random.randn()
-    >>> with_own_random(draw, 7)() == with_own_random(draw, 7)()
-    True
-    """
-    return FunctionType(function.__code__, {**function.__globals__, "np": NumpyWithOwnRandom(seed)})
-
-
-class NumpyWithOwnRandom:
-    def __init__(self, seed: int):
-        self.random = np.random.RandomState(seed)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-
-def check_table(words: list[str]) -> None:
-    """lime and shap keep the words in a table whose cells are all as wide as the longest: that must fit in memory."""
-    size = 4 * len(words) * max(map(len, words))
-    if size > 2**31:
-        raise ValueError(
-            f"the text has {len(words):,} words and spaces of up to {max(map(len, words)):,} characters, which takes "
-            f"{size / 2**30:.0f} GiB to explain: shorten the longest"
-        )
 
 
 def load(module: str, package: str) -> ModuleType:

@@ -8,6 +8,17 @@ import numpy as np
 
 TOKENS = {"cpu": 1024, "cuda": 32_768}  # of a batch, padding included: measured best on two cores; a GPU wants far more
 START = {"cpu": 24, "cuda": 4096}  # tokens that a model reads in the time that beginning a batch takes
+OF_SMALL, MOST_START = 2e7, 256  # on a CPU a small model reads more: so many by the weights of a linear layer, at most
+
+
+def start_of(device: str, weights: float) -> int:
+    """`START`, for a model whose linear layers have so many weights on average.
+
+    >>> [start_of("cpu", weights) for weights in (29_000, 295_000, 1_200_000)]
+    [256, 68, 24]
+    """
+    usual = START.get(device, START["cpu"])
+    return usual if device != "cpu" else round(min(MOST_START, max(usual, OF_SMALL / max(1.0, weights))))
 
 
 def batches(lengths: np.ndarray, tokens: Callable[[], int], start: int) -> Iterator[np.ndarray]:

@@ -4,11 +4,14 @@ import copy
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib import util
 from pathlib import Path
 from typing import Any
 
 from trusteq.checks import brief, first_line
+from trusteq.models.exported import Exported, folder_of, graph_in, is_graph
+from trusteq.models.llama_cpp import by_llama_cpp
 
 
 def open_network(
@@ -50,6 +53,7 @@ HEADS = {  # how the names of architectures end that have what a task needs
 }
 
 
+TOKENIZERS = ("tokenizer", "vocab", "merges", "spiece", "sentencepiece")  # how the names of their files begin
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -60,11 +64,17 @@ def load_checkpoint(
 
     Safetensors only, and no code of its own unless that is asked for. One without a head for classification is loaded
     as an encoder, which has embeddings; another task needs its head. A GGUF file is a language model with its
-    tokenizer; its weights become ordinary numbers.
+    tokenizer; its weights become ordinary numbers. A folder without safetensors, but with a graph of ONNX or OpenVINO,
+    or such a graph in it by its own name, is run by their engines (exported.py).
     """
+    if is_served(path):
+        raise ValueError(f"{name} is asked over HTTP, and this needs the model itself: give a folder or a GGUF file")
+    place = Path(os.path.expanduser(path))  # of nobody's home it says nothing, and there is no such folder
     if is_gguf(path):
-        return load_gguf(Path(path).expanduser(), name, device, dtype, task)
-    if looks_local(path) and not Path(os.path.expanduser(path)).is_dir():
+        return load_gguf(place, name, device, dtype, task)
+    if graph := place if is_graph(path) else graph_in(place):
+        return load_graph(graph, name, device, dtype, trust_remote_code, task)
+    if looks_local(path) and not place.is_dir():
         raise ValueError(f"{name}: there is no folder {brief(path)[1:-1]}")
     import torch
     import transformers
@@ -98,11 +108,12 @@ def is_gguf(path: str) -> bool:
 
 
 def is_served(place: Any) -> bool:
+    """Whether it is asked over HTTP: at an address, or a GGUF file that llama.cpp's server is started for.
+
+    >>> is_served("http://localhost:8000/v1#small"), is_served("llama.cpp:q4.gguf"), is_served("owner/name")
+    (True, True, False)
     """
-    >>> is_served("http://localhost:8000/v1#small"), is_served("owner/name")
-    (True, False)
-    """
-    return isinstance(place, str) and place.lower().startswith(("http://", "https://"))
+    return isinstance(place, str) and (by_llama_cpp(place) or place.lower().startswith(("http://", "https://")))
 
 
 def load_gguf(path: Path, name: str, device: Any, dtype: Any, task: str) -> tuple[Any, Any]:
@@ -119,7 +130,7 @@ def load_gguf(path: Path, name: str, device: Any, dtype: Any, task: str) -> tupl
     where = as_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     wanted = torch.float32 if dtype is None else as_dtype(dtype)
     try:
-        with without_chatter():
+        with without_chatter(), read_once():
             inside: dict[str, Any] = {"gguf_file": path.name, "trust_remote_code": False}
             model = with_weights(transformers.AutoModelForCausalLM, path.parent, dtype=wanted, **inside)
             read = transformers.AutoTokenizer.from_pretrained(path.parent, **inside)
@@ -127,6 +138,48 @@ def load_gguf(path: Path, name: str, device: Any, dtype: Any, task: str) -> tupl
     except Exception as error:  # an unknown architecture, a torn file: each has errors of its own
         raise ValueError(f"{name}: {path.name} could not be read: {first_line(error)}") from error
     return model.to(where), read
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """transformers reads all that stands in front of a GGUF file's weights three times, for the settings, the weights
+    and the tokenizer, and lists the names that weights may have anew for every layer: most of the time that opening
+    takes. It asks gguf for both, which gives it here what it gave before."""
+    import gguf
+
+    given = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+    for name, make in given.items():
+        setattr(gguf, name, cache(make))
+    try:
+        yield
+    finally:
+        for name, make in given.items():
+            setattr(gguf, name, make)
+
+
+def load_graph(graph: Path, name: str, device: Any, dtype: Any, trust_remote_code: bool, task: str) -> tuple[Any, Any]:
+    """A classifier or a language model that was exported to ONNX or OpenVINO, with the tokenizer beside it."""
+    if not graph.is_file():
+        raise ValueError(f"{name}: there is no file {graph}")
+    if dtype is not None or as_device(device or "cpu").type != "cpu":
+        raise ValueError(
+            f"{name}: {graph.name} is run on the processor, in its own numbers: leave out device and dtype"
+        )
+    import transformers
+
+    folder, remote = folder_of(graph), {"trust_remote_code": trust_remote_code}
+    if not any(path.name.startswith(TOKENIZERS) for path in folder.iterdir()):
+        how = "copy the large model's tokenizer.json and tokenizer_config.json there"
+        raise ValueError(f"{name}: {graph} has no tokenizer beside it: {how}")
+    try:
+        with without_chatter():
+            config = transformers.AutoConfig.from_pretrained(folder, **remote)
+            kinds = config.architectures or []
+            if task != "SequenceClassification" and not any(kind.endswith(HEADS[task]) for kind in kinds):
+                raise ValueError(f"its architectures are {kinds}, expected one that ends in {HEADS[task]}")
+            return Exported(graph, config), transformers.AutoTokenizer.from_pretrained(folder, **remote)
+    except Exception as error:  # no config.json, a torn graph: each library has errors of its own
+        raise ValueError(f"{name}: {graph} could not be opened: {first_line(error)}") from error
 
 
 def as_ordinary(model: Any) -> None:

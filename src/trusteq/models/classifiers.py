@@ -11,10 +11,10 @@ import numpy as np
 
 from trusteq.checks import brief, check_integer
 from trusteq.kinds.text import Text, split_pairs
-from trusteq.models.batches import START, TOKENS, batches, is_out_of_memory
+from trusteq.models.batches import START, TOKENS, batches, is_out_of_memory, start_of
 from trusteq.models.checkpoints import HEADS
 from trusteq.models.converted import Converted
-from trusteq.models.engines import Engine
+from trusteq.models.engines import Engine, weights_of_a_layer
 from trusteq.models.labels import class_names
 from trusteq.models.predictor import Predictor
 from trusteq.models.tokenized import Encoded, Tokens, tokens_for
@@ -50,11 +50,20 @@ class ModelPredictor(Predictor):
         self.start = START.get(model.device.type, START["cpu"])
         self.length = longest_input(model, tokenizer)
         self.names = class_names(model.config)
-        self.engine = Engine(engine, model, name, self.stays)
+        self.engine = Engine(engine, model, name, self.stays or getattr(model, "stays", ""))
+        self.kind = getattr(model, "kind", self.kind)
+
+    @property
+    def lacks(self) -> dict[str, str]:
+        return getattr(self.model, "lacks", {})
 
     @cached_property
     def shared(self) -> Tokens:
         return tokens_for(self, self.tokenizer)
+
+    @cached_property
+    def own_start(self) -> int:
+        return start_of(self.model.device.type, weights_of_a_layer(self.model))
 
     def padding_token(self) -> int:
         if self.tokenizer.pad_token_id is None:
@@ -79,7 +88,8 @@ class ModelPredictor(Predictor):
         answer: Answer = partial(self._forward, encoded, probabilities=probabilities, embeddings=embeddings)
         with self.in_evaluation():
             if probabilities and not embeddings:
-                copy = self.engine.copy_for(lengths, partial(self.tensors, encoded), partial(self._apart, encoded))
+                given = lengths, partial(self.tensors, encoded), partial(self._apart, encoded)
+                copy = self.engine.copy_for(*given, self.work)
                 answer = partial(self._by_copy, encoded, copy) if copy else answer
             for batch in self.deal(encoded):
                 for part, (probability, embedding) in self._run(answer, batch):
@@ -90,7 +100,7 @@ class ModelPredictor(Predictor):
         return rows, pooled
 
     def deal(self, encoded: dict[str, list[list[int]]]) -> Iterator[np.ndarray]:
-        return batches(lengths_of(encoded), lambda: self.tokens, self.start)
+        return batches(lengths_of(encoded), lambda: self.tokens, self.own_start)
 
     def in_evaluation(self) -> AbstractContextManager[None]:
         return in_evaluation(self.model)
@@ -184,7 +194,8 @@ class ModelPredictor(Predictor):
         return float((copy(tensors) - plain).abs().max() / plain.abs().max().clamp(min=1))
 
     def _probabilities(self, output: Any) -> np.ndarray:
-        if getattr(output, "logits", None) is None:
+        logits = getattr(output, "logits", None)
+        if logits is None or logits.ndim == 3:
             kinds = getattr(self.model.config, "architectures", None) or []
             if any(kind.endswith(HEADS["CausalLM"]) for kind in kinds):
                 asks = "say with a prompt and verbalizers how it names the labels"

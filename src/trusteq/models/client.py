@@ -137,6 +137,7 @@ class Client:
         except TimeoutError:
             raise Passing(f"takes more than {self.timeout:g} s to answer (`timeout`)", most=2) from None
         except (OSError, http.client.HTTPException) as error:
+            self.drop_idle()  # what was closed while nobody asked: the others were, too
             why = getattr(error, "strerror", None) or type(error).__name__
             raise Passing(f"does not answer ({why})") from None
         finally:
@@ -146,10 +147,12 @@ class Client:
                     self.idle.append(connection)
             if not good:
                 connection.close()
-        return self.understood(response, said)
+        return self.understood(response, said, question)
 
-    def understood(self, response: http.client.HTTPResponse, said: bytes) -> Any:
-        lasting = response.status == 500 and any(words in said.decode(errors="replace") for words in LASTING)
+    def understood(self, response: http.client.HTTPResponse, said: bytes, question: Any) -> Any:
+        lasting = response.status == 500 and (
+            question is None or any(words in said.decode(errors="replace") for words in LASTING)
+        )
         if response.status in AGAIN and not lasting:
             wanted = response.headers.get("Retry-After", "")
             rest = min(float(wanted), LONGEST_WAIT) if wanted.isdigit() else 0.0
@@ -177,6 +180,12 @@ class Client:
                 made = kind(self.host, self.port, timeout=self.timeout)
             self.busy.add(made)
         return made
+
+    def drop_idle(self) -> None:
+        with self.lock:
+            stale, self.idle = self.idle, []
+        for connection in stale:
+            connection.close()
 
     def whole(self, response: http.client.HTTPResponse) -> bytes:
         """All that comes, in the time that there is: a server may send a byte now and then for ever."""

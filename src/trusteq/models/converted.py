@@ -33,13 +33,7 @@ def by_openvino(model: Any, example: dict[str, Any]) -> Converted:
         reader = FrontEndManager().load_by_framework("pytorch")
         graph = reader.convert(reader.load(traced))
     keep_first_tokens(graph)
-    settings = {
-        "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16, where the processor has it
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "ENABLE_CPU_PINNING": False,  # several processes would be pinned to one core
-        "CPU_RUNTIME_CACHE_CAPACITY": SHAPES,
-    }
-    request, turn = core.compile_model(graph, "CPU", settings).create_infer_request(), threading.Lock()
+    request, turn = core.compile_model(graph, "CPU", openvino_settings()).create_infer_request(), threading.Lock()
 
     def answer(tensors: dict[str, Any]) -> Any:
         with turn:
@@ -47,6 +41,17 @@ def by_openvino(model: Any, example: dict[str, Any]) -> Converted:
             return torch.from_numpy(found[0])
 
     return answer
+
+
+def openvino_settings() -> dict[str, Any]:
+    import torch
+
+    return {
+        "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16, where the processor has it
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "ENABLE_CPU_PINNING": False,  # several processes would be pinned to one core
+        "CPU_RUNTIME_CACHE_CAPACITY": SHAPES,
+    }
 
 
 @cache

@@ -9,16 +9,18 @@ import copy
 import inspect
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from trusteq.checks import brief
 from trusteq.kinds.text import Text, parts_of
-from trusteq.models.batches import batches
+from trusteq.models.batches import batches, is_out_of_memory
 from trusteq.models.beginnings import Beginnings, dealt, is_plain
 from trusteq.models.checkpoints import open_network
 from trusteq.models.classifiers import ModelPredictor
+from trusteq.models.packed import CLOSE, Row, packed
 from trusteq.models.predictor import Predictor
 from trusteq.models.prompted import Prompted
 from trusteq.models.prompts import FIELD, Prompt, read_prompt
@@ -73,14 +75,18 @@ class CausalPredictor(Prompted, ModelPredictor):
 
     def __init__(self, model: Any, tokenizer: Any, name: str, prompt: Prompt, **settings: Any):
         super().__init__(model, tokenizer, name, **settings)
-        self.prompt, self.names = prompt, prompt.names
-        self.parts = prompt.parts(tokenizer, name)
+        self.take(prompt)
+        self.accepts = parameters(model)
+        self.packs = None if "position_ids" in self.accepts else False  # None: it is not known yet whether it can
+
+    def take(self, prompt: Prompt) -> None:
+        super().take(prompt)
+        self.parts = prompt.parts(self.tokenizer, self.name)
         self.beginnings: Beginnings | None = Beginnings()  # None: every prompt is read whole
-        self.on_labels, self.shortened = {}, set()
+        self.row: Row | None = None  # while prompts are packed
         self.verbalizers: list[list[int]] | None = None  # tokens; None where each example brings its options
         if prompt.verbalizers is not None:
             self.verbalizers = self.of_labels(prompt)
-        self.accepts = parameters(model)
 
     def of_labels(self, prompt: Prompt) -> list[list[int]]:
         """The verbalizers' tokens."""
@@ -93,7 +99,18 @@ class CausalPredictor(Prompted, ModelPredictor):
                 raise ValueError(
                     f"{self.name}: the verbalizer of {brief(label)} has the same tokens as another label's"
                 )
-        return found
+        return self.first_alone(prompt.names, found)
+
+    def first_alone(self, names: Sequence[str], answers: list[list[int]]) -> list[list[int]]:
+        """Of the answers what counts: where that is the next token, they have to differ in it."""
+        if not self.next_token:
+            return answers
+        first = [tokens[0] for tokens in answers]
+        for i, token in enumerate(first):
+            if (other := first.index(token)) < i:
+                both = f"{brief(names[other])} and {brief(names[i])}"
+                raise ValueError(f"{self.name}: the answers for {both} begin with the same token: explain the answer")
+        return [[token] for token in first]
 
     def padding_token(self) -> int:
         """Padding is on the left, where nothing looks at it, so that any token will do."""
@@ -129,7 +146,7 @@ class CausalPredictor(Prompted, ModelPredictor):
         for i, some in enumerate(found):
             if not all(some):
                 raise ValueError(f"{self.name}: an option of {brief(texts[i])} has no tokens of its own")
-        return found
+        return [self.first_alone(self.prompt.names, some) for some in found]
 
     def tokens_of(self, prompts: list[str]) -> list[list[int]]:
         """Token ids without what a tokenizer puts behind a text, such as an end: the answer is to follow."""
@@ -146,7 +163,11 @@ class CausalPredictor(Prompted, ModelPredictor):
         return found
 
     def cut(self, text: Text, room: int) -> list[int]:
-        """The prompt with as many characters of the text, of both texts of a pair, as the model can read."""
+        """The prompt with as much of the text as the model can read."""
+        return self.tokens_of([self.prompt.fill(self.parts, text, self.fitting(text, room))])[0]
+
+    def fitting(self, text: Text, room: int) -> int:
+        """How many characters of the text, of both texts of a pair, the model can read."""
 
         def tokens(characters: int) -> list[int]:
             return self.tokens_of([self.prompt.fill(self.parts, text, characters)])[0]
@@ -156,7 +177,7 @@ class CausalPredictor(Prompted, ModelPredictor):
         if fits < 0:
             most = f"{len(tokens(0))} of the {self.length} tokens that {self.name} can read"
             raise ValueError(f"the prompt without a text takes {most}, and the answers up to {self.length - room + 1}")
-        return tokens(fits)
+        return fits
 
     # From tokens to probabilities.
 
@@ -200,25 +221,43 @@ class CausalPredictor(Prompted, ModelPredictor):
         ids = torch.tensor([row + [self.padding] * (length - len(row)) for row in rows], device=self.model.device)
         mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows], device=self.model.device)
         with torch.inference_mode():
-            each = of_tokens(self.read(ids, mask, use_cache=False).logits, ids, score)
+            said = self.read(ids, mask, use_cache=False).logits
+            some = zip(said.split(1), ids.split(1), strict=True)  # one text at a time: copies of all would be large
+            each = torch.cat([of_tokens(*one, score) for one in some])
         own = mask[:, 1:].clone()
         own[:, : max(0, start - 1)] = 0
         return ((each * own).sum(dim=1) / own.sum(dim=1).clamp(min=1)).double().cpu().numpy()
 
-    def _pass(self, encoded: dict[str, Any], *what: Any) -> tuple[list[Any], list[Any]]:
+    def _pass(self, encoded: dict[str, Any], probabilities: bool, embeddings: bool, bar: Any) -> Any:
         try:
-            return super()._pass(encoded, *what)
+            self.row = Row() if self.may_pack(encoded, embeddings) else None
+            return super()._pass(encoded, probabilities, embeddings, bar)
         finally:
+            self.row = None
             if self.beginnings is not None:
                 self.beginnings.forget()
 
+    def may_pack(self, encoded: dict[str, Any], embeddings: bool) -> bool:
+        """A row has the end of each prompt alone, and no answer is read behind it."""
+        if self.packs is False or self.beginnings is None or (embeddings and self.pooling == "mean"):
+            return False
+        short = all(len(one) == 1 for some in encoded["answers"] for one in some)
+        return short and all(encoded["input_ids"])
+
     def deal(self, encoded: dict[str, Any]) -> Iterator[np.ndarray]:
+        prompts = encoded["input_ids"]
         behind = np.array([max(map(len, some)) - 1 for some in encoded["answers"]])
+        lengths = np.array(list(map(len, prompts))) + behind
+        if self.row is not None:
+            rows, cost = packed(prompts, self.start)
+            usual = batches(lengths, lambda: self.tokens, self.start)
+            if cost < sum(len(one) * int(lengths[one].max()) + self.start for one in usual):
+                return iter(rows)
+            self.row = None
         if self.beginnings is None or not self.beginnings.possible:
-            lengths = np.array(list(map(len, encoded["input_ids"]))) + behind
             return batches(lengths, lambda: self.tokens, self.start)
-        self.beginnings.begin(encoded["input_ids"])
-        return dealt(encoded["input_ids"], behind, lambda: self.tokens, self.start)
+        self.beginnings.begin(prompts)
+        return dealt(prompts, behind, lambda: self.tokens, self.start)
 
     def _forward(
         self, encoded: dict[str, Any], batch: np.ndarray, probabilities: bool, embeddings: bool
@@ -227,6 +266,8 @@ class CausalPredictor(Prompted, ModelPredictor):
 
         prompts = [encoded["input_ids"][i] for i in batch]
         answers = [encoded["answers"][i] for i in batch]
+        if self.row is not None and (found := self.in_a_row(self.row, prompts, answers, probabilities, embeddings)):
+            return found
         wanted: dict[str, Any] = {"use_cache": probabilities and any(len(one) > 1 for some in answers for one in some)}
         if embeddings:
             wanted["output_hidden_states"] = True
@@ -244,13 +285,59 @@ class CausalPredictor(Prompted, ModelPredictor):
             output = self.read(ids, mask, last_only=True, **wanted)
             rows, pooled = np.empty(0), np.empty(0)
             if probabilities:
-                rows = self.scores(output, mask, answers).double().cpu().numpy()
+                rows = self.scores(output, ids, mask, answers).double().cpu().numpy()
             if embeddings:
                 hidden = self._hidden(output).float()
                 weight = mask[:, -hidden.shape[1] :, None].float()
                 mean = (hidden * weight).sum(dim=1) / weight.sum(dim=1)
                 pooled = (hidden[:, -1] if self.pooling == "last" else mean).cpu().numpy()
         return rows, pooled
+
+    def in_a_row(
+        self, row: Row, prompts: list[list[int]], answers: Any, probabilities: bool, embeddings: bool
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The same of prompts that are packed into one row; None if this model says something else then."""
+        import torch
+
+        ids, positions, seen, ends, places = row.lay(prompts)
+        here = {"device": self.model.device}
+        mask = torch.zeros(seen.shape, dtype=self.model.dtype, **here)
+        mask.masked_fill_(torch.from_numpy(~seen).to(**here), torch.finfo(mask.dtype).min)
+        wanted: dict[str, Any] = {"past_key_values": row.kept, "use_cache": True, "output_hidden_states": embeddings}
+        wanted["position_ids"] = torch.tensor([positions], **here)
+        if "logits_to_keep" in self.accepts:
+            wanted["logits_to_keep"] = torch.tensor(ends, **here)
+        with torch.inference_mode():
+            try:
+                output = self.model(input_ids=torch.tensor([ids], **here), attention_mask=mask[None, None], **wanted)
+            except Exception as error:  # of a model that takes no such mask, each has its own
+                if self.packs or is_out_of_memory(error):
+                    raise
+                output = None
+            if output is None or not row.keep(prompts[-1], output.past_key_values, places):
+                self.packs, self.row = False, None
+                return None
+            logits = output.logits[0] if "logits_to_keep" in self.accepts else output.logits[0, ends]
+            if self.packs is None and len(prompts) > 1:
+                self.packs = self.as_alone(prompts[-1], logits[-1])
+            if self.packs is False:
+                self.row = None
+                return None
+            rows, pooled = np.empty(0), np.empty(0)
+            if probabilities:
+                rows = self.scores(SimpleNamespace(logits=logits[:, None]), None, None, answers).double().cpu().numpy()
+            if embeddings:
+                pooled = self._hidden(output)[0, ends].float().cpu().numpy()
+        return rows, pooled
+
+    def as_alone(self, prompt: list[int], logits: Any) -> bool:
+        """Whether that is what the model says of the prompt when it reads nothing else."""
+        import torch
+
+        ids = torch.tensor([prompt], device=self.model.device)
+        alone = self.read(ids, torch.ones_like(ids), last_only=True, use_cache=False).logits[0, -1]
+        one, other = (torch.log_softmax(some.float(), dim=-1) for some in (alone, logits))
+        return bool((one - other).abs().max() < max(CLOSE, 100 * torch.finfo(self.model.dtype).eps))
 
     def keep(self, rows: list[list[int]], before: int, kept: Any) -> Any:
         """What the model keeps of these tokens, behind so many others of which it is kept already."""
@@ -261,9 +348,9 @@ class CausalPredictor(Prompted, ModelPredictor):
         more = {} if kept is None else {"past_key_values": kept}
         return getattr(self.read(ids, mask, last_only=True, use_cache=True, **more), "past_key_values", None)
 
-    def scores(self, output: Any, mask: Any, answers: list[list[list[int]]]) -> Any:
+    def scores(self, output: Any, ids: Any, mask: Any, answers: list[list[list[int]]]) -> Any:
         """Log-probabilities of every row's answers, -inf where it has fewer than others: the first tokens' from the
-        prompt, the others' from behind it."""
+        prompt, the others' from behind it. A model that keeps nothing of a prompt reads it once more for each."""
         import torch
 
         first = torch.log_softmax(output.logits[:, -1].float(), dim=-1)
@@ -278,16 +365,17 @@ class CausalPredictor(Prompted, ModelPredictor):
             longest = max(map(len, tokens))
             if longest == 1:
                 continue
-            kept = getattr(output, "past_key_values", None)
-            if kept is None:
-                raise ValueError(f"{self.name} keeps nothing of a prompt: give every label a verbalizer of one token")
+            kept: Any = getattr(output, "past_key_values", None)
             tails = torch.zeros((len(answers), longest - 1), dtype=torch.long, device=first.device)
             for i, some in zip(there, tokens, strict=True):
                 tails[i, : len(some) - 1] = torch.tensor(some[:-1], dtype=torch.long)
             plain = is_plain(kept)  # then what is read on is cut off again; or else it is read behind a copy
             behind = kept if plain else copy.deepcopy(kept)
             longer = torch.cat([mask, torch.ones_like(tails)], dim=1)
-            logits = self.read(tails, longer, past_key_values=behind, use_cache=True).logits
+            if kept is None:
+                logits = self.read(torch.cat([ids, tails], dim=1), longer, use_cache=False).logits[:, 1 - longest :]
+            else:
+                logits = self.read(tails, longer, past_key_values=behind, use_cache=True).logits
             if plain:
                 kept.crop(1 - longest)
             following = torch.log_softmax(logits.float(), dim=-1)
@@ -305,7 +393,11 @@ class CausalPredictor(Prompted, ModelPredictor):
 
 
 def parameters(model: Any) -> set[str]:
-    """What a model's own forward takes, behind the wrappers of torch.compile and of adapters, which take anything."""
+    """What a model's own forward takes, behind wrappers, which take anything."""
+    return set(inspect.signature(unwrapped(model).forward).parameters)
+
+
+def unwrapped(model: Any) -> Any:
+    """The model behind the wrappers of torch.compile and of adapters."""
     inner = getattr(model, "_orig_mod", model)
-    inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
-    return set(inspect.signature(inner.forward).parameters)
+    return inner.get_base_model() if hasattr(inner, "get_base_model") else inner

@@ -17,7 +17,7 @@ class Predictor:
     """A callable: a list of texts, or of text pairs, in; one row of probabilities a text out."""
 
     names: list[str] | None = None  # of the classes, where the model has names for them
-    kind = "transformers model"  # or what else it is
+    kind = "a transformers model"  # or what else it is
 
     def __init__(self, name: str):
         self.name = name
@@ -26,6 +26,12 @@ class Predictor:
         self.asked = 0  # distinct texts that the model was asked about
         self.truncated = 0  # of them, texts that were longer than the model can read
         self.quiet = False  # no progress bar: somebody else shows one
+        self.work: object | None = None  # what asks it again and again, while that lasts
+
+    @property
+    def lacks(self) -> dict[str, str]:
+        """What it cannot be asked, and why."""
+        return {}
 
     def __call__(self, texts: Sequence[Text]) -> np.ndarray:
         """Probabilities, one row a text.
@@ -108,7 +114,7 @@ def in_pieces(texts: list[Text]) -> Iterator[list[Text]]:
 class FunctionPredictor(Predictor):
     """A callable, left alone."""
 
-    kind = "function"
+    kind = "a function"
 
     def __init__(self, function: Callable[[list[Text]], Any], name: str):
         super().__init__(name)

@@ -97,9 +97,42 @@ def check_classes(predictors: Iterable[Predictor]) -> None:
             raise ValueError(f"{other.name} has {other.classes} classes but {first.name} has {first.classes}")
 
 
+def answer(questions: list[Any]) -> Any:
+    """The answers to (whom, what), in their order; everybody is asked once about all that is theirs.
+
+    >>> lengths, loud = (lambda some: [len(text) for text in some]), (lambda some: [text.upper() for text in some])
+    >>> answer([(lengths, "good"), (loud, "good"), (lengths, "film!")])
+    [4, 'GOOD', 5]
+    """
+    asked: dict[Any, tuple[list[Any], list[int]]] = {}
+    for place, (whom, what) in enumerate(questions):
+        whats, places = asked.setdefault(whom, ([], []))
+        whats.append(what)
+        places.append(place)
+    answers: list[Any] = [None] * len(questions)
+    for whom, (whats, places) in asked.items():
+        for place, row in zip(places, whom(whats), strict=True):
+            answers[place] = row
+    return answers
+
+
 def every_job(order: Iterable[int], subjects: list[Subject], job: Callable[[int, Subject], Job]) -> Iterator[Job]:
     """A job for every example and model, made when its turn comes."""
     return (job(int(i), subject) for i in order for subject in subjects if int(i) in subject.indices)
+
+
+@contextmanager
+def at_work(predictors: Sequence[Predictor]) -> Iterator[None]:
+    """They are asked by one piece of work, which shows how far it is."""
+    before = [(predictor, predictor.quiet, predictor.work) for predictor in predictors]
+    work = object()
+    for predictor in predictors:
+        predictor.quiet, predictor.work = True, work
+    try:
+        yield
+    finally:
+        for predictor, quiet, earlier in before:
+            predictor.quiet, predictor.work = quiet, earlier
 
 
 def gathered(
@@ -121,12 +154,10 @@ def gathered(
     total = sum(len(subject.indices) for subject in subjects) if total is None else total
     failed: list[tuple[int, str, Exception]] = []
     finished = 0
-    quiet = [(subject.predictor, subject.predictor.quiet) for subject in subjects]
-    silent = bool(quiet) and all(was for _, was in quiet)
-    with progress_bar(total, f"{verb}ing with {means}", silent, unit.removesuffix("s")) as bar, closing(results):
+    silent = bool(subjects) and all(subject.predictor.quiet for subject in subjects)
+    bar_of_all = progress_bar(total, f"{verb}ing with {means}", silent, unit.removesuffix("s"))
+    with bar_of_all as bar, closing(results), at_work([subject.predictor for subject in subjects]):
         try:
-            for predictor, _ in quiet:
-                predictor.quiet = True
             for (index, name), result in results:
                 bar.update(1)
                 if isinstance(result, Failure):
@@ -139,9 +170,6 @@ def gathered(
                 raise
             many = f"{finished} of {total} {unit} were finished"
             raise Interrupted(f"{stopped} ({failure(error)}); {many}{kept}") from error
-        finally:
-            for predictor, was in quiet:
-                predictor.quiet = was
     if failed:
         index, name, cause = failed[0]
         what = f"texts[{index}] could not be {verb}ed for {name} ({failure(cause)})"

@@ -1,6 +1,9 @@
 """What is asked with a prompt, wherever the model runs: log-probabilities of answers become those of labels."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from scipy.special import logsumexp, softmax
@@ -18,6 +21,39 @@ class Prompted(Predictor):
     calibration: Scaling | None = None
     on_labels: dict[Text, float]  # of the texts asked last: how probable it is that a label follows
     shortened: set[Text]  # of them those that were cut
+    next_token = False  # an answer counts by its first token, among all that could come next
+
+    @cached_property
+    def ways(self) -> dict[str, Callable[[Sequence[Text]], np.ndarray]]:
+        return {}
+
+    def under(self, prompt: Prompt, next_token: bool = False) -> Callable[[Sequence[Text]], np.ndarray]:
+        """The same model asked in another way, with other solved examples say: a callable, always the same for one way.
+
+        With `next_token` a row holds p(first token of the answer) of every label, and at last that of all other tokens.
+        """
+        if prompt == self.prompt and not next_token:
+            return self
+        key = repr((prompt, next_token))
+        if key not in self.ways:
+            made = copy.copy(self)
+            made.__dict__.pop("ways", None)
+            made.classes, made.next_token, made.quiet = None, next_token, True
+            made.take(prompt)
+
+            def ask(texts: Sequence[Text]) -> np.ndarray:
+                made.order, before = self.order, made.truncated
+                rows = made(texts)
+                self.truncated += made.truncated - before
+                return rows
+
+            self.ways[key] = ask
+        return self.ways[key]
+
+    def take(self, prompt: Prompt) -> None:
+        """Ask with this prompt from now on."""
+        self.prompt, self.names = prompt, prompt.names
+        self.on_labels, self.shortened = {}, set()
 
     def both(
         self, texts: Sequence[Text], probabilities: bool = True, embeddings: bool = True
@@ -33,6 +69,9 @@ class Prompted(Predictor):
     def of_scores(self, texts: list[Text], scores: np.ndarray, tokens: Sequence[Sequence[int]]) -> np.ndarray:
         """Probabilities from the answers' log-probabilities; `tokens` says how many each answer has."""
         self.on_labels |= zip(texts, np.exp(logsumexp(scores, axis=1)).tolist(), strict=True)
+        if self.next_token:
+            said = np.exp(scores)
+            return np.column_stack([said, np.clip(1 - said.sum(axis=1), 0, None)])
         rows = softmax(scores / self.lengths(texts, scores, tokens), axis=1)
         return rows if self.calibration is None else self.calibration.of(rows)
 
@@ -59,3 +98,12 @@ class Prompted(Predictor):
         "perplexity" is the mean of -log p(token), "vocabulary" that of the entropy of what could have come.
         """
         raise NotImplementedError
+
+
+def worded(predictor: Predictor, wording: str | None) -> Callable[[Sequence[Text]], np.ndarray]:
+    """The model, or where there is another wording of its prompt, the model under that one."""
+    if wording is None:
+        return predictor
+    if not isinstance(predictor, Prompted):
+        raise ValueError(f"{predictor.name} has no prompt that could be said otherwise")
+    return predictor.under(replace(predictor.prompt, prompt=wording))

@@ -77,6 +77,25 @@ class Prompt:
         return ["".join(f"{words}\n\n" for words in before), *own]
 
 
+def rewordings(prompt: str) -> list[str]:
+    """The same prompt said otherwise, as users do without thinking that it matters: an introduction, quotation marks
+    around the text, names in capitals, empty lines between lines (compare Sclar et al. 2023, arXiv 2310.11324).
+
+    Fields stay, and so does the end, which the answer follows.
+
+    >>> rewordings("Review: {text}\\nThis film is")[1:]
+    ['Review: "{text}"\\nThis film is', 'REVIEW: {text}\\nThis film is', 'Review: {text}\\n\\nThis film is']
+    """
+    head = prompt[: max(0, prompt.rfind("\n"), prompt.find("{text}"))]
+    found = [
+        f"Read this carefully, then answer.\n\n{prompt}",
+        prompt.replace("{text}", '"{text}"'),
+        re.sub(r"(?<![\w {])[\w ]++(?=:)", lambda name: name[0].upper(), head) + prompt[len(head) :],
+        re.sub(r"\n+", "\n\n", prompt),
+    ]
+    return [one for one in dict.fromkeys(found) if one != prompt]
+
+
 def chatted(
     parts: Sequence[str], solved: Sequence[tuple[str, str]], system: str | None, tokenizer: Any, name: str
 ) -> list[str]:

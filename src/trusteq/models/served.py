@@ -1,10 +1,10 @@
 """A language model behind a server: the log-probabilities of given answers over an OpenAI-compatible API.
 
-Two forms are understood. With "echo" a server gives the log-probabilities of a prompt's own tokens (vLLM, SGLang,
-llama-cpp-python): the answer is sent as part of the prompt. llama-server ignores echo, but says how probable the next
-token was, even one that it was made to write: an answer is asked token by token. A server is trusted only after it has
-given the same figure for one token in two ways, and a different one after another text: some accept `echo` and return
-something else, and scores made from that would mean nothing."""
+Three forms are understood. With `echo` a server gives the log-probabilities of a prompt's own tokens (vLLM, SGLang,
+llama-cpp-python), and so it does with vLLM's `prompt_logprobs`: the answer is sent as part of the prompt. llama-server
+has neither, but says how probable the next token was, even one that it was made to write: an answer is asked token by
+token. A server is trusted only after it has given the same figure for one token in two ways, and a different one after
+another text: some accept `echo` and return something else, and scores made from that would mean nothing."""
 
 import hashlib
 import json
@@ -18,6 +18,7 @@ import numpy as np
 from trusteq.checks import InVain, brief
 from trusteq.kinds.text import Text, parts_of
 from trusteq.models.client import Client, Refused
+from trusteq.models.llama_cpp import client_of
 from trusteq.models.prompted import Prompted
 from trusteq.models.prompts import FIELD, Prompt, read_prompt
 from trusteq.scaling import read_scaling
@@ -34,7 +35,7 @@ GREEDY = {"temperature": 0, "seed": 0, "stream": False}
 def as_served_predictor(given: dict[str, Any], name: str, at_once: int | None, timeout: float | None) -> "Served":
     """A predictor from a dict as `as_causal_predictor` takes it, whose `model` is the address of a server."""
     prompt = read_prompt(name, {key: value for key, value in given.items() if key not in ("model", "calibration")})
-    made = Served(Client(str(given["model"]), name, at_once, timeout), name, prompt)
+    made = Served(client_of(str(given["model"]), name, at_once, timeout), name, prompt)
     if (calibration := given.get("calibration")) is not None:
         made.calibration = read_scaling(f"{name}: calibration", calibration, len(prompt.names))
     return made
@@ -43,28 +44,31 @@ def as_served_predictor(given: dict[str, Any], name: str, at_once: int | None, t
 class Served(Prompted):
     """`known` are answers that an earlier run was given, by their keys; `keep` is told of every new one."""
 
-    kind = "server"
+    kind = "a server"
 
     def __init__(self, client: Client, name: str, prompt: Prompt):
         super().__init__(name)
-        self.client, self.prompt, self.names = client, prompt, prompt.names
-        self.on_labels, self.shortened = {}, set()
+        self.client = client
         self.known: dict[str, Any] = {}
         self.keep: Callable[[str, Any], None] = lambda key, value: None
         self.model = model_of(client)
         self.form = form_of(client, self.model)
         self.probe = self.form.probe()
-        self.parts = prompt.parts(Template(client), name)
+        self.first = prompt
+        self.take(prompt)
+
+    def take(self, prompt: Prompt) -> None:
+        super().take(prompt)
+        self.parts = prompt.parts(Template(self.client, self.model), self.name)
 
     @property
     def lacks(self) -> dict[str, str]:
         """What cannot be asked, and why."""
-        found = {
+        return {
             "embeddings": "is a server and has no embeddings",
             "gradients": "is a server and has no gradients",
             "vocabulary": "is a server, which does not report the probabilities of all tokens",
         }
-        return found if self.form.whole_texts else found | {"perplexity": f"is a server, {self.form.why_not}"}
 
     def check_same(self, probe: list[float]) -> None:
         """Behind an address may be another model by now."""
@@ -95,7 +99,8 @@ class Served(Prompted):
 
     def of_each(self, texts: Sequence[Text], what: str, ask: Callable[[Text], Any], bar: Any = None) -> list[Any]:
         """What the server says of every text: from an earlier time, or now; kept as it comes."""
-        keys = [hashlib.sha256(json.dumps([what, text]).encode()).hexdigest()[:32] for text in texts]
+        asked = [what] if self.prompt == self.first else [what, repr(self.prompt)]
+        keys = [hashlib.sha256(json.dumps([*asked, text]).encode()).hexdigest()[:32] for text in texts]
         missing = [i for i, key in enumerate(keys) if key not in self.known]
         if bar is not None:
             bar.update(len(texts) - len(missing))
@@ -148,21 +153,29 @@ class Served(Prompted):
 
 
 class Template:
-    """The server's chat template, as a tokenizer offers its own."""
+    """The server's chat template, as a tokenizer offers its own: llama-server fills it in, vLLM tells the tokens that
+    come of it (/tokenize), and what these say (/detokenize)."""
 
     chat_template = True
 
-    def __init__(self, client: Client):
-        self.client = client
+    def __init__(self, client: Client, model: str):
+        self.client, self.model = client, model
 
     def apply_chat_template(self, said: list[dict[str, str]], **how: Any) -> str:
-        try:
-            found = self.client.ask("/apply-template", {"messages": said}, under=False)
-        except Refused:
-            found = {}
-        if not isinstance(found.get("prompt"), str):
+        found = self.ask("/apply-template", "prompt", messages=said)
+        if found is None and (tokens := self.ask("/tokenize", "tokens", messages=said)):
+            found = self.ask("/detokenize", "prompt", tokens=tokens)
+            again = self.ask("/tokenize", "tokens", prompt=found, add_special_tokens=False)
+            found = found if again == tokens else None  # or else its marks were left out
+        if not isinstance(found, str):
             raise ValueError("the server does not give it out: write it into the prompt, and ask without chat")
-        return str(found["prompt"])
+        return found
+
+    def ask(self, path: str, what: str, **question: Any) -> Any:
+        try:
+            return self.client.ask(path, {"model": self.model, **question}, under=False).get(what)
+        except Refused:
+            return None
 
 
 def model_of(client: Client) -> str:
@@ -171,7 +184,7 @@ def model_of(client: Client) -> str:
         listed = client.ask("/models").get("data")
         names = [str(one["id"]) for one in listed]
     except (Refused, TypeError, KeyError):
-        names = []
+        names = []  # `transformers serve` fails to list a model from a local folder
     if client.model is not None:
         if names and client.model not in names:
             raise ValueError(
@@ -186,21 +199,24 @@ def model_of(client: Client) -> str:
 
 def form_of(client: Client, model: str) -> "Echo | TokenByToken":
     """How this server tells log-probabilities of given answers, or a sentence where it does not."""
-    why = "it knows neither /completions with `echo` nor llama-server's /completion"
-    try:
-        Echo(client, model).read(PROBES[0])
-        return Echo(client, model)
-    except NoLogs as error:
-        why = str(error)
-    except Refused as error:
-        why = error.reason if error.status != 404 else why
+    why = []
+    for form in (Echo(client, model), PromptLogs(client, model)):
+        try:
+            form.read(PROBES[0])
+            return form
+        except NoLogs as error:
+            why.append(str(error))
+        except Refused as error:
+            why += [error.reason] if error.status != 404 else []
     try:
         made = TokenByToken(client, model)
         if made.tokens(PROBES[0]) and made.next(made.tokens(PROBES[0])) is not None:
             return made
     except (Refused, NoLogs):
         pass
-    raise InVain(f"{client.name}: the server {client.shown} gives no log-probabilities of a given text: {why}")
+    why.append("it knows neither /completions with `echo` or `prompt_logprobs` nor llama-server's /completion")
+    told = f"{client.name}: the server {client.shown} gives no log-probabilities of a given text ({why[0]})"
+    raise InVain(f"{told}: without them it can only be asked to write, with --task generate")
 
 
 class NoLogs(ValueError):
@@ -212,9 +228,6 @@ class Echo:
 
     Some servers tell them of other tokens than they say (llama-cpp-python is off by one where a model's tokenizer puts
     nothing before a text), or made up: hence `probe`."""
-
-    whole_texts = True
-    why_not = ""
 
     def __init__(self, client: Client, model: str):
         self.client, self.model = client, model
@@ -307,11 +320,38 @@ class Echo:
             return []
 
 
+class PromptLogs(Echo):
+    """/completions with vLLM's `prompt_logprobs`: for a token of the prompt a dict of token ids, of which with 0 the
+    prompt's own is the only one, {"42": {"logprob": -1.5, "rank": 3, "decoded_token": " a"}}; of the first None. As in
+    vLLM 0.33.0: CompletionResponseChoice in vllm/entrypoints/openai/completion/protocol.py, and vllm/logprobs.py."""
+
+    def read(self, text: str, special: bool = True) -> tuple[list[float | None], int]:
+        how = {"prompt_logprobs": 0, "return_token_ids": True, "max_tokens": 1, **GREEDY}
+        found = self.client.ask("/completions", self.asked(text, special) | how)
+        try:
+            choice = found["choices"][0]
+            each, ids = choice["prompt_logprobs"], choice.get("prompt_token_ids")
+            logs = [None if one is None else own(one, None if ids is None else ids[i]) for i, one in enumerate(each)]
+        except (KeyError, IndexError, TypeError, AttributeError):
+            raise NoLogs("it knows no `prompt_logprobs`") from None
+        if any(log is None for log in logs[1:]) or not all(is_log(log) for log in logs if log is not None):
+            raise self.rubbish(logs)
+        return logs, len(logs)
+
+
+def own(each: dict[str, dict[str, Any]], token: int | None) -> Any:
+    """The log-probability of the prompt's own token, which comes first where others come with it.
+
+    >>> own({"7": {"logprob": -2.0}, "5": {"logprob": -0.1}}, None)
+    -2.0
+    >>> own({"5": {"logprob": -0.1}, "7": {"logprob": -2.0}}, 7)
+    -2.0
+    """
+    return (next(iter(each.values())) if token is None else each[str(token)])["logprob"]
+
+
 class TokenByToken:
     """llama-server's /tokenize and /completion: the next token's log-probability, whichever it is made to be."""
-
-    whole_texts = False
-    why_not = "which reports the probability of one token at a time"
 
     def __init__(self, client: Client, model: str):
         self.client, self.model = client, model
@@ -346,16 +386,20 @@ class TokenByToken:
             ids = self.tokens(prompt + words, special)
             if len(ids) <= before or before < 1:
                 raise ValueError(no_tokens(self.client.name, words))
-            try:
-                logs = [self.next(ids[:i], ids[i])[1] for i in range(before, len(ids))]
-            except NoLogs as error:
-                told = f"{self.client.name}: the server {self.client.shown} gives no log-probabilities: {error}"
-                raise InVain(told + self.client.kept) from None
+            logs = self.behind(ids, before)
             found.append([math.fsum(logs), float(len(logs))])
         return found
 
     def of_text(self, before: str, whole: str) -> list[float]:
-        raise ValueError(f"{self.client.name} is a server, {self.why_not}")
+        return self.behind(self.tokens(whole), max(1, len(self.tokens(before)) if before else 0))
+
+    def behind(self, ids: list[int], start: int) -> list[float]:
+        """The log-probabilities of the tokens from this place on."""
+        try:
+            return [self.next(ids[:i], ids[i])[1] for i in range(start, len(ids))]
+        except NoLogs as error:
+            told = f"{self.client.name}: the server {self.client.shown} gives no log-probabilities: {error}"
+            raise InVain(told + self.client.kept) from None
 
     def probe(self) -> list[float]:
         found, moved = [], []

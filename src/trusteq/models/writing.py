@@ -17,6 +17,7 @@ from trusteq.models.batches import batches
 from trusteq.models.checkpoints import is_served, open_network
 from trusteq.models.client import Client, Refused
 from trusteq.models.language import CausalPredictor
+from trusteq.models.llama_cpp import client_of
 from trusteq.models.prompts import FIELD, Prompt
 from trusteq.models.served import model_of
 
@@ -82,7 +83,7 @@ def open_writer(
     timeout: float | None = None,
 ) -> "Writer | ServedWriter":
     if is_served(model):
-        return ServedWriter(Client(model, name, at_once, timeout), prompt, decoding)
+        return ServedWriter(client_of(model, name, at_once, timeout), prompt, decoding)
     opened = open_network(model, name, device, dtype, trust_remote_code, task="CausalLM")
     if opened is None:
         raise ValueError(f"{name}: model must be a path, a Hub id, a server or (model, tokenizer), got {brief(model)}")
@@ -177,7 +178,7 @@ class Writer(CausalPredictor):
 class ServedWriter:
     """A model behind a server: /completions, or /chat/completions where the server fills its own chat template."""
 
-    kind = "server"
+    kind = "a server"
 
     def __init__(self, client: Client, prompt: Prompt, decoding: Decoding):
         self.client, self.prompt, self.decoding, self.name = client, prompt, decoding, client.name

@@ -21,7 +21,7 @@ class ChosenTexts:
     Data:
         dataset: texts with labels: a csv, tsv, jsonl or parquet file, a folder of such files named by split, or a data
             set of the Hub.
-        split: of a data set or folder.
+        split: which part of a data set or folder.
         text: the column of the texts.
         text_pair: the two columns of pairs of texts, instead of --text.
         label: the column of the labels.
@@ -30,9 +30,9 @@ class ChosenTexts:
         slice: columns by which the texts are divided, to judge every part by itself as well; "length" (in words) and
             "label" are built in.
         ood_dataset: texts of another kind, without labels, for ood_divergence.
-        ood_split: of the texts of another kind (default: --split).
-        ood_text: their column (default: --text).
-        ood_text_pair: their two columns.
+        ood_split: which part of the texts of another kind (default: --split).
+        ood_text: the column of the texts of another kind (default: --text).
+        ood_text_pair: the two columns of pairs of texts of another kind.
         limit: at most so many examples of each kind, drawn at random.
     """
 

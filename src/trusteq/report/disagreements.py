@@ -43,7 +43,7 @@ KINDS = (
     Kind(
         "flagged",
         "out of distribution to only one",
-        "One model is less sure of the text than its threshold, the other is not.",
+        "The text is beyond the threshold of one model, and not beyond that of the other.",
         "ood_divergence",
         "place",
     ),
@@ -57,7 +57,7 @@ KINDS = (
     Kind(
         "reasons",
         "reasons side by side",
-        "The words that matter most to each model; those that share least come first.",
+        "What matters most to each model; those that share least come first.",
         "attribution_alignment",
         "reasons",
     ),
@@ -67,10 +67,19 @@ KINDS = (
 BIT = {kind.name: 1 << place for place, kind in enumerate(KINDS)}
 
 
+def check_space(space: str | None) -> None:
+    """An address that a page may lead to: over TLS, or on this machine.
+
+    >>> check_space("https://owner-name.hf.space"), check_space("http://localhost:7860")
+    (None, None)
+    """
+    if space is not None and not re.fullmatch(r"(https://|http://(localhost|127\.0\.0\.1)\b)[\w.:/~-]*", space):
+        raise ValueError(f"space must be an address that begins with https:// or http://localhost, got {brief(space)}")
+
+
 def disagreements(audit: Audit, space: str | None = None) -> dict[str, Any] | None:
     """Of every pair its lists with their counts and some examples; and `data`, from which the page shows them all."""
-    if space is not None and not re.fullmatch(r"https://[\w.:/~-]+", space):
-        raise ValueError(f"space must be an address that begins with https://, got {brief(space)}")
+    check_space(space)
     listed = audit["examples"].get("listed")
     if not listed or not listed["text"] or not judged(audit):
         return None
@@ -89,7 +98,7 @@ def disagreements(audit: Audit, space: str | None = None) -> dict[str, Any] | No
     left_out = listed["left_out"] + listed["strange"]["left_out"]
     return {
         "pairs": pairs,
-        "examples": f"{count + outside:,}",
+        "examples": f"{count:,}{f' and {outside:,} out-of-distribution texts' if outside else ''}",
         "left_out": f"{left_out:,}" if left_out else "",
         "data": data_of(audit, listed, marks, space),
     }

@@ -5,11 +5,12 @@ import re
 from typing import Any
 
 from trusteq.report.words import Audit, Pair
-from trusteq.wording import percent, signed
+from trusteq.wording import clean, percent, shorten, signed
 
 MOST_EXAMPLES = 6  # of each kind; report.json has them all
 MOST_WORDS = 10  # of an explanation, where the headline names no K
 LONGEST_STRETCH = 40  # words without a mark in a row, of which only the ends are shown
+LONGEST_WORDING = 300  # characters of a prompt that is shown
 Segments = list[tuple[str, str]]  # (text, how it is marked)
 
 
@@ -100,14 +101,16 @@ def says_of(outcome: dict[str, Any]) -> str:
         return "is wrong before the attack, so it was not attacked"
     if not outcome["changeable"]:
         return "withstands: nothing in this text may be changed"
-    before, after = outcome["scores"][label], outcome["adversarial_scores"][label]
     if outcome["status"] == "withstood":
         return f"withstands the attack ({queries})"
-    says = f"breaks: its probability of the right answer falls from {before:.2f} to {after:.2f} ({queries})"
+    after = outcome["adversarial_scores"][outcome.get("adversarial_label", label)]
+    wording = outcome.get("wording")
+    under = "" if wording is None else f" under the prompt “{shorten(clean(wording), LONGEST_WORDING)}”"
+    fall = f"from {outcome['scores'][label]:.2f} to {after:.2f}"
+    says = f"breaks{under}: its probability of the right answer falls {fall} ({queries})"
     if outcome.get("transfers") is not None:
-        says += (
-            "; this text fools the other model too" if outcome["transfers"] else "; the other model is not fooled by it"
-        )
+        fools = f"this {'text' if wording is None else 'prompt'} fools the other model too"
+        says += f"; {fools}" if outcome["transfers"] else "; the other model is not fooled by it"
     return says
 
 

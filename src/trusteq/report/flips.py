@@ -5,6 +5,7 @@ import io
 import re
 from typing import Any
 
+from trusteq.report.tasks import is_written
 from trusteq.report.words import Audit
 from trusteq.wording import number, percent, shorten
 
@@ -52,6 +53,8 @@ def shown_flips(audit: Audit) -> list[dict[str, Any]]:
     found = []
     for pair in (pair for pair in audit["pairs"] if pair["role"] == "compressed"):
         rows = [one for one in audit["examples"].get("flips", []) if one["pair"] == pair["name"]]
+        if is_written(audit):  # nearly all such texts change somewhere: they are shown where they part
+            rows = [one for one in rows if one["kind"] != "wrong to other wrong"]
         if rows:
             names = {"name": pair["name"], "large": pair["large"], "compressed": pair["compressed"]}
             found.append({**names, "counts": counts(pair), "rows": [row_of(one) for one in rows]})

@@ -82,7 +82,8 @@ def lines(pairs: list[Pair], names: list[str], ends: Ends, floor: str) -> tuple[
     out = [scale(label, head - 5, across, ends, floor)]
     for row, name in enumerate(names):
         y, entry = head + row * down, pairs[0]["dimensions"].get(name)
-        out.append(written(0, y + 19, DIMENSIONS[name].question, "name"))
+        asked = split(DIMENSIONS[name].question, label)
+        out += [written(0, y + 26.5 - 7.5 * len(asked) + 15 * i, line, "name") for i, line in enumerate(asked)]
         out.append(mark(pairs[0], name, entry, (label, y, across, 28), ends, None))
         out.append(written(label + across + 18, y + 19, beside(entry, name), "value"))
     return head + down * len(names) + 4, "".join(out)
@@ -92,8 +93,9 @@ def panels(pairs: list[Pair], names: list[str], ends: Ends, floor: str) -> tuple
     """For phones: dimension after dimension, with the models below each other."""
     out, y, several = [], 0, len(pairs) > 1
     for name in names:
-        out.append(written(0, y + 16, DIMENSIONS[name].question, "name"))
-        top, label = y + 44, column_of(pairs, 112) if several else 0
+        asked = split(DIMENSIONS[name].question, NARROW)
+        out += [written(0, y + 16 + 17 * i, line, "name") for i, line in enumerate(asked)]
+        top, label = y + 27 + 17 * len(asked), column_of(pairs, 112) if several else 0
         across = NARROW - label - 8
         down = 40 if len(pairs) <= 8 else 26
         out.append(scale(label + 4, top - 5, across, ends, floor))
@@ -217,8 +219,8 @@ def written(x: float, y: float, words: str, kind: str) -> str:
 def split(words: str, room: float) -> list[str]:
     """In lines that fit into so many pixels.
 
-    >>> split("Same out-of-distribution inputs?", 130)
-    ['Same out-of-', 'distribution', 'inputs?']
+    >>> split("As alert to out-of-distribution inputs?", 130)
+    ['As alert to', 'out-of-', 'distribution', 'inputs?']
     """
     most, lines = int(room / BOLD), [""]
     for part in re.findall(r"[^\s-]+-?\s?", words):

@@ -3,27 +3,34 @@
 import re
 from typing import Any
 
-from trusteq.audit.advice import advice_of
+from trusteq.audit.advice import shared
 from trusteq.dimensions.registry import DIMENSIONS
+from trusteq.report.preferred import preference
 from trusteq.report.queries import between, headline_of, judged, measured, models_of
 from trusteq.report.slices import slice_tables
 from trusteq.report.tasks import COLUMNS, tables
 from trusteq.report.words import (
+    ANSWER_TAKES,
     SIGNS,
+    VERDICT_TAKES,
     Audit,
     Entry,
     Pair,
     answer,
+    described,
     figure_name,
-    floor_says,
+    floor_head,
+    floor_value,
     floor_word,
+    held_says,
     interval,
     interval_name,
     labels_say,
     left_out,
     looks_say,
-    megabytes,
-    parameters,
+    made_by,
+    marks_say,
+    settings_told,
     shown,
     simulated,
     status,
@@ -31,7 +38,7 @@ from trusteq.report.words import (
     unread,
     value_of,
 )
-from trusteq.wording import clean, plain
+from trusteq.wording import and_so_on, clean, points
 
 PROJECT = "trust-equivalence"
 
@@ -39,26 +46,32 @@ PROJECT = "trust-equivalence"
 def markdown(audit: Audit) -> str:
     """The whole audit, without its plots but for the summary, which lies beside it."""
     data = f"Data: {md(audit['data']['name'])}, {together(audit)} {left_out(audit)}"
-    parts = ["# Trust-equivalence audit", data.rstrip(), f"Held against {md(floor_says(audit))}."]
+    parts = ["# Trust-equivalence audit", made_by(audit, code), data.rstrip(), md(held_says(audit))]
+    parts += [md(one) for one in (preference(audit), ANSWER_TAKES, VERDICT_TAKES)] if judged(audit) else []
     parts += [f"Stopped when sure: {looks_say(audit)}."] * ("looks" in audit)
     if audit["failures"]:
         parts += ["**Not everything could be measured.**", "\n".join(failure(item) for item in audit["failures"])]
     for pair in judged(audit):
         says = answer(pair)
         parts += [f"## Can {md(pair['compressed'])} stand in for {md(pair['large'])}? {says.word}.", md(says.summary)]
-        parts += [verdicts(audit, pair), sentences(pair), next_for(audit, pair)]
+        parts += [verdicts(audit, pair), sentences(pair)]
+    parts += [what_next(audit)]
     for one in slice_tables(audit):
         parts += [f"## By {md(one['name'])}", md(one["says"]), slices(one), md(one["unasked"])]
         parts += ["\n".join(f"- **{md(name)}**: {md(text)}" for name, text in one["worst"])]
-    parts += ["## Summary", "![Divergence of every pair and dimension, in margins](plots/summary.svg)"]
+    parts += [
+        "## Summary",
+        "![Divergence of every pair and dimension, in margins](plots/summary.svg)",
+        md(marks_say(audit)),
+    ]
     for one in tables(audit):
         parts += [f"## {md(one['name'])} against {md(one['large'])}, task by task", *task_by_task(one)]
     parts += ["## Models", models(audit), md(labels_say(audit)), md(simulated(audit)), md(unread(audit))]
-    if len(audit["models"]) > 2:
+    if any(pair["role"] == "other" for pair in audit["pairs"]):  # else the tables above say it
         parts += ["## Every pair", *(matrix(audit, name) for name in measured(audit))]
     if noticed := audit["data"].get("noticed"):
         parts += ["## What was left out or noticed", "\n".join(f"- {md(one)}" for one in noticed)]
-    settings = [[md(name), md(plain(value))] for name, value in audit["settings"].items()]
+    settings = [[md(name), md(value)] for name, value in settings_told(audit)]
     parts += ["## Settings", table(["setting", "value"], settings), signature(audit)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -73,18 +86,22 @@ def failure(item: dict[str, str]) -> str:
 
 
 def verdicts(audit: Audit, pair: Pair) -> str:
-    twin = bool(models_of(audit, "twin"))
-    head = ["dimension", "figure", "value", interval_name(audit), *([floor_word(audit)] * twin), "verdict"]
-    rows = [verdict_row(name, entry, twin) for name, entry in pair["dimensions"].items()]
+    floor = floor_word(audit) if models_of(audit, "twin") else ""
+    ends = interval_name(audit)
+    head = ["dimension", "figure", "value", ends, *([floor_head(audit)] if floor else []), "chance"]
+    head += [f"further than the {floor}" if floor else "divergence", f"tested {ends}", "allowed", "n", "verdict"]
+    rows = [verdict_row(name, entry, len(head), bool(floor)) for name, entry in pair["dimensions"].items()]
     return table(head, rows)
 
 
-def verdict_row(name: str, entry: Entry, twin: bool) -> list[str]:
+def verdict_row(name: str, entry: Entry, columns: int, floor: bool) -> list[str]:
     verdict = f"{SIGNS[status(entry)]} {status(entry)}"
     if entry["status"] != "done":
-        return [DIMENSIONS[name].question, *[""] * (4 if twin else 3), verdict]
+        return [DIMENSIONS[name].question, *[""] * (columns - 2), verdict]
     cells = [figure_name(entry["headline"]), value_of(entry), interval(entry)]
-    return [DIMENSIONS[name].question, *cells, *([shown(entry["floor"], entry["kind"])] * twin), verdict]
+    cells += [*([floor_value(entry)] if floor else []), shown(entry["expected"], entry["kind"])]
+    cells += [shown(entry["divergence"], "gap"), interval(entry, "divergence_low", "divergence_high", "gap")]
+    return [DIMENSIONS[name].question, *cells, points(entry["margin"]), f"{entry['examples']:,}", verdict]
 
 
 def sentences(pair: Pair) -> str:
@@ -96,13 +113,14 @@ def sentences(pair: Pair) -> str:
     return "\n".join(lines)
 
 
-def next_for(audit: Audit, pair: Pair) -> str:
-    """What addresses each dimension that is different or open, with its command."""
+def what_next(audit: Audit) -> str:
+    """What addresses each dimension that is different or open, with its command, once for all models that share it."""
     listed = [
-        f"- **{DIMENSIONS[one.dimension].question}** {md(one.says)}\n\n{command(clean(one.line))}"
-        for one in advice_of(audit, pair["compressed"])
+        f"- **{md(and_so_on(one.models))}: {' '.join(DIMENSIONS[name].question for name in one.dimensions)}** "
+        f"{md(one.says)}\n\n{command(clean(one.line))}"
+        for one in shared(audit)
     ]
-    return "\n".join(["### What to do next", "", *listed]) if listed else ""
+    return "\n".join(["## What to do next", "", *listed]) if listed else ""
 
 
 def command(line: str) -> str:
@@ -115,7 +133,18 @@ def command(line: str) -> str:
     >>> print(command("trusteq cascade '<b>'"))
       trusteq cascade '&lt;b&gt;'
     """
-    return f"  ```bash\n  {line}\n  ```" if re.fullmatch(r"[\w ./=:@,+'-]+", line) else f"  {md(line)}"
+    return f"  ```bash\n  {line}\n  ```" if PLAIN.fullmatch(line) else f"  {md(line)}"
+
+
+PLAIN = re.compile(r"[\w ./=:@,+'-]+")
+
+
+def code(line: str) -> str:
+    """
+    >>> print(code("trusteq audit"), code("trusteq audit '<b>'"))
+    `trusteq audit` trusteq audit '&lt;b&gt;'
+    """
+    return f"`{clean(line)}`" if PLAIN.fullmatch(clean(line)) else md(line)
 
 
 def slices(of: dict[str, Any]) -> str:
@@ -129,9 +158,20 @@ def slices(of: dict[str, Any]) -> str:
 def models(audit: Audit) -> str:
     rows = []
     for name, model in audit["models"].items():
-        size = [parameters(model), megabytes(model) + " (simulated)" * model["simulated"]]
-        rows.append([md(name), model["role"], *size, shown(model["accuracy"], "overlap"), md(model["source"])])
-    return table(["model", "role", "parameters", "megabytes", "accuracy", "source"], rows)
+        accuracy = f"{shown(model['accuracy'], 'overlap')} ({interval(model, 'accuracy_low', 'accuracy_high')})"
+        rows.append([md(name), model["role"], accuracy.replace(" ()", ""), *map(md, described(model).values())])
+    head = [
+        "model",
+        "role",
+        "accuracy",
+        "source",
+        "architecture",
+        "parameters",
+        "weights",
+        "how it was made",
+        "runs as",
+    ]
+    return table([*head, "tokenizer", "labels", "SHA-256 of the weights"], rows)
 
 
 def matrix(audit: Audit, name: str) -> str:

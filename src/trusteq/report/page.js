@@ -1,7 +1,6 @@
 // Shows the examples behind the counts: lists, filters, search and pages over the data that the page holds.
-(() => {
-  const D = JSON.parse(document.getElementById('data').textContent);
-  const place = document.getElementById('browse');
+// `at.space` is where the links of the examples lead, `at.moved` is told when the address has changed.
+function browse(D, place, at = {}) {
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const u16 = (text) => new Uint16Array(bytes(text).buffer);
   const N = D.count, ALL = D.texts.length, PAGE = 20, UNKNOWN = 65535;
@@ -88,7 +87,7 @@
     }
     if (i < N && models[a].near && models[b].near) {
       const shared = near(pair, i);
-      out.push(heading(`Nearest neighbours: ${shared} of 5 are the same`), make('div', { class: 'two' }, sides.map(([m, side], k) => {
+      out.push(heading(`Nearest neighbours: of the first 5, ${shared} are the same`), make('div', { class: 'two' }, sides.map(([m, side], k) => {
         const own = models[m].near.subarray(5 * i, 5 * i + 5), others = models[sides[1 - k][0]].near.subarray(5 * i, 5 * i + 5);
         return make('div', {}, of(m, side), make('ol', { class: 'near' }, [...own].map((j) =>
           make('li', { class: others.includes(j) && 'shared' }, bdi(flat(D.texts[j])), make('small', {}, ` ${D.labels[gold[j]]}${others.includes(j) ? ', in both' : ''}`)))));
@@ -106,8 +105,10 @@
           parts.map((part) => make('div', { class: 'text' }, part.map(([text, mark]) => (mark ? make(mark, {}, text) : text)))));
       }));
     }
-    if (D.space && flat(D.texts[i]).length < 1500) {
-      const to = (tab) => `${D.space}?${new URLSearchParams({ tab, large: models[b].name, compressed: models[a].name, text: flat(D.texts[i]) })}`;
+    const space = at.space ?? D.space;
+    if (space && flat(D.texts[i]).length < 1500) {
+      const [text, second] = [D.texts[i]].flat(), asked = { large: models[b].name, compressed: models[a].name, text, ...(second && { second }) };
+      const to = (tab) => `${space}?${new URLSearchParams({ tab, ...asked })}`;
       out.push(make('p', {}, ['why', 'break'].map((tab) => make('a', { href: to(tab), rel: 'noopener noreferrer', target: '_blank', class: 'go' },
         tab === 'why' ? 'Ask why' : 'Break it'))));
     }
@@ -161,7 +162,8 @@
     Object.assign(state, keepPage ? {} : { page: 0 }, change);
     draw();
     const asked = Object.entries(state).filter(([key, value]) => String(value) !== String(blank[key]));
-    try { history.replaceState(null, '', `#browse?${new URLSearchParams(asked)}`); } catch { /* a page that may not */ }
+    try { history.replaceState(history.state, '', `#${place.id}?${new URLSearchParams(asked)}`); } catch { /* a page that may not */ }
+    at.moved?.();
   }
 
   function draw() {
@@ -187,7 +189,7 @@
   // Into the page, at what its address asks for.
   function follow() {
     const [name, asked] = location.hash.slice(1).split('?');
-    if (name !== 'browse') return false;
+    if (name !== place.id) return false;
     for (const [key, value] of new URLSearchParams(asked)) {
       if (!Object.hasOwn(blank, key)) continue;
       const text = key === 'text' || key === 'label' || key === 'order';
@@ -200,22 +202,30 @@
     if (!(k === -1 ? D.labels[v] : slices[k] && slices[k].values[v])) state.label = '';
     return true;
   }
-  const asked = follow();
-  place.replaceChildren(
-    make('div', { class: 'filters' }, pairs.length > 1 ? field('Model', controls.pair) : null, field('Search', controls.text), field('Label or slice', controls.label),
+  const asked = follow(), narrow = innerWidth < 640;
+  const filters = make('div', { class: 'filters' }, pairs.length > 1 ? field('Model', controls.pair) : null, field('Search', controls.text), field('Label or slice', controls.label),
       both('Words', controls.least, controls.most, ''), both('Confidence', controls.from, controls.to, ' %'), field('Order', controls.order),
-      make('button', { type: 'button', onclick: () => { set({ ...blank, pair: state.pair, kind: state.kind }); for (const [key, control] of Object.entries(controls)) control.value = state[key]; } }, 'Clear filters')),
+      make('button', { type: 'button', onclick: () => { set({ ...blank, pair: state.pair, kind: state.kind }); for (const [key, control] of Object.entries(controls)) control.value = state[key]; } }, 'Clear filters'));
+  place.replaceChildren(narrow ? make('details', { class: 'plain' }, make('summary', {}, 'Filter, search and sort'), filters) : filters,
     kinds, told, list, pager);
   draw();
+  const show = (link) => {
+    set({ ...blank, pair: Number(link.dataset.pair), kind: kindOf(link.dataset.kind) });
+    (narrow ? told : place).scrollIntoView();  // on a phone the lists and filters alone would fill the screen
+    told.tabIndex = -1;
+    told.focus({ preventScroll: true });
+  };
+  addEventListener('hashchange', () => { if (follow()) draw(); });
+  if (asked) place.scrollIntoView({ behavior: 'instant' });
+  return show;
+}
+
+if (document.getElementById('data')) {  // this is the report
+  const show = browse(JSON.parse(document.getElementById('data').textContent), document.getElementById('browse'));
   document.addEventListener('click', (event) => {
     const link = event.target.closest('a[data-kind]');
     if (!link) return;
     event.preventDefault();
-    set({ ...blank, pair: Number(link.dataset.pair), kind: kindOf(link.dataset.kind) });
-    document.getElementById('browse').scrollIntoView();
-    told.tabIndex = -1;
-    told.focus({ preventScroll: true });
+    show(link);
   });
-  addEventListener('hashchange', () => { if (follow()) draw(); });
-  if (asked) place.scrollIntoView({ behavior: 'instant' });
-})();
+}

@@ -6,34 +6,43 @@ Without its script (page.js) the page says the same, but shows only some of the 
 import base64
 import hashlib
 import json
+import re
 from functools import cache
 from typing import Any, NamedTuple
 
-from trusteq.audit.advice import advice_of, next_step
+from trusteq.audit.advice import Shared, next_steps, shared
 from trusteq.audit.sentences import would_decide
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.disagreements import disagreements
 from trusteq.report.examples import attack, explanation, some
 from trusteq.report.flips import shown_flips
 from trusteq.report.forest import forest
+from trusteq.report.preferred import preference
 from trusteq.report.queries import between, headline_of, judged, measured, models_of
 from trusteq.report.slices import slice_tables
-from trusteq.report.tasks import COLUMNS, partings, scored, tables
+from trusteq.report.tasks import COLUMNS, is_written, partings, score_tables, tables
 from trusteq.report.words import (
+    ANSWER_TAKES,
+    MARKS,
+    VERDICT_TAKES,
     Audit,
     Entry,
     Pair,
     answer,
+    command_line,
+    described,
     figure_name,
     figure_of,
+    floor_interval,
     floor_says,
+    floor_value,
     floor_word,
+    held_says,
     interval,
     interval_name,
     labels_say,
     looks_say,
-    megabytes,
-    parameters,
+    settings_told,
     shown,
     simulated,
     status,
@@ -43,8 +52,9 @@ from trusteq.report.words import (
     value_of,
 )
 from trusteq.resources import text
-from trusteq.wording import clean, plain, points
+from trusteq.wording import and_so_on, clean, plain, points
 
+FEW = 8  # models, whose next steps stand beside their answers
 DEEPEST = 60  # percent of colour in a cell of a heat map: what stands in it stays easy to read
 
 
@@ -59,9 +69,9 @@ class Drawn(NamedTuple):
 Plots = dict[tuple[str, str], Drawn]
 
 
-def page(audit: Audit, plots: Plots, space: str | None = None) -> str:
-    """The page; `plots` holds what was drawn for (pair, dimension), `space` is the address of a Space that has its
-    models."""
+def page(audit: Audit, plots: Plots, space: str | None = None, of_plots: str = "") -> str:
+    """The page; `plots` holds what was drawn for (pair, dimension), `of_plots` its styles; `space` is the address of a
+    Space that has the models."""
     from markupsafe import Markup
 
     examples = disagreements(audit, space)
@@ -78,25 +88,39 @@ def page(audit: Audit, plots: Plots, space: str | None = None) -> str:
         title=" · ".join([*(f"{item['name']}: {item['word']}" for item in answers[:3]), "Trust-equivalence audit"]),
         large=(models_of(audit, "large") or ["the large model"])[0],
         answers=answers,
+        few=FEW,
+        names=[item["name"] for item in answers],
+        preference=preference(audit),
+        steps=next_for(next_steps(audit)),
+        advice=next_for(shared(audit)),
+        of_plots=Markup(of_plots),
         failures=[item | {"question": DIMENSIONS[item["dimension"]].question} for item in audit["failures"]],
         facts=facts(audit),
         overview=overview(audit) if len(answers) > 1 else [],
         forest=Markup(forest(audit)),
         questions=[(name, DIMENSIONS[name].question) for name in measured(audit)],
         floor=floor_word(audit) if models_of(audit, "twin") else "",
-        floor_says=floor_says(audit),
+        held_says=held_says(audit),
         than_floor=than_floor(audit),
         interval_name=interval_name(audit),
-        models=[model_row(name, model) for name, model in audit["models"].items()],
+        models=[model_row(audit, name) for name in audit["models"]],
+        answer_takes=ANSWER_TAKES,
+        verdict_takes=VERDICT_TAKES,
+        marks=MARKS,
+        verdicts=len(
+            [0 for pair in judged(audit) for entry in pair["dimensions"].values() if entry["status"] == "done"]
+        ),
         labels_say=labels_say(audit),
         simulated=simulated(audit),
         unread=unread(audit),
         dimensions=[dimension_of(audit, name, plots, examples) for name in measured(audit)],
         slicings=slice_tables(audit),
+        pages=pages_of_all(audit, plots),
         matrices=matrices_of(audit) if len(audit["models"]) > 2 else [],
         tasks=tables(audit),
         by_task=COLUMNS,
-        scores=scored(audit),
+        written=is_written(audit),
+        scores=score_tables(audit),
         partings=partings(audit),
         noticed=audit["data"].get("noticed", []),
         flips=shown_flips(audit),
@@ -105,7 +129,7 @@ def page(audit: Audit, plots: Plots, space: str | None = None) -> str:
         attacks=[attack(audit, item) for item in some(attacks)],
         more_attacks=len(attacks) - len(some(attacks)),
         signature=audit["signature"],
-        settings=[(name, plain(value)) for name, value in audit["settings"].items()],
+        settings=settings_told(audit),
         run=run_rows(audit),
     )
 
@@ -123,7 +147,7 @@ def template(name: str = "report/page.html") -> Any:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=safe
     )
-    style = Markup("".join(text(f"report/{name}.css") for name in ("palette", "page", "forest")))
+    style = Markup("".join(text(f"report/{name}.css") for name in ("palette", "page", "browse", "forest")))
     return environment.from_string(text(name), {"style": style})
 
 
@@ -152,13 +176,16 @@ def answer_of(audit: Audit, pair: Pair, anchor: str) -> dict[str, Any]:
         accuracy += " Simulated: no smaller and no faster." if compressed["simulated"] else ""
     rows = [summary_row(name, entry) for name, entry in pair["dimensions"].items()]
     names: dict[str, Any] = {"name": pair["compressed"], "large": pair["large"], "anchor": anchor}
-    names["advice"] = [
-        {"question": DIMENSIONS[one.dimension].question, "says": one.says, "line": one.line}
-        for one in advice_of(audit, pair["compressed"])
-    ]
-    step = next_step(audit, pair["compressed"])
-    names["next"] = {"says": step.says, "line": step.line} if step else None
     return {**names, "accuracy": accuracy, "rows": rows, **answer(pair)._asdict()}
+
+
+def next_for(steps: list[Shared]) -> list[dict[str, Any]]:
+    """What to do, once for all the models that it is for."""
+    return [
+        {"models": and_so_on(one.models), "says": one.says, "line": one.line}
+        | {"questions": " ".join(DIMENSIONS[name].question for name in one.dimensions)}
+        for one in steps
+    ]
 
 
 def of_its_size(compressed: dict[str, Any], large: dict[str, Any]) -> str:
@@ -180,7 +207,7 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
         rows.append(("out-of-distribution examples", f"{data['ood_examples']:,}"))
     if classes:
         rows.append(("classes", ", ".join(classes) if len(classes) <= 4 else f"{len(classes):,}"))
-    rows.append(("floor", floor_says(audit).partition(":")[0]))
+    rows.append(("held against", floor_says(audit).partition(":")[0]))
     return [*rows, *([("stopped when sure", looks_say(audit))] * ("looks" in audit))]
 
 
@@ -209,23 +236,31 @@ def summary_row(name: str, entry: Entry) -> dict[str, Any]:
     return row | {
         "reason": "",
         "name": figure_name(entry["headline"]),
-        "needed": would_decide(needed, DIMENSIONS[name].counted) if needed else "",
+        "needed": would_decide(needed, DIMENSIONS[name].counted) if needed else brief_reason(entry),
         "value": value_of(entry),
         "interval": interval(entry),
-        "floor": shown(entry["floor"], entry["kind"]),
-        "floor_interval": interval(entry, "floor_low", "floor_high"),
+        "floor": floor_value(entry),
+        "floor_interval": floor_interval(entry),
         "further": shown(entry["divergence"], "gap"),
         "further_interval": interval(entry, "divergence_low", "divergence_high", "gap"),
         "allowed": points(entry["margin"]),
     }
 
 
-def model_row(name: str, model: dict[str, Any]) -> dict[str, Any]:
-    sizes = {"parameters": parameters(model), "megabytes": megabytes(model)}
-    accuracy = {"accuracy": shown(model["accuracy"], "overlap")}
+def brief_reason(entry: Entry) -> str:
+    """Why a verdict is open whatever its interval says, up to the first stop; the rest is in its sentence.
+
+    >>> brief_reason({"open_because": "The two err in opposite directions: one by 7.8 points. Look at both."})
+    'The two err in opposite directions'
+    """
+    return re.split(r"[:.] ", clean(entry["open_because"] or ""))[0].rstrip(".")
+
+
+def model_row(audit: Audit, name: str) -> dict[str, Any]:
+    model = audit["models"][name]
     role = model["role"] if model["role"] != name else ""
     ends = {"interval": interval(model, "accuracy_low", "accuracy_high")}
-    return {"name": name} | model | sizes | accuracy | ends | {"role": role}
+    return {"name": name, "role": role, "accuracy": shown(model["accuracy"], "overlap")} | ends | described(model)
 
 
 # The dimensions.
@@ -286,7 +321,7 @@ def numbers(entry: Entry) -> list[tuple[str, str, str]]:
     kind, twin = entry["kind"], entry["floor"] is not None
     rows = [(figure_name(entry["headline"]), value_of(entry), interval(entry))]
     if twin:
-        rows.append(("the floor", shown(entry["floor"], kind), interval(entry, "floor_low", "floor_high")))
+        rows.append((entry["floor_name"] or "the floor", floor_value(entry), floor_interval(entry)))
     for key, name in (("expected", "chance alone"), ("most", "the most possible")):
         if entry[key] is not None:
             rows.append((name, shown(entry[key], kind), ""))
@@ -338,9 +373,17 @@ def cell_of(audit: Audit, name: str, row: str, column: str) -> dict[str, Any] | 
 # The end of the page.
 
 
+def pages_of_all(audit: Audit, plots: Plots) -> int:
+    """About how many A4 pages all of it takes in print: nearly one for each plot, and some for the rest."""
+    drawn = sum(bool(one.svg) for one in plots.values())
+    others = sum(len(pair["dimensions"]) for pair in audit["pairs"] if pair["role"] != "other") - drawn
+    return round(7 + 0.9 * drawn + 0.25 * others)
+
+
 def run_rows(audit: Audit) -> list[tuple[str, str]]:
     run = audit["run"]
-    rows = [("version", audit["version"]), ("data fingerprint", audit["data"]["fingerprint"])]
+    rows = [("command", clean(line))] if (line := command_line(audit)) else []
+    rows += [("version", audit["version"]), ("data fingerprint", audit["data"]["fingerprint"])]
     rows += [(f"fingerprint of {name}", model["fingerprint"]) for name, model in audit["models"].items()]
     rows += [("started", run["started"]), ("seconds", f"{run['seconds']:.0f}"), ("processes", str(run["processes"]))]
     return [*rows, *run["versions"].items()]

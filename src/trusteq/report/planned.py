@@ -29,7 +29,7 @@ FROM_GUESSES = (
     "formulas for the standard errors; what seeds scatter is not in it. Neighbours and reasons depend too much on the "
     "models to be guessed: plan them from an audit of a few hundred examples."
 )
-HALF_WIDTHS = "Half the width of the interval of the excess over the twin, in points of a hundred:"
+HALF_WIDTHS = "Half the width of the interval of how much further than the twin, in points:"
 
 
 def about(plan: Plan) -> str:

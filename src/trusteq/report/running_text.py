@@ -13,8 +13,8 @@ from trusteq.report.geometry import in_margins, reach
 from trusteq.report.page import template
 from trusteq.report.queries import judged
 from trusteq.report.terminal import row, wrapped
-from trusteq.report.words import Audit, Pair, answer, interval, status, value_of
-from trusteq.wording import clean, number, plain, shorten, signed
+from trusteq.report.words import Audit, Pair, answer, floor_kind, interval, status, value_of
+from trusteq.wording import NOTHING, clean, number, plain, shorten, signed
 
 QUESTIONS = {name: one.question for name, one in DIMENSIONS.items()} | {ERRORS.name: ERRORS.question}
 HEADLINES = {name: word for one in (*DIMENSIONS.values(), ERRORS) for name, word in one.words.items()}
@@ -133,8 +133,8 @@ def figure_lines(found: Audit) -> str:
             figures = (
                 entry["headline"],
                 value_of(entry),
-                interval(entry) or "-",
-                number(entry["floor"], entry["kind"]),
+                interval(entry) or NOTHING,
+                number(entry["floor"], floor_kind(entry)),
             )
             lines.append(row(key, *figures, status(entry)))
             told += wrapped(clean(entry["sentence"]), "  ") if entry["verdict"] else []
@@ -186,7 +186,7 @@ def dimension(found: Audit, name: str, ends: tuple[float, float]) -> dict[str, A
         entry = pair["dimensions"][name]
         span = in_margins(entry)
         shown: dict[str, Any] = {"name": pair["name"], "status": status(entry), "strip": ""}
-        shown |= {"value": value_of(entry) or "-", "interval": "", "told": entry.get("reason") or ""}
+        shown |= {"value": value_of(entry) or NOTHING, "interval": "", "told": entry.get("reason") or ""}
         if span:
             shown |= {"interval": interval(entry), "told": entry["sentence"]}
         if span and entry["verdict"]:  # the floor is where the margins begin

@@ -10,6 +10,7 @@ from trusteq.wording import clean, number, percent, points, shorten, signed
 
 LONGEST = 20  # name of a task, in a terminal
 MOST_ROWS = 40
+WIDTH, HEIGHT = 100, 40  # of the curves
 SHORT = {"examples": "n", "other answer": "changed", "same errors": "overlap"}
 FIRST = ("task", "examples", "accuracy", "gap", "flips", "other answer")
 COLUMNS = (*FIRST, "same errors", "chance", "ECE gap", "KL", "moved")
@@ -70,7 +71,8 @@ def figures_of(pair: Pair, dimension: str) -> dict[str, float]:
 
 
 def in_points(gap: float) -> str:
-    """
+    """With one decimal, as a column of a table has them.
+
     >>> in_points(-0.0061), in_points(0.0)
     ('−0.6', '0.0')
     """
@@ -109,47 +111,93 @@ def moves(pair: Pair) -> str:
     return f"{count}: {', '.join(named)}{more}."
 
 
+def is_written(audit: Audit) -> bool:
+    """Whether the models wrote their answers for this audit, and it was not read from a harness's logs."""
+    return "max_tokens" in (audit.get("prompt") or {})
+
+
 def scored(audit: Audit) -> list[dict[str, str]]:
-    """What the harness itself scored."""
+    """What the harness itself scored; or of written answers the scorer, lengths, refusals."""
     found = []
     for task in audit.get("tasks", []):
         every = [(name, one) for pair in task["pairs"] for name, one in pair["scores"].items()]
         counted = {name for name, one in every if max(abs(one["value"]), abs(one["large_value"])) > 1}
         for pair in task["pairs"]:
             for name, score in pair["scores"].items():
-                values = f"{number(score['large_value'])} → {number(score['value'])}"
+                values = " → ".join(as_value(score[key], name in counted) for key in ("large_value", "value"))
                 written = as_counted if name in counted else in_points
                 ends = between(score, "gap", written) if "gap_low" in score else ""
                 row = {"task": task["name"], "model": pair["compressed"], "score": name, "values": values}
                 gap = written(score["gap"]) + ("" if name in counted else " points")
-                found.append(row | {"gap": gap, "interval": ends})
+                found.append(row | {"gap": gap, "interval": ends, "role": pair["role"]})
+    return found
+
+
+def as_value(value: float, counted: bool) -> str:
+    """
+    >>> as_value(20.383, True), as_value(0.0333, False)
+    ('20.4', '3.3 %')
+    """
+    return f"{value:.3g}" if counted else f"{100 * value:.1f} %"
+
+
+def score_tables(audit: Audit) -> list[dict[str, Any]]:
+    """The same with a row per model and a column per score, task by task."""
+    rows = scored(audit)
+    found = []
+    for task in dict.fromkeys(row["task"] for row in rows):
+        own = [row for row in rows if row["task"] == task]
+        names = list(dict.fromkeys(row["score"] for row in own))
+        cells = {(row["model"], row["score"]): row for row in own}
+        models = [
+            {"model": model, "role": role, "cells": [cells.get((model, name)) for name in names]}
+            for model, role in dict.fromkeys((row["model"], row["role"]) for row in own)
+        ]
+        found.append({"task": task, "names": names, "models": models})
     return found
 
 
 def partings(audit: Audit) -> list[dict[str, Any]]:
-    """For answers that are texts the share of pairs that still are the same after so many words, as a line."""
+    """Of answers that are texts, task by task: the share of pairs that are still the same after so many words, as a
+    line for each model, the floor's dashed; and some of the pairs side by side."""
     found = []
     for task in audit.get("tasks", []):
-        for pair in (pair for pair in task["pairs"] if pair["parting"]):
-            curve = pair["parting"]
-            last = max(1, curve["words"][-1])
-            steps = list(zip(curve["words"], curve["same"], strict=True))
-            points = [(100 * word / last, 40 * (1 - share)) for word, share in steps]
-            half = next((word for word, share in steps if share < 0.5), None)
-            found.append(
-                {
-                    "task": task["name"],
-                    "model": pair["compressed"],
-                    "identical": percent(curve["identical"]),
-                    "line": " ".join(f"{x:.1f},{y:.1f}" for x, y in points),
-                    "last": last,
-                    "half": f"after {half} words fewer than half are" if half else "",
-                    "shared": shared_text(curve["figures"]),
-                    "ends": f" ({between(curve['figures'], 'identical', percent)})",
-                    "rows": [(word, percent(share)) for word, share in steps],
-                }
-            )
+        pairs = [pair for pair in task["pairs"] if pair["parting"]]
+        if pairs:
+            last = max(1, *(pair["parting"]["words"][-1] for pair in pairs))
+            models = [parting_of(pair, last) for pair in pairs]
+            found.append({"task": task["name"], "last": last, "models": models})
     return found
+
+
+def parting_of(pair: Pair, last: int) -> dict[str, Any]:
+    curve = pair["parting"]
+    steps = list(zip(curve["words"], curve["same"], strict=True))
+    half = next((word for word, share in steps if share < 0.5), None)
+    return {
+        "model": pair["compressed"],
+        "large": pair["large"],
+        "floor": pair["role"] == "twin",
+        "identical": percent(curve["identical"]),
+        "line": " ".join(f"{WIDTH * word / last:.1f},{HEIGHT * (1 - share):.1f}" for word, share in steps),
+        "half": f"after {half} word{'s' * (half > 1)} fewer than half are" if half else "",
+        "shared": shared_text(curve["figures"]),
+        "ends": f" ({between(curve['figures'], 'identical', percent)})",
+        "rows": [(word, percent(share)) for word, share in steps],
+        "examples": [side_by_side(one, pair) for one in curve.get("examples", [])] if pair["role"] != "twin" else [],
+    }
+
+
+def side_by_side(one: dict[str, Any], pair: Pair) -> dict[str, Any]:
+    """A pair of texts, with how each goes on where they part, and whether it is right."""
+    sides = [
+        {"kind": side, "name": pair[side], "rest": one[side], "right": one[f"{side}_right"]}
+        for side in ("large", "compressed")
+    ]
+    words = (
+        f"the same for {one['words']} word{'s' * (one['words'] != 1)}" if one["words"] else "apart from the first word"
+    )
+    return {name: one[name] for name in ("id", "question", "gold", "shared")} | {"sides": sides, "says": words}
 
 
 def shared_text(figures: dict[str, float]) -> str:

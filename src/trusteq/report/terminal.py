@@ -2,15 +2,21 @@
 
 import textwrap
 import unicodedata
+from collections.abc import Sequence
 
+from trusteq.audit.advice import next_steps
 from trusteq.audit.sentences import how_far, record_of, too_close, when_settled
+from trusteq.report.preferred import preference
+from trusteq.report.queries import judged
 from trusteq.report.slices import worst_lines
 from trusteq.report.words import (
+    ANSWER_TAKES,
     Audit,
     Pair,
     answer,
-    floor_says,
+    floor_kind,
     floor_word,
+    held_says,
     interval_name,
     labels_say,
     left_out,
@@ -20,7 +26,7 @@ from trusteq.report.words import (
     together,
     unread,
 )
-from trusteq.wording import NOTHING, clean, number, shorten
+from trusteq.wording import NOTHING, and_so_on, clean, number, shorten
 
 WIDTH = 100
 COLUMNS = (("dimension", 24), ("figure", 22), ("value", 7), ("interval", 16), ("floor", 7), ("verdict", 12))
@@ -45,19 +51,36 @@ def verdict_table(audit: Audit) -> str:
       prediction_error_jaccard: 0.40 from a full overlap (0.30 to 0.50; allowed 0.44). Too close to call
         with 90 examples; about 1,200 would decide.
     <BLANKLINE>
-    Held against no twin: two large models that differ only by their seed may differ as much.
+    A Yes takes “equivalent” in all 6 dimensions; a single “different” makes a No. Anything else is not
+      settled: a dimension is inconclusive, was left out or could not be measured, or a slice of the
+      texts is different.
+    There is no twin: two large models that differ only by their seed may differ as much.
     90 examples in 45 groups.
     3 rows without a label were left out.
     s
     """
     sure = f"Stopped when sure: {looks_say(audit)}." if "looks" in audit else ""
-    held = f"Held against {floor_says(audit)}."
-    told = (held, sure, together(audit), left_out(audit), labels_say(audit), simulated(audit), unread(audit))
+    held = held_says(audit)
+    takes = ANSWER_TAKES if judged(audit) else ""
+    told = (takes, held, sure, together(audit), left_out(audit), labels_say(audit), simulated(audit), unread(audit))
     notes = [line for text in told for line in wrapped(clean(text), "")]
     blocks = [block(pair, interval_name(audit), floor_word(audit)) for pair in audit["pairs"]]
     slices = [line for text in worst_lines(audit) for line in wrapped(clean(text), "  " * text.startswith("  "))]
     blocks += ["\n".join(slices)] if slices else []
     return "\n\n".join([*blocks, "\n".join([*notes, clean(audit["signature"])])])
+
+
+def what_next(audit: Audit, words: Sequence[str] | None = None) -> str:
+    """Which model to take, and what to do for those that are different or open; every command on a line of its own.
+
+    >>> what_next({"pairs": [], "models": {}})
+    ''
+    """
+    lines = wrapped(preference(audit), "")
+    for step in next_steps(audit, words):
+        lines += wrapped(clean(f"next for {and_so_on(step.models)}: {step.says}"), "")
+        lines.append(clean(f"  {step.line}"))
+    return "\n".join(lines)
 
 
 def block(pair: Pair, interval_name: str, floor: str) -> str:
@@ -74,7 +97,7 @@ def block(pair: Pair, interval_name: str, floor: str) -> str:
             continue
         kind = entry["kind"]
         ends = f"{number(entry['low'], kind)} to {number(entry['high'], kind)}" if entry["low"] is not None else NOTHING
-        cells = (entry["headline"], number(entry["value"], kind), ends, number(entry["floor"], kind))
+        cells = (entry["headline"], number(entry["value"], kind), ends, number(entry["floor"], floor_kind(entry)))
         lines.append(row(name, *cells, found if entry["verdict"] else ""))
         if entry["verdict"]:
             parts = [

@@ -4,12 +4,15 @@ Nothing is computed here that is a measurement: figures, intervals and verdicts 
 sentences about one dimension (audit/sentences.py). Headings are in page.html and markdown.py."""
 
 import re
+import shlex
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from trusteq.audit.describing import WEIGHTS
 from trusteq.audit.floors import floor_named
 from trusteq.audit.sentences import how_far
 from trusteq.dimensions.registry import DIMENSIONS
-from trusteq.wording import NOTHING, in_points, percent, points, shorten, signed
+from trusteq.wording import NOTHING, and_so_on, gap_in_points, in_points, percent, plain, points, shorten
 
 Audit = dict[str, Any]
 Pair = dict[str, Any]
@@ -45,14 +48,37 @@ def value_of(entry: Entry) -> str:
 
 
 def shown(value: float | None, kind: str) -> str:
-    """A figure as a page has it: two significant digits, with its unit; of a gap with its sign.
+    """A figure as a page has it: two significant digits, with its unit; of a gap with its sign, of a size without.
 
-    >>> shown(0.644, "overlap"), shown(0.0123, "gap"), shown(-0.25, "gap"), shown(None, "gap")
-    ('64 %', '+1.2 points', '−25 points', '–')
+    >>> shown(0.644, "overlap"), shown(0.0123, "gap"), shown(-0.25, "gap"), shown(0.0123, "size"), shown(None, "gap")
+    ('64 %', '+1.2 points', '−25 points', '1.2 points', '–')
     """
     if value is None:
         return NOTHING
-    return percent(value) if kind == "overlap" else ("+" if round(value, 3) > 0 else "") + points(value)
+    if kind == "overlap":
+        return percent(value)
+    return ("+" if kind == "gap" and value > 0 and in_points(value) != "0" else "") + points(value)
+
+
+def floor_kind(entry: Entry) -> str:
+    """Of several twins a gap's floor is the mean of its sizes, and a size has no sign."""
+    return "size" if entry["kind"] == "gap" and len(entry.get("floors", ())) > 1 else str(entry["kind"])
+
+
+def floor_value(entry: Entry) -> str:
+    """
+    >>> entry = {"floor": 0.004, "kind": "gap", "floors": ["twin 1", "twin 2"]}
+    >>> floor_value(entry), floor_value(entry | {"floors": ["twin"]})
+    ('0.4 points', '+0.4 points')
+    """
+    return shown(entry["floor"], floor_kind(entry))
+
+
+def floor_interval(entry: Entry) -> str:
+    return interval(entry, "floor_low", "floor_high", floor_kind(entry))
+
+
+UNSEEN = 0.0005  # of a gap: below a tenth of a point
 
 
 def figure_of(entry: Entry, name: str, brief: bool = False) -> str:
@@ -60,12 +86,14 @@ def figure_of(entry: Entry, name: str, brief: bool = False) -> str:
 
     >>> entry = {"value": -0.031, "low": -0.08, "high": 0.02, "kind": "gap", "headline": "auroc_gap", "status": "done"}
     >>> figure_of(entry, "ood_divergence", brief=True), figure_of(entry, "ood_divergence")
-    ('3.1 points worse at it', 'gap of the AUROC −3.1 points (−8 to +2 points)')
+    ('3.1 points less alert', 'gap of the AUROC −3.1 points (−8 to +2 points)')
     """
     if brief and entry["kind"] == "gap":
         above, below = DIMENSIONS[name].direction
         side = above if entry["value"] > 0 else below
-        return f"{points(abs(entry['value']))} {side}" if round(entry["value"], 3) else "no gap"
+        if abs(entry["value"]) < UNSEEN:
+            return "no gap" if in_points(entry["value"]) == "0" else "gap under 0.1 points"
+        return f"{points(abs(entry['value']))} {side}"
     if brief:
         return f"{value_of(entry)} {DIMENSIONS[name].direction[0]}"
     ends = interval(entry)
@@ -73,7 +101,7 @@ def figure_of(entry: Entry, name: str, brief: bool = False) -> str:
 
 
 def held_against(entry: Entry) -> str:
-    """The divergence beside its interval and its margin, as a sentence.
+    """How far it is, beside its interval and its margin, as a sentence.
 
     >>> entry = {"floor": 0.6, "kind": "overlap", "divergence": 0.03, "divergence_low": -0.05, "divergence_high": 0.1}
     >>> held_against(entry | {"margin": 0.09, "beside": "the twin is"})
@@ -96,7 +124,7 @@ def interval(of: dict[str, Any], low: str = "low", high: str = "high", kind: str
     if kind == "overlap":
         few, many = map(percent, ends)
         return f"{few.removesuffix(' %')} to {many}"
-    first, last = (("+" if round(end, 3) > 0 else "") + signed(in_points(end)) for end in ends)
+    first, last = map(gap_in_points if kind == "gap" else in_points, ends)
     return f"{first} to {last} points"
 
 
@@ -120,6 +148,17 @@ def floor_word(audit: Audit) -> str:
     return "floor" if audit["settings"].get("floor") else "twins" if len(twins) > 1 else "twin"
 
 
+def floor_head(audit: Audit) -> str:
+    """The same with what a figure of several is, since a gap's is the mean of its sizes.
+
+    >>> models = {"twin 1": {"role": "twin"}, "twin 2": {"role": "twin"}}
+    >>> floor_head({"settings": {}, "models": models})
+    'twins (mean; of gaps, mean size)'
+    """
+    word = floor_word(audit)
+    return f"{word} (mean; of gaps, mean size)" if word == "twins" else word
+
+
 def floor_says(audit: Audit) -> str:
     """What the verdicts are held against, and what that does not cover.
 
@@ -131,6 +170,15 @@ def floor_says(audit: Audit) -> str:
         return "no twin: two large models that differ only by their seed may differ as much"
     says = floor_named(audit["settings"].get("floor"), len(twins)).says
     return says.format(count=len(twins), names=", ".join(twins)).replace("one twin (twin)", "one twin")
+
+
+def held_says(audit: Audit) -> str:
+    """The same as a sentence.
+
+    >>> held_says({"settings": {"floor": None}, "models": {"large": {"role": "large"}}})
+    'There is no twin: two large models that differ only by their seed may differ as much.'
+    """
+    return f"Held against {floor_says(audit)}." if has_floor(audit) else NO_TWIN
 
 
 def looks_say(audit: Audit) -> str:
@@ -154,7 +202,7 @@ def looks_say(audit: Audit) -> str:
         if most
         else f" examples in the end ({there}; no greatest number is set)"
     )
-    wide = "intervals of excesses and divergences are those of each verdict's look, widened so that looking again costs"
+    wide = "the intervals that verdicts go by are those of each verdict's look, widened so that looking again costs"
     return f"at {count}{of}; {wide} no false verdicts; intervals of single figures are as wide as for one look"
 
 
@@ -215,7 +263,135 @@ def of_dimensions(pair: Pair) -> Answer:
     return Answer("inconclusive", "Not settled", listed)
 
 
+# In the same words wherever an answer stands: page, Markdown, terminal, and the metric's card.
+ANSWER_TAKES = (
+    f"A Yes takes “equivalent” in all {len(DIMENSIONS)} dimensions; a single “different” makes a No. Anything else is "
+    "not settled: a dimension is inconclusive, was left out or could not be measured, or a slice of the texts is "
+    "different."
+)
+VERDICT_TAKES = (
+    "An interval that ends inside the margin is “equivalent”, one that lies beyond it “different”, unless Holm's "
+    "correction for several verdicts, errors in opposite directions, too few examples or too few twins stand against "
+    "it: then it is “inconclusive”, as is all else, and the reason is said."
+)
+MARKS = (  # of the forest plot
+    ("disc", "●", "equivalent: the whole interval lies inside the margin"),
+    ("square", "■", "different: the whole interval lies beyond it"),
+    ("diamond", "◆", "inconclusive: neither, or something else stands against it"),
+    ("bar", "━", "interval"),
+    ("arrow", "◀", "goes on beyond the picture; 7× marks one that lies 7 margins away"),
+)
+
+
+def marks_say(audit: Audit) -> str:
+    """The legend of the forest plot in one line, for where it cannot be drawn.
+
+    >>> marks_say({"settings": {}, "models": {}}).partition(":")[0]
+    '0 is no divergence, 1 the margin; ● equivalent'
+    """
+    zero = f"as far from the large model as {than_floor(audit)[1]}" if has_floor(audit) else "no divergence"
+    return f"0 is {zero}, 1 the margin; {'; '.join(f'{sign} {says}' for _, sign, says in MARKS)}."
+
+
+def has_floor(audit: Audit) -> bool:
+    return any(model["role"] == "twin" for model in audit["models"].values())
+
+
 # The models and the data.
+
+
+def described(model: dict[str, Any]) -> dict[str, str]:
+    """What there is to know of a model, in a table's words.
+
+    >>> model = {"source": "tiny", "parameters": 1_198_210, "megabytes": 4.793, "disk_megabytes": 2.4, "made": "",
+    ...          "files": {"model.safetensors": "ab" * 32}, "runs_as": "transformers, float32", "simulated": False,
+    ...          "vocabulary": 6000, "labels": ["bad", "good"], "fingerprint": "0" * 32}
+    >>> told = described(model)
+    >>> told["size"], told["made"], told["runs"], told["reads"], told["labels"], told["hash"]
+    ('4.8 MB in memory, 2.4 MB on disk', '–', 'transformers, float32', '6,000 tokens', 'bad, good', 'abababababab')
+    """
+    sizes = [f"{megabytes(model)} MB in memory"] if model["megabytes"] is not None else []
+    sizes += [f"{disk:.1f} MB on disk"] if (disk := model.get("disk_megabytes")) else []
+    hashes = [sha for name, sha in model.get("files", {}).items() if name.endswith(WEIGHTS)]
+    vocabulary, labels = model.get("vocabulary"), model.get("labels", [])
+    stored = model.get("stored_as")
+    return {
+        "source": model["source"],
+        "architecture": model.get("architecture", ""),
+        "parameters": parameters(model),
+        "size": ", ".join(sizes) + " (simulated)" * model["simulated"] or NOTHING,
+        "made": model.get("made") or NOTHING,
+        "runs": model.get("runs_as", NOTHING) + (f", stored as {stored}" if stored else ""),
+        "reads": f"{vocabulary:,} tokens" if vocabulary else NOTHING,
+        "labels": and_so_on(labels, 4) if len(labels) > 4 else ", ".join(labels) or NOTHING,
+        "hash": hashes[0][:12] if len(hashes) == 1 else model["fingerprint"][:12],
+    }
+
+
+USUAL = {  # what it means that an option was not given
+    "attack_options": "the attack's own",
+    "dtype": "the model's own",
+    "labels": "matched by their names",
+    "max_queries": "as many as the attack likes",
+    "until_settled": "no: all examples were asked about at once",
+}
+
+
+def settings_told(audit: Audit) -> list[tuple[str, str]]:
+    """Every option with what was used, also where it was not given.
+
+    >>> settings_told({"settings": {"dtype": None, "seed": 0, "floor": None}, "models": {}, "pairs": []})
+    [('dtype', "the model's own"), ('seed', '0'), ('floor', 'none: no twin was given')]
+    """
+    told = {
+        name: USUAL.get(name, "none") if value is None else plain(value) for name, value in audit["settings"].items()
+    }
+    twins = [name for name, model in audit["models"].items() if model["role"] == "twin"]
+    if "floor" in told and audit["settings"]["floor"] is None:
+        told["floor"] = f"the twins: {', '.join(twins)}" if twins else "none: no twin was given"
+    if "margins" in told and (used := margins_used(audit)):
+        told["margins"] = used
+    return list(told.items())
+
+
+def margins_used(audit: Audit) -> str:
+    """
+    >>> entry = {"status": "done", "verdict": "equivalent", "margin": 0.03}
+    >>> margins_used({"settings": {"margins": None}, "pairs": [{"dimensions": {"ood_divergence": entry}}]})
+    'ood_divergence 3 points (usual)'
+    """
+    own, found = audit["settings"]["margins"] or {}, dict[str, list[float]]()
+    for pair in audit["pairs"]:
+        for name, entry in pair["dimensions"].items():
+            if entry["status"] == "done" and entry["verdict"]:
+                found.setdefault(name, []).append(entry["margin"])
+    said = []
+    for name, margins in found.items():
+        least, most = (points(end) for end in (min(margins), max(margins)))
+        size = most if least == most else f"{least.partition(' ')[0]} to {most}"
+        said.append(f"{name} {size}{'' if name in own else ' (usual)'}")
+    return ", ".join(said)
+
+
+def command_line(audit: Audit) -> str:
+    """As it was typed, but for places of that machine; nothing where the audit was asked for in code."""
+    words = audit["run"].get("command")
+    return "" if words is None else shlex.join(["trusteq", "audit", *words])
+
+
+def made_by(audit: Audit, write: Callable[[str], str] = str) -> str:
+    """How to get it again: the command (written so), the day, the seed and the version.
+
+    >>> run = {"started": "2026-11-30T21:52:13+00:00", "command": ["--out", "results/audit"]}
+    >>> made_by({"run": run, "settings": {"seed": 0}, "version": "0.1.0"})
+    'Made by trusteq audit --out results/audit on 2026-11-30, seed 0, version 0.1.0.'
+    >>> made_by({"run": {"started": ""}, "settings": {}, "version": "0.1.0"})
+    'Made by version 0.1.0.'
+    """
+    line, day, seed = command_line(audit), audit["run"]["started"].partition("T")[0], audit["settings"].get("seed")
+    how = [f"by {write(line)}"] * bool(line) + [f"on {day}"] * bool(day)
+    rest = ", ".join([*([] if seed is None else [f"seed {seed}"]), f"version {audit['version']}"])
+    return f"Made {' '.join(how)}, {rest}." if how else f"Made by {rest}."
 
 
 def parameters(model: dict[str, Any]) -> str:

@@ -19,18 +19,18 @@ from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.options import VERSION
 from trusteq.report.badge import badge
 from trusteq.report.forest import forest_file
-from trusteq.report.latex import models_table, pairwise_tables
+from trusteq.report.latex import models_table, pairwise_tables, verdict_tables
 from trusteq.report.markdown import markdown, model_card
 from trusteq.report.page import Drawn, Plots, page
 from trusteq.report.plots import plot_pair
 from trusteq.report.queries import judged
-from trusteq.report.svg import Layouts, inline_svg, pictures
+from trusteq.report.svg import Layouts, Styles, inline_svg, pictures
 from trusteq.report.words import Audit, Pair
 from trusteq.wording import clean, without_places
 
 OLD = 3600  # seconds after which a file that is half written is nobody's
 KINDS = ("svg",)
-INLINED = 700_000  # characters of plots that stand on the page itself
+INLINED = 850_000  # characters of plots that stand on the page itself
 
 
 def write_report(
@@ -59,7 +59,7 @@ def write_report(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.name for path in write_report(audit, folder)]
     ['report.html', 'report.json', 'report.schema.json', 'report.md',
-     'pairwise.tex', 'models.tex', 'summary.svg', 'drawn.json']
+     'verdicts.tex', 'pairwise.tex', 'models.tex', 'summary.svg', 'drawn.json']
     """
     folder = Path(folder)
     plots: Plots = {}
@@ -79,17 +79,18 @@ def write_report(
     for pair, name in zip(judged(audit), cards, strict=True):
         write(name, model_card(audit, pair))
         write(badge_name(name), badge(pair))
+    write("tables/verdicts.tex", verdict_tables(audit))
     write("tables/pairwise.tex", pairwise_tables(audit))
     write("tables/models.tex", models_table(audit))
     write("plots/summary.svg", forest_file(audit))
-    room = INLINED
+    room, styles = INLINED, Styles()
     for place, pair in enumerate(audit["pairs"]):
         for dimension in [name for name, entry in pair["dimensions"].items() if entry["status"] == "done"]:
             stem = stems[place, dimension]
             try:
                 shown = [pair["dimensions"][dimension][key] for key in ("figures", "details")]
                 drawn = kept.pictures(stem, shown, partial(plot, dimension, pair), kinds)
-                inlined = inline_svg(drawn["svg"].decode(), f"p{place}-{dimension}-", spoken(dimension, pair))
+                inlined = inline_svg(drawn["svg"].decode(), f"p{place}-{dimension}-", spoken(dimension, pair), styles)
             except Exception as error:  # hours of audit must not be lost for a picture
                 problem = without_places(f"{type(error).__name__}: {error}")
                 plots[pair["name"], dimension] = Drawn("", problem)
@@ -102,7 +103,7 @@ def write_report(
                 write(f"plots/{stem}.{kind}", content)
     files.append(kept.close([path.relative_to(folder).as_posix() for path in files]))
     sweep(folder)
-    return [write_whole(folder / "report.html", page(audit, plots, space)), *files]
+    return [write_whole(folder / "report.html", page(audit, plots, space, styles.sheet)), *files]
 
 
 def card_names(audit: Audit) -> list[str]:

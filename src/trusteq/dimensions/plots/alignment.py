@@ -73,10 +73,10 @@ def plot_spread(result: dict[str, Any]) -> Any:
         axis.set_yticks([tick for tick in axis.get_yticks() if tick <= 100])
         axis.set(ylim=(0, 1.2 * height), xlim=(-0.03, 1.03), ylabel="% of examples")
         axis.text(1.02, 0.5, "\n".join(lines), transform=axis.transAxes, va="center")
-        many = f"{k} most important {'patches' if unit == 'patch' else 'words'}"
+        many = f"{k} most important {'patches' if unit == 'patch' else f'{unit}s'}"
         axis.set_title(f"the {many}" if k > 1 else f"the most important {unit}", loc="left", fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
-    what = "pixels of an image's most important patches" if unit == "patch" else "an example's most important words"
+    what = "pixels of an image's most important patches" if unit == "patch" else f"an example's most important {unit}s"
     panels[-1].set_xlabel(f"overlap of {what} in the two models (Jaccard)")
     figure.suptitle(f"Same reasons? {len(examples):,} {'example' if len(examples) == 1 else 'examples'}", fontsize=11)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)

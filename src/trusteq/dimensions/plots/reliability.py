@@ -11,7 +11,8 @@ from trusteq.options import details_of
 
 
 def bin_details(model: dict[str, np.ndarray], edges: np.ndarray, bars: str = "clopper-pearson") -> dict[str, Any]:
-    """Of every bin that holds examples: its edges, how many, mean confidence, accuracy and its 95 % bar."""
+    """Of every bin that holds examples: its edges, how many, mean confidence, accuracy and its 95 % bar; and how many
+    bins were asked for."""
     used = model["bin_rows"] > 0
     rows, right = model["bin_rows"][used], model["bin_right"][used]
     low, high = BARS[bars](right, rows)
@@ -24,6 +25,7 @@ def bin_details(model: dict[str, np.ndarray], edges: np.ndarray, bars: str = "cl
         "accuracy_low": low.tolist(),
         "accuracy_high": high.tolist(),
         "histogram": model["histogram"].tolist(),
+        "asked": len(used),
     }
 
 
@@ -136,4 +138,6 @@ def plot_bins(axis: Any, bins: dict[str, Any], color: str, marker: str) -> None:
     axis.errorbar(place, accuracy, bars, color=color, fmt=marker, label=label, clip_on=False, **style)
     shown = place[:: -(-len(place) // 10)]
     axis.set_xticks(shown, [f"{confidence[i]:.3f}".removeprefix("0") for i in shown], fontsize=9)
-    axis.set(xlim=(-0.6, len(place) - 0.4), xlabel="bins from the least sure to the surest: their mean confidence")
+    empty = bins.get("asked", len(place)) - len(place)  # the least sure answer of two classes has a confidence of 0.5
+    of = f" ({len(place)} of {len(place) + empty}: the others hold no example)" if empty else ""
+    axis.set(xlim=(-0.6, len(place) - 0.4), xlabel=f"bins from the least sure to the surest: their mean confidence{of}")

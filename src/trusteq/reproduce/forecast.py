@@ -7,7 +7,7 @@ does."""
 import time
 from typing import Any
 
-from protocols import Member, Protocol, Task
+from trusteq.reproduce.protocols import Member, Protocol, Task
 
 LAYERS = {  # and their width
     "BERT-large": (24, 1024), "BERT-base": (12, 768), "DistilBERT": (6, 768), "BERT-medium": (8, 512),
@@ -33,7 +33,7 @@ REACHED = 0.5  # of what a product of matrices does
 def forecast(protocol: Protocol, rate: float, device: str) -> str:
     """In words; `rate` is what the device does in a second.
 
-    >>> from protocols import protocol
+    >>> from trusteq.reproduce.protocols import protocol
     >>> print(forecast(protocol("trust", "full"), rate=1e14, device="a fast device").splitlines()[1])
     about 2.7 hours on a fast device: training 45 minutes, questions 118 minutes
     """

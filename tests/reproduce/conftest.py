@@ -1,4 +1,4 @@
-"""What the tests of the papers share: the lists of errors that paper A's authors published."""
+"""What the tests of the papers' tables share: the lists of errors that paper A's authors published."""
 
 import pytest
 
@@ -12,5 +12,5 @@ LISTS = {
 
 @pytest.fixture
 def published(data):
-    """As `reproduce.py --errors` takes them."""
+    """As `trusteq reproduce --errors` takes them."""
     return [f"{name}={data('miniature_errors') / file}.json" for name, file in LISTS.items()]

@@ -7,17 +7,15 @@ scale takes them from the Hub, the small one from a folder that holds
 """
 
 import json
-import os
 import random
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cloze
-
 from trusteq.kinds.text import Text
 from trusteq.records import labelled_texts
+from trusteq.report.write import write_whole
+from trusteq.reproduce import cloze
 
 Rows = list[dict[str, Any]]
 T = TypeVar("T")
@@ -37,7 +35,7 @@ def fetch(task: Any, scale: str, data: Path, folder: Path) -> dict[str, Path]:
         if not rows:
             raise ValueError(f"{task.data} has no rows for {split}")
         lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n"
-        write(path, lines if task.classes else json.dumps(rows, ensure_ascii=False))
+        write_whole(path, lines if task.classes else json.dumps(rows, ensure_ascii=False))
     return files
 
 
@@ -51,13 +49,6 @@ def read_texts(path: Path, classes: tuple[str, ...]) -> tuple[list[Text], list[s
 def holds_pairs(path: Path) -> bool:
     with path.open(encoding="utf-8") as file:
         return "first" in json.loads(file.readline())
-
-
-def write(path: Path, content: str) -> None:
-    """Whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(content, encoding="utf-8")
-    os.replace(part, path)
 
 
 def shuffled(rows: list[T]) -> list[T]:
@@ -189,11 +180,3 @@ def squad_and_newsqa() -> dict[str, Rows]:
 FULL: dict[str, Callable[..., dict[str, Rows]]] = {
     "nli": snli, "pi": qqp, "qa": squad_and_newsqa, "sentiment": imdb,
 }  # fmt: skip
-
-
-def write_section(page: Path, heading: str, text: str) -> None:
-    """These lines under a heading of their own, in place of what stood there before; otherwise at the end."""
-    whole = page.read_text(encoding="utf-8") if page.exists() else "# The papers' tables"
-    top, *sections = (part.strip() for part in re.split(r"^(?=## )", whole, flags=re.MULTILINE))
-    named = {section.partition("\n")[0]: section for section in sections} | {f"## {heading}": f"## {heading}\n\n{text}"}
-    write(page, "\n\n".join([top, *named.values()]) + "\n")

@@ -1,34 +1,22 @@
 """How do the papers print it? Their tables in their own layout, our intervals, chance levels and floors beside them.
 
-Nothing is measured here: every figure comes from a metric's result. A table prints as Markdown and as LaTeX. "Floor" is
-the large model and its twin, of which only the seed differs: a compressed model that is no further from the large one
-than that is as near as anybody can say.
+Nothing is measured here: every figure comes from a metric's result. "Floor" is the large model and its twin, of which
+only the seed differs: a compressed model that is no further from the large one than that is as near as anybody can say.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import protocols
-from protocols import Protocol
-
-from trusteq.report.latex import latex as escaped
-from trusteq.report.latex import latex_table
+from trusteq.reproduce import protocols
+from trusteq.reproduce.printing import Table
+from trusteq.reproduce.protocols import Protocol
 
 Pair = tuple[str, str]  # the smaller model of the two, which is the compressed one, and the larger one
 Figures = dict[str, Any]
 
 FLOOR = "floor: twin (only the seed differs)"
 NONE_PUBLISHED = "The paper's figures are not at hand here."
-
-
-@dataclass(frozen=True)
-class Table:
-    title: str
-    head: list[str]
-    rows: list[list[str]]
-    notes: tuple[str, ...] = ()
 
 
 def tables(protocol: Protocol, records: dict[str, Figures], figures: dict[str, Any]) -> list[Table]:
@@ -320,38 +308,3 @@ def interval(figures: Figures, key: str) -> str:
 
 def between(figures: Figures, key: str) -> str:
     return f"{figures[key]:+.3f} {interval(figures, key)}"
-
-
-# Tables as text.
-
-
-def markdown(tables: list[Table]) -> str:
-    """
-    >>> print(markdown([Table("Two", ["", "a"], [["b", "0.5"]], ("So.",))]))
-    **Two**
-    <BLANKLINE>
-    |     |   a |
-    | --- | --: |
-    | b   | 0.5 |
-    <BLANKLINE>
-    So.
-    """
-    return "\n\n".join("\n\n".join([f"**{table.title}**", grid(table), *table.notes]) for table in tables)
-
-
-def grid(table: Table) -> str:
-    columns = []
-    for i, cells in enumerate(zip(table.head, *table.rows, strict=True)):
-        width = max(3, *map(len, cells))
-        head, *texts = (f"{cell:{'>' if i else '<'}{width}}" for cell in cells)
-        columns.append([head, "-" * (width - 1) + (":" if i else "-"), *texts])
-    return "\n".join(f"| {' | '.join(line)} |" for line in zip(*columns, strict=True))
-
-
-def latex(tables: list[Table]) -> str:
-    """All tables, each with what has to be known to read it; needs \\usepackage{booktabs}."""
-    parts = []
-    for table in tables:
-        head, *rows = ([escaped(cell) for cell in line] for line in (table.head, *table.rows))
-        parts.append(latex_table(" ".join([f"{table.title}.", *table.notes]), head, rows))
-    return "% \\usepackage{booktabs}\n" + "\n".join(parts)

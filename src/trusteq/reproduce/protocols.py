@@ -24,7 +24,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Task:
-    """A data set and what is done with it; `train` are options of `trusteq finetune`, or of finetune_qa."""
+    """A data set and what is done with it; `train` are options of `trusteq finetune`, or of question_training."""
 
     name: str
     data: str
@@ -240,8 +240,8 @@ def plan(protocol: Protocol) -> str:
     for task in protocol.tasks:
         sizes = ", ".join(f"{split} {rows or 'all'}" for split, rows in task.rows.items())
         lines += [f"{task.name}: {task.data} ({sizes})"]
-        script = "trusteq finetune" if task.classes else "finetune_qa"
-        lines.append(f"  train {len(protocol.seeds)} models: {script} {' '.join(flags(task.train))}")
+        how = "trusteq finetune" if task.classes else "to answer questions,"
+        lines.append(f"  train {len(protocol.seeds)} models: {how} {' '.join(flags(task.train))}")
         if not task.classes:
             lines.append("  compare all pairs: prediction_error_jaccard, representation_overlap, ood_divergence")
         for name, audit in task.audits.items():
