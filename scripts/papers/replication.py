@@ -17,6 +17,7 @@ from typing import Any
 
 from trusteq.audit.options import AuditOptions
 from trusteq.audit.recorded import Family, audit_answers
+from trusteq.intervals import share_interval
 from trusteq.records.read import read
 from trusteq.records.runs import tasks_of
 from trusteq.report.flips import csv_of
@@ -26,6 +27,7 @@ from trusteq.wording import number, percent, signed
 
 LARGE, COMPRESSED = "fp16", ("int8", "int4")
 NAMES = {"arc": "ARC-Challenge", "csqa": "CommonsenseQA", "mmlu": "MMLU", "all": "all three"}
+LEVEL = 0.95
 HEADING = "Quantized language models, from the published answers"
 Audit = dict[str, Any]
 Cell = tuple[str, str, str, dict[str, Any], dict[str, Any]]  # model, precision, benchmark, the pair, its task
@@ -108,12 +110,17 @@ def published(cells: list[Cell]) -> Table:
     for cell in cells:
         pair, task = cell[3:]
         said, found = pair["answers"], figures(pair)
-        accuracies = [f"{100 * said[name]:.1f}" for name in ("large_accuracy", "accuracy")]
+        accuracies = [of_all(said[name], task["examples"]) for name in ("large_accuracy", "accuracy")]
         counts = [f"{found[name]:,.0f}" for name in ("compressed_only_errors", "large_only_errors")]
         flips = f"{percent(found['flip_rate'])} ({between(found, 'flip_rate')})"
         rows.append([*line(cell), f"{task['examples']:,}", *accuracies, *counts, flips])
     note = "The paper's own figures are not at hand here; these are computed from the answers that it published."
-    return Table("Accuracy (%) and flips, with their 95 % interval", [*head, "flips"], rows, (note,))
+    return Table("Accuracy (%) and flips, with their 95 % intervals", [*head, "flips"], rows, (note,))
+
+
+def of_all(share: float, count: int) -> str:
+    low, high = share_interval(round(share * count), count, LEVEL)
+    return f"{100 * share:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def overlaps(cells: list[Cell]) -> Table:
@@ -125,7 +132,8 @@ def overlaps(cells: list[Cell]) -> Table:
         ends = f"[{found['jaccard_low']:.3f}, {found['jaccard_high']:.3f}]"
         overlap = [f"{found['jaccard']:.3f}", ends, f"{found['expected_jaccard']:.3f}", f"{found['max_jaccard']:.3f}"]
         rows.append([*line(cell), changed, *overlap, number(found["mcnemar_p"])])
-    return Table("What flips leave out: answers that changed at all, and shared errors beside chance", head, rows)
+    title = "What flips leave out: answers that changed at all, and shared errors beside chance"
+    return Table(title, head, rows, ("Of the questions counted in the first table.",))
 
 
 def verdicts(cells: list[Cell]) -> Table:
@@ -138,7 +146,10 @@ def verdicts(cells: list[Cell]) -> Table:
         gap = signed(f"{found['ece_gap']:+.3f}")
         said = [pair[name]["verdict"] for name in ("prediction_error_jaccard", "calibration_gap")]
         rows.append([*line(cell), f"{found['large_ece']:.3f}", f"{found['ece']:.3f}", gap, ends, *said])
-    note = "The verdicts are those of `trusteq compare` without a floor: nobody ran fp16 twice. The gap may be 0.03."
+    note = (
+        "Of the questions counted in the first table. The verdicts are those of `trusteq compare` without a floor: "
+        "nobody ran fp16 twice. The gap may be 0.03."
+    )
     return Table("Calibration (ECE, ten bins), and the verdicts", head, rows, (note,))
 
 
@@ -151,7 +162,8 @@ def moves(audits: dict[str, Audit]) -> Table:
             told = [f"{NAMES.get(one['task'], one['task'])} ({number(one['corrected_p'])})" for one in moved]
             rows.append([f"{model.removesuffix('-Instruct')}, {precision}", ", ".join(told) or "none"])
     title = "Benchmarks whose accuracy moved (McNemar; p corrected for three benchmarks by Holm)"
-    return Table(title, ["model, precision", "moved"], rows)
+    note = "In brackets p; the intervals of the accuracies stand in the first table."
+    return Table(title, ["model, precision", "moved"], rows, (note,))
 
 
 def between(found: dict[str, float], name: str) -> str:

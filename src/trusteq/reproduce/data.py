@@ -39,6 +39,12 @@ def fetch(task: Any, scale: str, data: Path, folder: Path) -> dict[str, Path]:
     return files
 
 
+def count(path: Path) -> int:
+    """The rows of a file that `fetch` wrote."""
+    text = path.read_text(encoding="utf-8")
+    return text.count("\n") if path.suffix == ".jsonl" else len(json.loads(text))
+
+
 def read_texts(path: Path, classes: tuple[str, ...]) -> tuple[list[Text], list[str]]:
     """The texts of a file that `fetch` wrote, and the names of their classes."""
     text, pair = ("first", "second") if holds_pairs(path) else ("text", None)

@@ -53,6 +53,10 @@ def reproduce(
             source = starting_point(protocol.member(name), encoder, out / "start")
             trained[task.name, name] = train(task, name, source, seed, files[task.name], out / "models" / task.name)
     figures: dict[str, Any] = {"answers": {}, "audits": {}}
+    figures["asked"] = {
+        name: {split: sources.count(found[split]) for split in ("test", "ood") if split in found}
+        for name, found in files.items()
+    }
     for task in protocol.tasks:
         models = {name: trained[task.name, name] for name in protocol.seeds}
         if not task.classes:

@@ -8,13 +8,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from trusteq.intervals import normal_quantile, share_interval
 from trusteq.reproduce import protocols
 from trusteq.reproduce.printing import Table
 from trusteq.reproduce.protocols import Protocol
 
 Pair = tuple[str, str]  # the smaller model of the two, which is the compressed one, and the larger one
 Figures = dict[str, Any]
+Asked = dict[str, dict[str, int]]  # by task and split, of how many examples
 
+LEVEL = 0.95
 FLOOR = "floor: twin (only the seed differs)"
 NONE_PUBLISHED = "The paper's figures are not at hand here."
 
@@ -22,7 +25,7 @@ NONE_PUBLISHED = "The paper's figures are not at hand here."
 def tables(protocol: Protocol, records: dict[str, Figures], figures: dict[str, Any]) -> list[Table]:
     """All tables of a paper, from the records of training and the figures of every pair."""
     if protocol.paper == "trust":
-        return trust_tables(protocol, records, figures["audits"])
+        return trust_tables(protocol, records, figures["audits"], figures["asked"])
     return miniature_tables(protocol, records, figures)
 
 
@@ -45,7 +48,7 @@ def plain(records: dict[str, Figures], figures: dict[str, Any]) -> dict[str, Any
         }
         for name, one in figures["audits"].items()
     }
-    return {"training": records, "answers": answers, "audits": audits}
+    return {"training": records, "asked": figures["asked"], "answers": answers, "audits": audits}
 
 
 # Paper A: matrices of all models, row against column.
@@ -62,7 +65,7 @@ KINDS = (  # title, whose figures, which one, the most that is possible, publish
 def miniature_tables(protocol: Protocol, records: dict[str, Figures], figures: dict[str, Any]) -> list[Table]:
     attacks = of_audit(figures["audits"]["sentiment-attack"], "attack_divergence", protocol)
     pairs = figures["answers"] | {"attacks": attacks}
-    found = [models_in_a(protocol, records, pairs)]
+    found = [models_in_a(protocol, records, pairs, figures["asked"])]
     for title, kind, key, most, published in KINDS:
         note = f"Published for the compressed models with BERT-large: {published}." if published else NONE_PUBLISHED
         found.append(matrix(protocol, title, pairs[kind], key))
@@ -70,22 +73,31 @@ def miniature_tables(protocol: Protocol, records: dict[str, Figures], figures: d
     return found
 
 
-def models_in_a(protocol: Protocol, records: dict[str, Figures], pairs: dict[str, dict[Pair, Figures]]) -> Table:
+def models_in_a(
+    protocol: Protocol, records: dict[str, Figures], pairs: dict[str, dict[Pair, Figures]], asked: Asked
+) -> Table:
+    inside, outside = asked["qa"]["test"], asked["qa"]["ood"]
+    attacked = max((one["examples"] for one in pairs["attacks"].values()), default=0)
     rows = []
     for name in names_of(protocol):
         record, paper = records[f"qa/{name}"], stands(protocol, name)
         errors, ood, attacks = (one_side(pairs[kind], name) for kind in ("errors", "ood", "attacks"))
         wrong = protocols.ERRORS.get(paper)
-        cells = [name, paper, str(record["layers"]), f"{record['parameters'] / 1e6:.1f}", cell(errors, "error_rate")]
-        cells += ["" if wrong is None else f"{wrong:,} of {protocols.QUESTIONS:,}", cell(ood, "auroc")]
-        cells += [cell(attacks, key) for key in ("accuracy", "attacked_accuracy", "accuracy_fall")]
+        cells = [name, paper, str(record["layers"]), f"{record['parameters'] / 1e6:.1f}"]
+        cells += [of_share(errors, "error_rate", inside)]
+        cells += ["" if wrong is None else f"{wrong:,} of {protocols.QUESTIONS:,}", of_auroc(ood, inside, outside)]
+        cells += [of_share(attacks, key, attacked) for key in ("accuracy", "attacked_accuracy")]
         gap = pairs["attacks"].get((name, protocol.large))
-        cells += ["" if gap is None else between(gap, "accuracy_fall_gap"), known(protocols.FALL.get(paper))]
-        rows.append(cells)
-    head = ["model", "stands for", "layers", "M params", "QA errors", "published", "OOD AUROC", "accuracy", "attacked"]
-    head += ["fall", "gap of the fall to large, 95 %", "published fall"]
-    notes = ("QA errors: the share of questions that are not answered as in the gold answers.", comparable(protocol))
-    return Table(f"Models of paper A ({data_of(protocol)})", head, rows, notes)
+        cells += [cell(attacks, "accuracy_fall"), "" if gap is None else between(gap, "accuracy_fall_gap")]
+        rows.append([*cells, known(protocols.FALL.get(paper))])
+    head = ["model", "stands for", "layers", "M params", "QA errors, 95 %", "published", "OOD AUROC, 95 %"]
+    head += ["accuracy, 95 %", "attacked, 95 %", "fall", "gap of the fall to large, 95 %", "published fall"]
+    notes = (
+        "QA errors: the share of questions that are not answered as in the gold answers. AUROC: 0.5 is chance; its "
+        f"interval is Hanley and McNeil's. Accuracy and fall are of {attacked:,} attacked texts.",
+        comparable(protocol),
+    )
+    return Table(f"Models of paper A ({data_of(protocol, asked)})", head, rows, notes)
 
 
 def matrix(protocol: Protocol, title: str, pairs: dict[Pair, Figures], key: str) -> Table:
@@ -94,7 +106,7 @@ def matrix(protocol: Protocol, title: str, pairs: dict[Pair, Figures], key: str)
     for row in names:
         cells = [pairs.get((row, column)) or pairs.get((column, row)) for column in names]
         rows.append([row, *("-" if one is None else number(one[key]) for one in cells)])
-    return Table(title, ["", *names], rows)
+    return Table(title, ["", *names], rows, ("Intervals and chance stand in the next table, pair by pair.",))
 
 
 def pair_list(protocol: Protocol, title: str, pairs: dict[Pair, Figures], key: str, most: str, note: str) -> Table:
@@ -139,17 +151,20 @@ def pair_key(pair: Pair) -> frozenset[str]:
 WORDS = "jaccard_at_10"
 
 
-def trust_tables(protocol: Protocol, records: dict[str, Figures], audits: dict[str, Figures]) -> list[Table]:
+def trust_tables(
+    protocol: Protocol, records: dict[str, Figures], audits: dict[str, Figures], asked: Asked
+) -> list[Table]:
+    data = data_of(protocol, asked)
     return [
-        models_in_b(protocol, records, audits),
+        models_in_b(protocol, records, audits, data),
         aligned(protocol, audits),
         *(alignment_list(name, one) for name, one in audits.items()),
-        calibration(protocol, audits),
-        calibration_gaps(protocol, audits),
+        calibration(protocol, audits, data),
+        calibration_gaps(protocol, audits, data),
     ]
 
 
-def models_in_b(protocol: Protocol, records: dict[str, Figures], audits: dict[str, Figures]) -> Table:
+def models_in_b(protocol: Protocol, records: dict[str, Figures], audits: dict[str, Figures], data: str) -> Table:
     rows = []
     for name in names_of(protocol):
         record, paper = records[f"nli/{name}"], stands(protocol, name)
@@ -161,7 +176,7 @@ def models_in_b(protocol: Protocol, records: dict[str, Figures], audits: dict[st
             cells += [f"{100 * model['accuracy']:.2f} {ends}", "" if published is None else f"{published:.2f}"]
         rows.append(cells)
     head = ["model", "stands for", "layers", "M params", "MB", "NLI accuracy", "published", "PI accuracy", "published"]
-    return Table(f"Models of paper B ({data_of(protocol)})", head, rows, (comparable(protocol),))
+    return Table(f"Models of paper B ({data})", head, rows, (comparable(protocol),))
 
 
 def aligned(protocol: Protocol, audits: dict[str, Figures]) -> Table:
@@ -176,7 +191,11 @@ def aligned(protocol: Protocol, audits: dict[str, Figures]) -> Table:
             cells.append(f"{number(one[WORDS])} ({one[f'{WORDS}_variance']:.1e})" if one else "failed")
         rows.append(cells)
     title = f"Interpretability alignment with {protocol.large}: Jaccard of the 10 first words"
-    notes = ("NLI: words by the size of their weight; PI: only those that support the class.", NONE_PUBLISHED)
+    notes = (
+        "NLI: words by the size of their weight; PI: only those that support the class. Intervals, chance and the "
+        "number of texts stand in the next tables.",
+        NONE_PUBLISHED,
+    )
     return Table(f"{title}, mean (variance) over 3 runs", ["model", *columns], rows, notes)
 
 
@@ -195,7 +214,7 @@ def alignment_list(name: str, audit: Figures) -> Table:
     return Table(f"Interpretability alignment, {name}", head, rows, notes)
 
 
-def calibration(protocol: Protocol, audits: dict[str, Figures]) -> Table:
+def calibration(protocol: Protocol, audits: dict[str, Figures], data: str) -> Table:
     keys = {"ece": "ECE", "mce": "MCE", "brier": "Brier", "nll": "log loss"}
     rows = []
     for name in names_of(protocol):
@@ -205,11 +224,15 @@ def calibration(protocol: Protocol, audits: dict[str, Figures]) -> Table:
             cells += [cell(one_side(found, name), key) for key in keys]
         rows.append(cells)
     head = ["model", *(f"{task.name} {word}" for task in protocol.tasks for word in keys.values())]
-    notes = ("Brier: the sum over classes for NLI, half of it for PI, as the authors have it.", NONE_PUBLISHED)
-    return Table("Calibration, 10 bins of equal size", head, rows, notes)
+    notes = (
+        "Brier: the sum over classes for NLI, half of it for PI, as the authors have it. Gaps to the large model, with "
+        "their intervals, stand in the next table.",
+        NONE_PUBLISHED,
+    )
+    return Table(f"Calibration, 10 bins of equal size ({data})", head, rows, notes)
 
 
-def calibration_gaps(protocol: Protocol, audits: dict[str, Figures]) -> Table:
+def calibration_gaps(protocol: Protocol, audits: dict[str, Figures], data: str) -> Table:
     gaps = {"ece": "ECE", "brier": "Brier", "nll": "log loss"}
     head = ["task", "model", *(f"gap of {word}, 95 %" for word in gaps.values()), "excess, 95 %", "verdict"]
     rows = []
@@ -217,7 +240,7 @@ def calibration_gaps(protocol: Protocol, audits: dict[str, Figures]) -> Table:
         for label, one, judged in compared(audits[f"{task.name}-lime"], "calibration_gap"):
             cells = [between(one, f"{key}_gap") for key in gaps] if one else []
             rows.append(filled([task.name, label, *cells, *judged], head))
-    return Table(f"Calibration similarity with {protocol.large}", head, rows)
+    return Table(f"Calibration similarity with {protocol.large} ({data})", head, rows)
 
 
 def compared(audit: Figures, dimension: str) -> Iterator[tuple[str, Figures, list[str]]]:
@@ -277,8 +300,10 @@ def one_side(pairs: dict[Pair, Figures], name: str) -> Figures:
     return {}
 
 
-def data_of(protocol: Protocol) -> str:
-    return "; ".join(f"{task.name}: {task.data}" for task in protocol.tasks)
+def data_of(protocol: Protocol, asked: Asked) -> str:
+    """Each task's data, and of how many examples its figures are."""
+    counts = {name: " and ".join(f"{count:,}" for count in one.values()) for name, one in asked.items()}
+    return "; ".join(f"{task.name}: {task.data}, {counts[task.name]}" for task in protocol.tasks)
 
 
 def comparable(protocol: Protocol) -> str:
@@ -296,6 +321,29 @@ def number(value: float) -> str:
 
 def cell(figures: Figures, key: str) -> str:
     return number(figures[key]) if key in figures else "failed"
+
+
+def of_share(figures: Figures, key: str, count: int) -> str:
+    """With Wilson's interval."""
+    if key not in figures:
+        return "failed"
+    low, high = share_interval(round(figures[key] * count), count, LEVEL)
+    return f"{number(figures[key])} [{number(low)}, {number(high)}]"
+
+
+def of_auroc(figures: Figures, inside: int, outside: int) -> str:
+    """With Hanley and McNeil's interval (1982).
+
+    >>> of_auroc({"auroc": 0.75}, 100, 50)
+    '0.750 [0.66, 0.84]'
+    """
+    if "auroc" not in figures:
+        return "failed"
+    area = figures["auroc"]
+    spread = area * (1 - area)
+    spread += (outside - 1) * (area / (2 - area) - area**2) + (inside - 1) * (2 * area**2 / (1 + area) - area**2)
+    reach = normal_quantile(LEVEL) * (spread / inside / outside) ** 0.5
+    return f"{number(area)} [{max(0, area - reach):.2f}, {min(1, area + reach):.2f}]"
 
 
 def known(published: float | None) -> str:
