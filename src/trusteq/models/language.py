@@ -276,7 +276,7 @@ class CausalPredictor(Prompted, ModelPredictor):
             if self.beginnings is not None and not (embeddings and self.pooling == "mean"):
                 common, kept = self.beginnings.of(prompts, self.keep, self.start)
             if kept is not None:
-                wanted |= {"past_key_values": kept, "use_cache": True}
+                wanted |= {"kept": kept, "use_cache": True}
             length = max(map(len, prompts))
             padded = [[self.padding] * (length - len(row)) + row[common:] for row in prompts]
             ids = torch.tensor(padded, device=self.model.device)
@@ -303,7 +303,7 @@ class CausalPredictor(Prompted, ModelPredictor):
         here = {"device": self.model.device}
         mask = torch.zeros(seen.shape, dtype=self.model.dtype, **here)
         mask.masked_fill_(torch.from_numpy(~seen).to(**here), torch.finfo(mask.dtype).min)
-        wanted: dict[str, Any] = {"past_key_values": row.kept, "use_cache": True, "output_hidden_states": embeddings}
+        wanted: dict[str, Any] = {self.kept_as: row.kept, "use_cache": True, "output_hidden_states": embeddings}
         wanted["position_ids"] = torch.tensor([positions], **here)
         if "logits_to_keep" in self.accepts:
             wanted["logits_to_keep"] = torch.tensor(ends, **here)
@@ -314,7 +314,7 @@ class CausalPredictor(Prompted, ModelPredictor):
                 if self.packs or is_out_of_memory(error):
                     raise
                 output = None
-            if output is None or not row.keep(prompts[-1], output.past_key_values, places):
+            if output is None or not row.keep(prompts[-1], kept_of(output), places):
                 self.packs, self.row = False, None
                 return None
             logits = output.logits[0] if "logits_to_keep" in self.accepts else output.logits[0, ends]
@@ -345,8 +345,7 @@ class CausalPredictor(Prompted, ModelPredictor):
 
         ids = torch.tensor(rows, device=self.model.device)
         mask = torch.ones(len(rows), before + ids.shape[1], dtype=torch.long, device=self.model.device)
-        more = {} if kept is None else {"past_key_values": kept}
-        return getattr(self.read(ids, mask, last_only=True, use_cache=True, **more), "past_key_values", None)
+        return kept_of(self.read(ids, mask, last_only=True, kept=kept, use_cache=True))
 
     def scores(self, output: Any, ids: Any, mask: Any, answers: list[list[list[int]]]) -> Any:
         """Log-probabilities of every row's answers, -inf where it has fewer than others: the first tokens' from the
@@ -365,7 +364,7 @@ class CausalPredictor(Prompted, ModelPredictor):
             longest = max(map(len, tokens))
             if longest == 1:
                 continue
-            kept: Any = getattr(output, "past_key_values", None)
+            kept = kept_of(output)
             tails = torch.zeros((len(answers), longest - 1), dtype=torch.long, device=first.device)
             for i, some in zip(there, tokens, strict=True):
                 tails[i, : len(some) - 1] = torch.tensor(some[:-1], dtype=torch.long)
@@ -375,7 +374,7 @@ class CausalPredictor(Prompted, ModelPredictor):
             if kept is None:
                 logits = self.read(torch.cat([ids, tails], dim=1), longer, use_cache=False).logits[:, 1 - longest :]
             else:
-                logits = self.read(tails, longer, past_key_values=behind, use_cache=True).logits
+                logits = self.read(tails, longer, kept=behind, use_cache=True).logits
             if plain:
                 kept.crop(1 - longest)
             following = torch.log_softmax(logits.float(), dim=-1)
@@ -383,13 +382,27 @@ class CausalPredictor(Prompted, ModelPredictor):
                 found[i, j] += following[i, range(len(some) - 1), some[1:]].sum()
         return found
 
-    def read(self, ids: Any, mask: Any, last_only: bool = False, **wanted: Any) -> Any:
+    @property
+    def kept_as(self) -> str:
+        """What the model calls what it keeps: transformers from 5.24 on `cache`."""
+        return "cache" if "cache" in self.accepts and "past_key_values" not in self.accepts else "past_key_values"
+
+    def read(self, ids: Any, mask: Any, last_only: bool = False, kept: Any = None, **wanted: Any) -> Any:
         """One pass over new tokens; positions count what is not padding, for models that are told them."""
+        if kept is not None:
+            wanted[self.kept_as] = kept
         if "position_ids" in self.accepts:
             wanted["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         if last_only and "logits_to_keep" in self.accepts:
             wanted["logits_to_keep"] = 1
         return self.model(input_ids=ids, attention_mask=mask, **wanted)
+
+
+def kept_of(output: Any) -> Any:
+    """What a model keeps of the tokens that it read, where more can be read behind it: not a recurrent state alone."""
+    kept = output.cache if hasattr(output, "cache") else getattr(output, "past_key_values", None)
+    layers = getattr(kept, "layers", None)
+    return None if layers and not any(hasattr(layer, "keys") for layer in layers) else kept
 
 
 def parameters(model: Any) -> set[str]:

@@ -16,7 +16,7 @@ from trusteq.kinds.text import Text
 from trusteq.models.batches import batches
 from trusteq.models.checkpoints import is_served, open_network
 from trusteq.models.client import Client, Refused
-from trusteq.models.language import CausalPredictor
+from trusteq.models.language import CausalPredictor, kept_of
 from trusteq.models.llama_cpp import client_of
 from trusteq.models.prompts import FIELD, Prompt
 from trusteq.models.served import model_of
@@ -127,8 +127,7 @@ class Writer(CausalPredictor):
         kept, new = None, ids
         with torch.inference_mode():
             for _ in range(self.decoding.max_tokens):
-                more: dict[str, Any] = {} if kept is None else {"past_key_values": kept}
-                output = self.read(new, mask, last_only=True, use_cache=True, **more)
+                output = self.read(new, mask, last_only=True, kept=kept, use_cache=True)
                 logits = output.logits[:, -1].float()
                 if bool(torch.isnan(logits).any()):
                     raise ValueError(f"{self.name} answers NaN: load it in float32")
@@ -139,7 +138,7 @@ class Writer(CausalPredictor):
                         done[i] = token in self.ends or self.stops(made[i])
                 if all(done):
                     break
-                kept = getattr(output, "past_key_values", None)
+                kept = kept_of(output)
                 step = torch.tensor(following, device=device)[:, None]
                 mask = torch.cat([mask, torch.ones_like(step)], dim=1)
                 ids = torch.cat([ids, step], dim=1)
