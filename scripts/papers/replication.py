@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trusteq.audit.options import AuditOptions
 from trusteq.audit.recorded import Family, audit_answers
 from trusteq.intervals import share_interval
@@ -137,7 +139,8 @@ def overlaps(cells: list[Cell]) -> Table:
 
 
 def verdicts(cells: list[Cell]) -> Table:
-    head = ["model, precision, benchmark", "ECE, fp16", "ECE", "gap", "its size, 95 %", "same mistakes?", "as honest?"]
+    head = ["model, precision, benchmark", "ECE, fp16", "ECE", "by chance", "gap", "its size, 95 %"]
+    head += ["same mistakes?", "as honest?"]
     rows = []
     for cell in cells:
         found, pair = figures(cell[3], "calibration_gap"), cell[3]["dimensions"]
@@ -145,12 +148,25 @@ def verdicts(cells: list[Cell]) -> Table:
         ends = f"{entry['divergence_low']:.3f} to {entry['divergence_high']:.3f}"
         gap = signed(f"{found['ece_gap']:+.3f}")
         said = [pair[name]["verdict"] for name in ("prediction_error_jaccard", "calibration_gap")]
-        rows.append([*line(cell), f"{found['large_ece']:.3f}", f"{found['ece']:.3f}", gap, ends, *said])
+        chance = f"{by_chance(entry['details']['compressed']):.3f}"
+        rows.append([*line(cell), f"{found['large_ece']:.3f}", f"{found['ece']:.3f}", chance, gap, ends, *said])
     note = (
-        "Of the questions counted in the first table. The verdicts are those of `trusteq compare` without a floor: "
+        "Of the questions counted in the first table. By chance: what an honest model with the confidences of the "
+        "compressed one is expected to have. The verdicts are those of `trusteq compare` without a floor: "
         "nobody ran fp16 twice. The gap may be 0.03."
     )
     return Table("Calibration (ECE, ten bins), and the verdicts", head, rows, (note,))
+
+
+def by_chance(bins: dict[str, Any]) -> float:
+    """The calibration error of an honest model: in each bin of n answers, right as often as it says but for chance, by
+    the mean size of a normal error.
+
+    >>> round(by_chance({"rows": [100], "confidence": [0.5]}), 3)
+    0.04
+    """
+    rows, sure = np.array(bins["rows"], dtype=float), np.array(bins["confidence"])
+    return float((rows * np.sqrt(2 / np.pi * sure * (1 - sure) / np.maximum(rows, 1))).sum() / rows.sum())
 
 
 def moves(audits: dict[str, Audit]) -> Table:
