@@ -113,9 +113,10 @@ def test_what_is_out_of_distribution_by_each_score(place, capsys, score):
         assert (strange["said"][0] is None) == (score != "msp")  # strange texts are scored, and not asked about
 
 
-def test_questions_with_options(place, capsys):
+@pytest.mark.parametrize("method", [[], ["--method", "gradient_x_input"]])
+def test_questions_with_options(place, capsys, method):
     data = ["--task", "choices", "--dataset", place / "arc.jsonl", "--prompt", r"{text}\n{options}\nVerdict :"]
-    found, _ = audited(place, capsys, *data, *SMALL)
+    found, _ = audited(place, capsys, *data, *SMALL, *method)
     small = found["pairs"][0]["dimensions"]
     done = {name for name, entry in small.items() if entry["status"] == "done"}
     assert done == set(small) - {"ood_divergence"}
@@ -338,13 +339,14 @@ def test_a_model_that_answers_nan_is_named(place, capsys, tmp_path, broken):
     assert error == f"trusteq audit: {broken} gave no answers to the texts ({broken} returned NaN or infinity)"
 
 
-@pytest.mark.parametrize("explains", [["--explains", "next_token"], ["--method", "integrated_gradients"]])
-def test_labels_of_one_first_token_are_answers_and_no_next_token(place, capsys, tmp_path, explains):
+@pytest.mark.parametrize("method", ["occlusion", "gradient_x_input"])
+def test_labels_of_one_first_token_are_answers_and_no_next_token(place, capsys, tmp_path, method):
     alike = ["--prompt", "{text} Verdict :", "--verbalizers", "negative=very bad", "positive=very good"]
-    words = [*models(place), *alike, "--dataset", place / "reviews.csv", "--out", tmp_path / "out", *explains]
+    words = [*models(place), *alike, "--dataset", place / "reviews.csv", "--method", method]
     asked = ["--dimensions", "prediction_error_jaccard", "attribution_alignment", "--explained", 3]
-    assert command.main(list(map(str, [*words, *asked]))) == 1  # one dimension failed, the other did not
-    error = capsys.readouterr().err
-    assert "begin with the same token" in error or "needs verbalizers of one token each" in error
-    found = json.loads((tmp_path / "out" / "report.json").read_text())["pairs"][0]["dimensions"]
-    assert [found[name]["status"] for name in asked[1:3]] == ["done", "failed"]
+    for explains, code, status in (("answer", 0, "done"), ("next_token", 1, "failed")):
+        out = ["--out", tmp_path / explains, "--explains", explains]
+        assert command.main(list(map(str, [*words, *asked, *out]))) == code
+        found = json.loads((tmp_path / explains / "report.json").read_text())["pairs"][0]["dimensions"]
+        assert [found[name]["status"] for name in asked[1:3]] == ["done", status]  # the other dimension goes on
+    assert "begin with the same token" in capsys.readouterr().err

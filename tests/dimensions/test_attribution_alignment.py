@@ -531,7 +531,7 @@ ARGUMENTS = {"texts": TEXTS, "references": GOLD, "model": MODEL, "large_model": 
         ({"large_model": lambda texts: [[np.nan, 1]] * len(texts)}, "large_model returned NaN"),
         ({"model": 7}, "model must be a callable"),
         ({"method": "guess"}, "method must be 'lime' or"),
-        ({"method": "integrated_gradients"}, "needs transformers models that are classifiers, and model is a function"),
+        ({"method": "integrated_gradients"}, "that are classifiers or language models, and model is a function"),
         ({"explain": "best"}, "explain must be"),
         ({"k": 0}, "k must be a whole number of at least 1"),
         ({"k": [3, 3]}, "k must be one number or several different ones"),

@@ -12,6 +12,7 @@ import transformers
 from tiny_language_models import KINDS, WORDS, network, tokenizer
 
 from trusteq.explain.language_gradients import language_gradients, located
+from trusteq.kinds.text import Question, changeable
 from trusteq.models.labels import match_labels
 from trusteq.models.open import as_predictor
 
@@ -317,27 +318,39 @@ def test_a_predictor_is_a_model_to_every_metric_and_stays_as_it_was_opened(famil
     assert (ours.tokens, theirs.tokens) == (40, 40)
 
 
-def test_integrated_gradients_take_verbalizers_of_one_token():
-    one = given(network(), verbalizers=VERBALIZERS)
-    with pytest.raises(ValueError, match="needs verbalizers of one token each, and model has others: explain it with"):
-        alignment.compute(texts=["good"], references=[0], model=one, large_model=one, method="integrated_gradients")
+OPTIONS = [["very good", "bad"], ["awful", "not very good", "a cat"], ["the acting is great", "dull"]]
+GRADIENT_CASES = {
+    "one token each": {"verbalizers": {"negative": "bad", "positive": "good"}},
+    "uneven": {"verbalizers": UNEVEN},
+    "uneven, by the token": {"verbalizers": UNEVEN, "length": "mean"},
+    "a pair": {"prompt": "Premise : {text} Claim : {text_pair} true :"},
+    "options of its own": {"choices": "continuations", "most": 3, "length": "characters"},
+}
 
 
-@pytest.mark.parametrize("prompt", [PROMPT, "Premise : {text} Claim : {text_pair} true :"])
-def test_integrated_gradients_sum_to_what_the_text_moves(prompt):
-    model, words = network("llama", width=8), {"negative": "bad", "positive": "good"}
-    predict = as_predictor(given(model, prompt, words), "model")
-    texts = PAIRS[:2] if "pair" in prompt else TEXTS[:3]
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("case", GRADIENT_CASES)
+def test_integrated_gradients_sum_to_what_the_text_moves(kind, case):
+    model, texts = network(kind, width=8), PAIRS[:2] if case == "a pair" else TEXTS[:3]
+    how = {"prompt": PROMPT} | GRADIENT_CASES[case]
+    if "choices" in how:
+        texts = [Question.of(text, options) for text, options in zip(texts, OPTIONS, strict=True)]
+    else:
+        how = {"verbalizers": VERBALIZERS} | how
+    predict = as_predictor({"model": (model, tokenizer()), **how}, "model")
     for text, weights in zip(texts, language_gradients(predict, texts, [1] * len(texts), steps=200), strict=True):
-        ids, found, owner = located(predict, text)
-        assert found == " ".join(text if isinstance(text, tuple) else [text]).split()
+        ids, found, owner, answers = located(predict, text)
+        assert found == " ".join(changeable(text)).split()
         assert sum(place >= 0 for place in owner) == len(found)  # a token for each word
-        empty = torch.tensor(
-            [[predict.padding if place >= 0 else token for token, place in zip(ids, owner, strict=True)]]
-        )
-        with torch.no_grad():
-            logits = model(empty).logits[0, -1, [tokens[0] for tokens in predict.verbalizers]]
-        moved = predict([text])[0, 1] - float(logits.softmax(dim=0)[1])
+        empty = [predict.padding if place >= 0 else token for token, place in zip(ids, owner, strict=True)]
+        scores = []
+        for answer in answers:
+            with torch.no_grad():
+                said = model(torch.tensor([empty + answer])).logits[0, len(ids) - 1 :].log_softmax(dim=-1)
+            scores.append(sum(float(said[i, token]) for i, token in enumerate(answer)))
+        by = {"mean": map(len, answers), "characters": map(len, OPTIONS[texts.index(text)])}
+        scores = np.array(scores) / (list(by[how["length"]]) if "length" in how else 1)
+        moved = predict([text])[0, 1] - float(np.exp(scores[1] - np.logaddexp.reduce(scores)))
         repeated = len(found) != len(set(found))  # whose strongest occurrence alone is kept
         assert repeated or sum(weight for _, weight in weights) == pytest.approx(moved, abs=2e-3)
 

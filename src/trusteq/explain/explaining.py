@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from trusteq.explain.gradients import BATCH_TOKENS, GRADIENTS, classifier_gradients
-from trusteq.explain.language_gradients import check_answers, language_gradients
+from trusteq.explain.language_gradients import language_gradients
 from trusteq.explain.methods import METHODS, Explanation, explain
 from trusteq.explain.units import Left, explain_units
 from trusteq.kinds.sentences import Sentences
@@ -111,10 +111,8 @@ def check_method(options: Any, predictors: Sequence[Predictor]) -> None:
             check_shots(predictor, predictors[-1], method)
         if method in GRADIENTS and (lack := predictor.lacks.get("gradients")):
             raise ValueError(f"{method}: {predictor.name} {lack}")
-        if method in GRADIENTS and isinstance(predictor, CausalPredictor):
-            check_answers(predictor, method, options.explains == "next_token")
-        elif method in GRADIENTS and type(predictor) is not ModelPredictor:
-            needs = "transformers models that are classifiers"
+        if method in GRADIENTS and not (isinstance(predictor, CausalPredictor) or type(predictor) is ModelPredictor):
+            needs = "transformers models that are classifiers or language models"
             raise ValueError(f"{method} needs {needs}, and {predictor.name} is {predictor.kind}")
 
 
