@@ -27,6 +27,7 @@ from trusteq.models.tokenized import ROOM, Tokens
 
 TEXTS = ["the film was very good", "awful", "the plot is dull but the acting is great", "awful", "a cat sleeps"]
 PAIRS = [("the cat sleeps", "a cat is awful"), ("a film", "the movie was not very good"), ("good", "bad")]
+ROUNDING = 1e-5  # of probabilities from float32 sums in another order: processors differ up to 1.4e-6
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def one_by_one(model, texts):
 @pytest.mark.parametrize("tokens", [1, 20, 1000])
 def test_batches_say_what_each_text_alone_does(model, texts, tokens):
     predict = as_predictor(model, "model", tokens=tokens)
-    assert predict(texts) == pytest.approx(one_by_one(model, texts), abs=1e-6)  # float32 sums in another order
+    assert predict(texts) == pytest.approx(one_by_one(model, texts), abs=ROUNDING)
 
 
 def test_every_kind_of_model_says_the_same(folder, model):
@@ -66,7 +67,7 @@ def test_every_kind_of_model_says_the_same(folder, model):
     expected = one_by_one(pair, TEXTS)
     kinds.append(lambda texts: one_by_one(pair, texts))
     for kind in kinds:
-        assert as_predictor(kind, "model")(TEXTS) == pytest.approx(expected, abs=1e-6)
+        assert as_predictor(kind, "model")(TEXTS) == pytest.approx(expected, abs=ROUNDING)
 
 
 def test_equal_texts_are_asked_once():
@@ -125,7 +126,7 @@ def test_probabilities_and_embeddings_come_from_one_pass(model):
     rows, embeddings = predict.both(TEXTS)
     handle.remove()
     assert len(passes) == 1
-    assert rows == pytest.approx(predict(TEXTS), abs=1e-6)
+    assert rows == pytest.approx(predict(TEXTS), abs=ROUNDING)
     assert embeddings.shape == (5, 32)
 
 
@@ -143,7 +144,7 @@ def test_texts_beyond_the_models_length_are_cut_and_counted(model):
     long = "good " * 100
     rows = predict([long, "good " * 62, "bad"])
     assert predict.truncated == 1
-    assert rows[0] == pytest.approx(rows[1], abs=1e-6)  # 64 positions: two of them are special tokens
+    assert rows[0] == pytest.approx(rows[1], abs=ROUNDING)  # 64 positions: two of them are special tokens
 
 
 def test_a_batch_is_halved_when_memory_runs_out(model):
@@ -157,7 +158,7 @@ def test_a_batch_is_halved_when_memory_runs_out(model):
 
     handle = network.register_forward_pre_hook(small_memory, with_kwargs=True)
     try:
-        assert predict(TEXTS) == pytest.approx(expected, abs=1e-6)
+        assert predict(TEXTS) == pytest.approx(expected, abs=ROUNDING)
     finally:
         handle.remove()
     assert predict.tokens < 1000
@@ -182,7 +183,7 @@ def test_models_that_cut_texts_alike_tokenize_them_once(monkeypatch):
     first(["a"]), second(["a"]), other(["a"])
     for model, expected in zip((first, second), alone, strict=True):
         for some, rows in zip((TEXTS, PAIRS), expected, strict=True):
-            assert model(some) == pytest.approx(rows, abs=1e-6)
+            assert model(some) == pytest.approx(rows, abs=ROUNDING)
         model(long)
         assert model.truncated == 2
     other(TEXTS)
@@ -213,7 +214,7 @@ def test_a_model_is_given_nothing_that_it_does_not_take():
     strict = Strict(network.config).eval()
     strict.load_state_dict(network.state_dict())
     expected = as_predictor((network, tokenizer), "model")(TEXTS)
-    assert as_predictor((strict, tokenizer), "model")(TEXTS) == pytest.approx(expected, abs=1e-6)
+    assert as_predictor((strict, tokenizer), "model")(TEXTS) == pytest.approx(expected, abs=ROUNDING)
 
 
 @pytest.mark.parametrize(

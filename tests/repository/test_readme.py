@@ -133,7 +133,7 @@ def test_python_without_prompts_runs_in_a_trainer_and_on_models_of_the_hub(stage
         "held_out": held_out,
     }
     exec(in_a_trainer.replace("every=500", "every=4, explained=3, attacked=3"), names)
-    np.testing.assert_allclose(names["teacher_logits"], logits, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(names["teacher_logits"], logits, atol=2e-5)  # float32, in a batch and alone
     trainer = names["trainer"]
     log = trainer.state.log_history
     assert [entry["step"] for entry in log if "eval_calibration_gap/ece_gap" in entry] == [2, 4]
