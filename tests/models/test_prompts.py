@@ -127,3 +127,21 @@ def test_how_strange_a_text_is_to_a_model(score):
         if score == "vocabulary":
             each = [-float((said[i - 1].exp() * said[i - 1]).sum()) for i in range(start, len(ids))]
         assert found == pytest.approx(np.mean(each), abs=1e-5)
+
+
+@pytest.mark.parametrize("score", ["perplexity", "vocabulary"])
+def test_the_pass_that_answers_says_how_strange_the_texts_are_as_well(score):
+    made = opened(network("llama", positions=256), **ASKED)
+    rows, states = made.both(TEXTS)
+    made.listens = score
+    again, pooled = made.both(TEXTS)
+    assert again == pytest.approx(rows, abs=1e-6)
+    assert pooled == pytest.approx(states, abs=1e-5)
+    assert [made.heard[text] for text in TEXTS] == pytest.approx(made.surprise(TEXTS, score), abs=1e-5)
+
+
+def test_a_text_that_stands_behind_more_than_it_is_scored_with_is_read_by_itself():
+    made = opened(network("llama", positions=256), **ASKED, shots=[("good", "positive")])
+    made.listens = "perplexity"
+    made(TEXTS)
+    assert made.heard == {}

@@ -52,9 +52,18 @@ def checked(run: Run, references: Any, options: Any) -> tuple[dict[str, Any], np
     """What the models are, and the classes of the texts; whatever is wrong with them or the settings is an error."""
     check_settings(options)
     check_ways(run, options)
-    about = {member.name: member.about(run.store) for member in run.members}
+    about = {}
+    for member in run.members:
+        about[member.name] = member.about(run.store)
+        rest(member, options)
     check_classes(about)
     return about, gold(gold_labels(references, len(run.texts)), classes_of(about["large"]), options.labels)
+
+
+def rest(member: Member, options: Any) -> None:
+    """Lets go of a model that is easily made again, unless all are going to be asked side by side."""
+    if not any(DIMENSIONS[name].needs in ("explanations", "attacks") for name in options.asked):
+        member.rest()
 
 
 def pairs_of(members: list[Member], options: Any) -> list[Pair]:
@@ -155,6 +164,8 @@ def do_work(
     needing = {need: [name for name in wanted if DIMENSIONS[name].needs == need] for need in NEEDS}
     with closing(run.progress("clean answers", len(run.texts) * len(run.members))) as bar:
         for member in run.members:
+            if needing["ood"] and ood_texts and options.score in SURPRISES:
+                member.listens = options.score
             hidden = bool(needing["embeddings"]) or bool(needing["ood"] and options.score == "hidden")
             answers = clean_answers(run, member, run.texts, hidden, bar)
             work.probabilities[member.name], pooled, told = answers
@@ -165,6 +176,7 @@ def do_work(
                 if not np.isfinite(pooled).all():
                     reasons = {member.name: f"{member.name}'s embeddings hold NaN or infinity"}
                     note(work, needing["embeddings"], reasons)
+            rest(member, options)
     if needing["ood"] and ood_texts:
         count = len(ood_texts) + (len(run.texts) if options.score in SURPRISES else 0)
         with closing(run.progress("ood texts", count * len(run.members))) as bar:
@@ -175,6 +187,7 @@ def do_work(
                     raise
                 except ValueError as error:
                     note(work, needing["ood"], {member.name: reason_of(error)})
+                rest(member, options)
     order = [i for i in order_of(len(run.texts), options) if not is_blank(run.texts[i])]
     if needing["explanations"]:
         note(work, needing["explanations"], explain(run, work, sorted(order[: options.explained]), options))

@@ -58,6 +58,8 @@ class Member:
     large: "Member | None" = None
     said: dict[Text, np.ndarray] = field(default_factory=dict)  # what a function answered when it was made known
     store: Store | None = None  # where what a server says is kept, answer by answer
+    listens: str | None = None  # for a score of texts, too, while it answers them
+    heard: dict[Text, float] = field(default_factory=dict)  # what it was, until it is asked for
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -88,16 +90,32 @@ class Member:
         if not embeddings and self.said and all(text in self.said for text in texts):
             return np.stack([self.said[text] for text in texts]), none, none
         with self.failing("gave no answers to the texts"):
-            rows, pooled = self.predictor.both(texts, embeddings=embeddings)
-        asked = self.predictor if isinstance(self.predictor, Prompted) else None
+            asked = self.predictor if isinstance(self.predictor, Prompted) else None
+            if asked:
+                asked.listens = self.listens
+            try:
+                rows, pooled = self.predictor.both(texts, embeddings=embeddings)
+            finally:
+                if asked:
+                    asked.listens = None
+        self.heard |= asked.heard if asked else {}
         more = [[asked.on_labels[text], text in asked.shortened] for text in texts] if asked else none
         return rows, pooled if embeddings else none, np.array(more, dtype=np.float64)
 
     def surprise(self, texts: list[Text], score: str) -> np.ndarray:
         """How strange the texts themselves are to a language model, a column: see `Prompted.surprise`."""
-        with self.failing("gave no score to the texts"):
-            assert isinstance(self.predictor, Prompted)
-            return np.asarray(self.predictor.surprise(texts, score))[:, None]
+        known = self.heard if score == self.listens else {}
+        heard = {text: known.pop(text) for text in set(texts) if text in known}
+        if left := [text for text in dict.fromkeys(texts) if text not in heard]:
+            with self.failing("gave no score to the texts"):
+                assert isinstance(self.predictor, Prompted)
+                heard |= zip(left, self.predictor.surprise(left, score), strict=True)
+        return np.array([[heard[text]] for text in texts])
+
+    def rest(self) -> None:
+        """Lets go of a model that is made from another, which takes a moment: many together would fill the memory."""
+        if self.derived:
+            self.__dict__.pop("predictor", None)
 
     @contextmanager
     def failing(self, how: str) -> Iterator[None]:

@@ -185,7 +185,13 @@ class CausalPredictor(Prompted, ModelPredictor):
         self, texts: list[Text], probabilities: bool, embeddings: bool, bar: Any
     ) -> tuple[np.ndarray, np.ndarray]:
         encoded = self.encode(texts)
+        if self.listens:
+            self.listen_too(texts, encoded)
         said, pooled = self._pass(encoded, probabilities, embeddings, bar)
+        if "surprise" in encoded:
+            self.heard |= {
+                text: value for text, value in zip(texts, encoded["surprise"], strict=True) if value is not None
+            }
         rows = np.empty(0)
         if probabilities:
             tokens = [[len(one) for one in some] for some in encoded["answers"]]
@@ -200,9 +206,7 @@ class CausalPredictor(Prompted, ModelPredictor):
         return [row[: len(some)].tolist() for row, some in zip(rows, encoded["answers"], strict=True)]
 
     def surprise(self, texts: list[Text], score: str) -> list[float]:
-        before = FIELD.split(self.prompt.prompt)[0]
-        start = len(self.tokens_of([before])[0]) if before else 0
-        rows = [ids[: self.length] for ids in self.tokens_of([before + "\n".join(parts_of(text)) for text in texts])]
+        start, rows = self.by_themselves(texts)
         found = np.zeros(len(rows))
 
         def answer(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -213,6 +217,32 @@ class CausalPredictor(Prompted, ModelPredictor):
                 for part, (values, _) in self._run(answer, batch):
                     found[part] = values
         return found.tolist()
+
+    def by_themselves(self, texts: list[Text]) -> tuple[int, list[list[int]]]:
+        """The tokens of the texts behind what the prompt has before them, and how many tokens that is."""
+        before = FIELD.split(self.prompt.prompt)[0]
+        rows = self.tokens_of([before + "\n".join(parts_of(text)) for text in texts])
+        return len(self.tokens_of([before])[0]) if before else 0, [ids[: self.length] for ids in rows]
+
+    def listen_too(self, texts: list[Text], encoded: dict[str, Any]) -> None:
+        """Where a prompt begins with the very tokens that `surprise` reads, reading it gives that score as well."""
+        start, rows = self.by_themselves(texts)
+        prompts = encoded["input_ids"]
+        begins = [prompt[: len(row)] == row for prompt, row in zip(prompts, rows, strict=True)]
+        if any(begins):
+            spans = [(max(1, start), len(row)) for row in rows]
+            encoded["spans"] = [span if same else None for span, same in zip(spans, begins, strict=True)]
+            encoded["surprise"] = [None] * len(texts)  # to be filled
+
+    def hear(self, encoded: dict[str, Any], batch: np.ndarray, ids: Any, logits: Any) -> None:
+        """Of every prompt of the batch, padded in front, the score of its text, where it has the text's own tokens."""
+        assert self.listens
+        for i, index in enumerate(batch):
+            if (span := encoded["spans"][index]) is not None:
+                before = ids.shape[1] - len(encoded["input_ids"][index])
+                own = slice(before + span[0] - 1, before + span[1])
+                each = of_tokens(logits[i : i + 1, own], ids[i : i + 1, own], self.listens)
+                encoded["surprise"][index] = float(each.mean()) if each.numel() else 0.0
 
     def surprise_of(self, rows: list[list[int]], start: int, score: str) -> np.ndarray:
         import torch
@@ -241,6 +271,8 @@ class CausalPredictor(Prompted, ModelPredictor):
         """A row has the end of each prompt alone, and no answer is read behind it."""
         if self.packs is False or self.beginnings is None or (embeddings and self.pooling == "mean"):
             return False
+        if "spans" in encoded:  # what of a text is shared with another is not read again, and not heard
+            return False
         short = all(len(one) == 1 for some in encoded["answers"] for one in some)
         return short and all(encoded["input_ids"])
 
@@ -254,7 +286,7 @@ class CausalPredictor(Prompted, ModelPredictor):
             if cost < sum(len(one) * int(lengths[one].max()) + self.start for one in usual):
                 return iter(rows)
             self.row = None
-        if self.beginnings is None or not self.beginnings.possible:
+        if self.beginnings is None or not self.beginnings.possible or "spans" in encoded:
             return batches(lengths, lambda: self.tokens, self.start)
         self.beginnings.begin(prompts)
         return dealt(prompts, behind, lambda: self.tokens, self.start)
@@ -273,7 +305,8 @@ class CausalPredictor(Prompted, ModelPredictor):
             wanted["output_hidden_states"] = True
         with torch.inference_mode():
             common, kept = 0, None
-            if self.beginnings is not None and not (embeddings and self.pooling == "mean"):
+            shares = self.beginnings is not None and "spans" not in encoded
+            if shares and not (embeddings and self.pooling == "mean"):
                 common, kept = self.beginnings.of(prompts, self.keep, self.start)
             if kept is not None:
                 wanted |= {"kept": kept, "use_cache": True}
@@ -282,8 +315,10 @@ class CausalPredictor(Prompted, ModelPredictor):
             ids = torch.tensor(padded, device=self.model.device)
             masks = [[1] * common + [0] * (length - len(row)) + [1] * (len(row) - common) for row in prompts]
             mask = torch.tensor(masks, device=self.model.device)
-            output = self.read(ids, mask, last_only=True, **wanted)
+            output = self.read(ids, mask, last_only="spans" not in encoded, **wanted)
             rows, pooled = np.empty(0), np.empty(0)
+            if "spans" in encoded:
+                self.hear(encoded, batch, ids, output.logits)
             if probabilities:
                 rows = self.scores(output, ids, mask, answers).double().cpu().numpy()
             if embeddings:

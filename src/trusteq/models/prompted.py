@@ -22,6 +22,8 @@ class Prompted(Predictor):
     on_labels: dict[Text, float]  # of the texts asked last: how probable it is that a label follows
     shortened: set[Text]  # of them those that were cut
     next_token = False  # an answer counts by its first token, among all that could come next
+    listens: str | None = None  # for a score of `surprise`, too, while it is asked, where the same pass can give it
+    heard: dict[Text, float]  # what it was
 
     @cached_property
     def ways(self) -> dict[str, Callable[[Sequence[Text]], np.ndarray]]:
@@ -54,11 +56,12 @@ class Prompted(Predictor):
         """Ask with this prompt from now on."""
         self.prompt, self.names = prompt, prompt.names
         self.on_labels, self.shortened = {}, set()
+        self.listens, self.heard = None, {}
 
     def both(
         self, texts: Sequence[Text], probabilities: bool = True, embeddings: bool = True
     ) -> tuple[np.ndarray, np.ndarray]:
-        self.on_labels, self.shortened = {}, set()
+        self.on_labels, self.shortened, self.heard = {}, set(), {}
         return super().both(texts, probabilities, embeddings)
 
     def check_kind(self, texts: list[Text]) -> None:
