@@ -269,9 +269,8 @@ class CausalPredictor(Prompted, ModelPredictor):
 
     def may_pack(self, encoded: dict[str, Any], embeddings: bool) -> bool:
         """A row has the end of each prompt alone, and no answer is read behind it."""
-        if self.packs is False or self.beginnings is None or (embeddings and self.pooling == "mean"):
-            return False
-        if "spans" in encoded:  # what of a text is shared with another is not read again, and not heard
+        apart = "spans" in encoded or (embeddings and self.pooling == "mean")  # then every token is to be read
+        if self.packs is False or self.beginnings is None or apart:
             return False
         short = all(len(one) == 1 for some in encoded["answers"] for one in some)
         return short and all(encoded["input_ids"])
@@ -305,8 +304,8 @@ class CausalPredictor(Prompted, ModelPredictor):
             wanted["output_hidden_states"] = True
         with torch.inference_mode():
             common, kept = 0, None
-            shares = self.beginnings is not None and "spans" not in encoded
-            if shares and not (embeddings and self.pooling == "mean"):
+            apart = "spans" in encoded or (embeddings and self.pooling == "mean")
+            if self.beginnings is not None and not apart:
                 common, kept = self.beginnings.of(prompts, self.keep, self.start)
             if kept is not None:
                 wanted |= {"kept": kept, "use_cache": True}
