@@ -48,6 +48,23 @@ def rows(given: Settings) -> Iterator[Row]:
 
             asked = 0.65 if behind or method == "occlusion" else None
             yield saved(f"{method} of {len(text.split())} words{behind}", opened, prompt, work, asked)
+    yield heard([line.split("\t")[0].strip() for line in reviews[: given.size(48, tiny=4)]], opened, alone)
+
+
+def heard(texts: list[str], opened: Any, prompt: Prompt) -> Row:
+    """Answers and perplexities of the same texts, from one pass and from two."""
+    predictor = CausalPredictor(opened[0], opened[1], "SmolLM2", prompt)
+    predictor.quiet = True
+    predictor(texts[:2])  # whether it may be asked packed prompts is found out once
+    begun = time.process_time()
+    predictor.both(texts)
+    said = predictor.surprise(texts, "perplexity")
+    apart, predictor.listens = time.process_time(), "perplexity"
+    predictor.both(texts)
+    together = time.process_time()
+    furthest = np.abs(np.array(said) - [predictor.heard[text] for text in texts]).max()
+    what = f"answers and perplexities of {len(texts)} sentences, {furthest:.0e} apart; a pass for each"
+    return Row(what, together - apart, apart - begun)
 
 
 def saved(what: str, opened: Any, prompt: Prompt, work: Callable[[Any], Any], asked: float | None) -> Row:
