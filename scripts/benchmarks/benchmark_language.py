@@ -51,7 +51,7 @@ def rows(given: Settings) -> Iterator[Row]:
     yield heard([line.split("\t")[0].strip() for line in reviews[: given.size(48, tiny=4)]], opened, alone)
 
 
-def heard(texts: list[str], opened: Any, prompt: Prompt) -> Row:
+def heard(texts: list[Any], opened: Any, prompt: Prompt) -> Row:
     """Answers and perplexities of the same texts, from one pass and from two."""
     predictor = CausalPredictor(opened[0], opened[1], "SmolLM2", prompt)
     predictor.quiet = True
