@@ -250,6 +250,12 @@ def test_a_gguf_file_and_its_copy_in_fewer_bits(tmp_path, capsys):
     told = capsys.readouterr().out
     assert "the scorer number decides which answers are right" in told
     assert "2 questions are shown as solved examples and not judged" in told
+    models = json.loads((tmp_path / "out" / "report.json").read_text())["models"]
+    assert models["large"]["parameters"] == models["4bits"]["parameters"] > 0
+    assert models["large"]["disk_megabytes"] == pytest.approx(file.stat().st_size / 1e6, abs=1e-3)
+    assert [models[name]["simulated"] for name in ("large", "4bits")] == [False, True]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert '<section id="tasks" aria-labelledby="tasks-title">' in page  # on paper, too: no class "rest"
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,13 @@ def facts_of(predictor: Predictor) -> dict[str, Any]:
     return found
 
 
+def size_of(model: Any) -> dict[str, Any]:
+    """How many numbers a network has, tied ones once, and what they take in memory."""
+    tensors = {tensor.data_ptr(): tensor for tensor in model.parameters()}.values()
+    size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return {"parameters": sum(tensor.numel() for tensor in tensors), "megabytes": round(size / 1e6, 3)}
+
+
 def shape_of(kind: str, config: dict[str, Any]) -> str:
     """
     >>> shape_of("BertForSequenceClassification", {"num_hidden_layers": 2, "hidden_size": 128})

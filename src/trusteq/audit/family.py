@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from trusteq.audit.describing import facts_of, of_checkpoint
+from trusteq.audit.describing import facts_of, of_checkpoint, size_of
 from trusteq.audit.store import Store, digest
 from trusteq.checks import InVain, brief, failure
 from trusteq.compress.bits import in_bits
@@ -242,9 +242,7 @@ class Member:
         if isinstance(predictor, ModelPredictor) and isinstance(predictor.model, Exported):
             found |= {"megabytes": round(predictor.model.bytes / 1e6, 3), "lacks": predictor.lacks}
         elif isinstance(predictor, ModelPredictor):
-            tensors = {p.data_ptr(): p for p in predictor.model.parameters()}.values()
-            size = sum(p.numel() * p.element_size() for p in tensors)
-            found |= {"parameters": sum(p.numel() for p in tensors), "megabytes": round(size / 1e6, 3)}
+            found |= size_of(predictor.model)
             found |= {"embeddings": True, "unread": [] if self.derived else getattr(predictor.model, "unread", [])}
         found |= facts_of(predictor) | (of_checkpoint(os.fspath(self.place), self.files) if self.on_disk else {})
         return found | ({"made": f"{self.shown}, simulated"} if self.derived else {})

@@ -3,12 +3,14 @@
 Answers are kept one by one: whatever ends a run, the next one asks for what is missing."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trusteq.audit.describing import facts_of, of_checkpoint, size_of
 from trusteq.audit.family import DERIVED, MADE, Member, of_file, of_model
 from trusteq.audit.recorded import Family
 from trusteq.audit.store import Store, digest
@@ -61,6 +63,7 @@ def written_family(
         raise ValueError(f"scorer must be {' or '.join(SCORERS)}, or a function, got {brief(scorer)}")
     store = Store(folder)
     records: dict[str, Record] = {}
+    facts: dict[str, dict[str, Any]] = {}
     large: Any = None
     try:
         for name, model in models.items():
@@ -72,6 +75,7 @@ def written_family(
             )
             given = answers_of(writer, questions.texts, store, context, progress)
             records[name] = recorded(name, given, questions, scorer, writer)
+            facts[name] = known_of(model, writer)
     finally:
         store.close()
     tasks, noticed = tasks_of({name: [one] for name, one in records.items()})
@@ -80,7 +84,7 @@ def written_family(
     called = scorer if isinstance(scorer, str) else getattr(scorer, "__name__", type(scorer).__name__)
     notes = [f"the scorer {called} decides which answers are right", *questions.notes, *noticed]
     shown, how = {name: shown_as(model) for name, model in models.items()}, asked(prompt, decoding) | {"scorer": called}
-    return Family(shown, roles, questions.name, tasks, noticed=notes, asked=how), records
+    return Family(shown, roles, questions.name, tasks, noticed=notes, asked=how, facts=facts), records
 
 
 def opened(
@@ -103,11 +107,26 @@ def made_of(model: Any, large: Any, writer: Writer | ServedWriter) -> str:
     if isinstance(writer, ServedWriter):
         file = of_file(file_of(model, writer.name)) if by_llama_cpp(model) else ""
         return digest("served", writer.client.shown, writer.model, file)
-    member = Member("large", "large", {"model": model}, {}, None, [])
+    member = member_of(model)
     if member.on_disk:
         return member.fingerprint
     assert isinstance(writer, ModelPredictor)
     return of_model(writer)
+
+
+def known_of(model: Any, writer: Writer | ServedWriter) -> dict[str, Any]:
+    """How large it is, what runs it and how it was made, as far as that can be seen from here."""
+    if isinstance(writer, ServedWriter):
+        return {}
+    found = size_of(writer.model) | facts_of(writer)
+    if isinstance(model, str) and model in DERIVED:
+        return found | {"simulated": True}
+    member = member_of(model)
+    return found | (of_checkpoint(os.fspath(member.place), member.files) if member.on_disk else {})
+
+
+def member_of(model: Any) -> Member:
+    return Member("large", "large", {"model": model}, {}, None, [])
 
 
 def asked(prompt: Prompt, decoding: Decoding) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class Family:
     arrays: Said | None = None
     noticed: list[str] = field(default_factory=list)
     asked: dict[str, Any] = field(default_factory=dict)  # how the models were asked, where that is known
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)  # of each model, where it was at hand
 
 
 def audit_answers(family: Family, options: Any) -> tuple[Audit, dict[str, list[Flip]]]:
@@ -155,7 +156,7 @@ OF_ANSWERS = ("label_agreement", "wrong_to_other_wrong", "answer_change_rate", "
 def described(family: Family, name: str, said: Said, options: Any) -> dict[str, Any]:
     work = said.work
     found: dict[str, Any] = {"role": family.roles[name], "source": family.sources[name]}
-    found |= {"simulated": False, "parameters": None, "megabytes": None, "unread": []}
+    found |= {"simulated": False, "parameters": None, "megabytes": None, "unread": []} | family.facts.get(name, {})
     known = name in work.labels or (name in work.probabilities and (work.gold >= 0).all())
     found |= dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high"))
     if known:

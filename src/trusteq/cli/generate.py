@@ -155,7 +155,7 @@ def audit(typed: Typed) -> int:
     work = chosen.out / "work"
     with owned(work, "audit", lambda said: print(visible(said), file=sys.stderr)):
         if not chosen.resume and has_work(work):
-            raise ValueError(f"{work} holds an audit already: give resume=True to go on with it, or another folder")
+            raise ValueError(f"{work} holds an audit already: give --resume to go on with it, or another folder")
         given = models, questions, prompt, decoding, chosen.scorer, chosen.floor, list(twins)
         family, records = written_family(*given, options.opening, work, command_progress)
         (chosen.out / "answers").mkdir(exist_ok=True)
