@@ -123,22 +123,24 @@ def test_break_it_gives_what_the_metric_gives(client, space, models, attack):
 
 
 def test_break_it_takes_pairs(space, models):
-    """As the metric does; the answer is about both sentences, and kept apart from that about the first alone."""
-    first, given = "the film was very good and the acting was great", {"attack": "deepwordbug", "max_queries": 300}
-    given |= {"model": models["distilled"], "large_model": models["large"]}
-    seconds = ("a dull plot but not a bad story", "a good film", *space.family["texts"][:6])
-    fooled, figures = 0, []
+    """As the metric does, and other pairs are other questions."""
+    first, seconds = (
+        "a dull plot but not a bad story",
+        ("the film was very good and the acting was great", "it is long"),
+    )
+    given = {"model": models["distilled"], "large_model": models["large"], "attack": "textbugger", "max_queries": 300}
+    answers = []
     for second in seconds:
-        page, found = space.ask("break_it", *PAIR, first, "deepwordbug", *load_test.ASKING, second)
+        page, found = space.ask("break_it", *PAIR, first, "textbugger", *load_test.ASKING, second)
         label = CLASSES[int(models["large"]([(first, second)])[0].argmax())]
         expected = metric("attack_divergence").compute(texts=[(first, second)], references=[label], **given)
         assert found, page
         assert (found["right"], found["figures"]) == (label, pytest.approx(expected))
-        broken = [one["status"] for one in found["outcomes"].values()].count("broken")
-        assert page.count('<p class="text">') == 2 * broken
-        fooled, figures = fooled + broken, [*figures, str(found["figures"])]
-    assert fooled
-    assert len(set(figures)) > 1  # the second sentence counts
+        broken = [one for one in found["outcomes"].values() if one["status"] == "broken"]
+        assert page.count('<p class="text">') == 2 * len(broken)  # both sentences, with what was changed in them
+        answers.append(found["outcomes"])
+    assert {one["status"] for one in answers[0].values()} == {"broken"}
+    assert answers[0] != answers[1]
 
 
 def test_the_rows_of_a_report_that_was_made_here_open_here(space, monkeypatch):
