@@ -8,9 +8,11 @@ import os
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # requests run side by side already
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import break_it
 import gradio as gr
@@ -30,6 +32,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from verdict import verdict_tab
 from work import few_arenas
+from workshop import WORKSHOP
 
 from trusteq import report
 from trusteq.faces.looks import serve
@@ -47,6 +50,7 @@ OPENING_CSS = Path(__file__).with_name("opening.css")
 def build(family: dict[str, Any] | None = None) -> gr.Blocks:
     """The page for the bundled family, or for another one of the same form."""
     models = Models(family)
+    WORKSHOP.preload = (logs.__name__,)  # and with it what tables need
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CLEAN_EVERY, OLDEST)) as page:
         head = show(f"<h1>{TITLE}</h1><p class='lead'>{LEAD}</p>")
         masthead = gr.HTML(head, elem_classes="masthead", js_on_load=LEADS)
@@ -57,7 +61,7 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
             compressed = gr.Dropdown(models.names, value="distilled", label="The compressed model", **pick)
         with gr.Tabs() as tabs:
             with gr.Tab("Verdict", id="verdict"):
-                parts = [verdict_tab(models, large, compressed)]
+                parts = [verdict_tab(models, large, compressed, partial(home, page))]
             with gr.Tab("Why", id="why"):
                 part, how = why.why_tab(models, large, compressed)
                 parts += [part]
@@ -79,6 +83,14 @@ def build(family: dict[str, Any] | None = None) -> gr.Blocks:
         permalinks(page, tabs, notice, masthead, models, (large, compressed), parts)
     # Who waits costs nothing; turns are dealt by work.py.
     return page.queue(max_size=WAITING, default_concurrency_limit=WAITING)
+
+
+def home(page: gr.Blocks) -> str | None:
+    """Where the page is: on the Hub, or on this machine. It is never read from a request, which may say anything."""
+    if host := os.environ.get("SPACE_HOST"):
+        return f"https://{host}/"
+    port = urlsplit(getattr(page, "local_url", None) or "").port
+    return f"http://localhost:{port}/" if port else None
 
 
 def warm_up(page: gr.Blocks) -> None:

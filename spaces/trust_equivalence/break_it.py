@@ -10,9 +10,11 @@ from limits import LANGUAGE_SECONDS, Kept, check_sentence, one_of
 from look import answered, model_card, prediction, say, show, stops, where_wished
 from models import Models, Pair
 from permalink import Field, Part, choice
+from why import check_sentences, second_sentence
 from work import remembered
 
 from trusteq.dimensions import attack_divergence
+from trusteq.kinds.text import Text, parts_of
 from trusteq.report.examples import changes
 
 ATTACKS = {
@@ -40,6 +42,7 @@ def break_tab(models: Models, large: Any, compressed: Any, how: tuple[Any, Any])
     text = gr.Textbox(label="A sentence about a film", lines=2, max_lines=5, max_length=600)
     with gr.Row(elem_classes="examples"):
         examples = [gr.Button(example, size="sm") for example in EXAMPLES]
+    second = second_sentence()
     about = "; ".join(f"{name}: {what}" for name, what in ATTACKS.items())
     attack = gr.Radio(list(ATTACKS), value="textbugger", label="The attack", info=f"{about}.")
     with gr.Row():
@@ -49,19 +52,25 @@ def break_tab(models: Models, large: Any, compressed: Any, how: tuple[Any, Any])
     with gr.Accordion("The figures as JSON", open=False):
         figures = gr.JSON(label="figures", show_label=False)
     fool = answered(Break(models).answer, others=1)
-    inputs, outputs = [large, compressed, text, attack, *how], [page, figures]
+    inputs, outputs = [large, compressed, text, attack, *how, second], [page, figures]
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
     asked = gr.State(False)
-    pressed = gr.on([run.click, text.submit], fool, inputs, outputs, api_name="break_it", **settings)
+    pressed = gr.on([run.click, text.submit, second.submit], fool, inputs, outputs, api_name="break_it", **settings)
     run.click(None, js="() => space.expect('break')", api_visibility="private")
     link = where_wished(fool, len(outputs))
     events = [pressed, asked.change(link, [asked, *inputs], outputs, api_visibility="private", **settings)]
     for button, example in zip(examples, EXAMPLES, strict=True):
-        filled = button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
+        filled = button.click(
+            lambda example=example: (example, ""), None, [text, second], api_visibility="private", queue=False
+        )
         events.append(filled.then(fool, inputs, outputs, api_visibility="private", **settings))
     stops(stop, page, events, "Stopped. “Try to fool both” starts again.")
 
-    fields = {"attacked": Field(text, check_sentence), "attack": Field(attack, choice("attack", ATTACKS))}
+    fields = {
+        "attacked": Field(text, check_sentence),
+        "attacked_second": Field(second, check_sentence),
+        "attack": Field(attack, choice("attack", ATTACKS)),
+    }
     return Part("break", fields, page, asked)
 
 
@@ -80,24 +89,27 @@ class Break:
         attack: str,
         prompt: str = asking.PROMPT,
         answers: str = asking.ANSWERS,
+        second: str = "",
     ) -> Iterator[Any]:
         """Attack one sentence for both models.
 
-        `attack`: textbugger, deepwordbug or typos; `prompt` and `answers`: how language models are asked.
+        `attack`: textbugger, deepwordbug or typos; `prompt` and `answers`: how language models are asked; `second`: the
+        second sentence, for models that read pairs.
         """
-        text, attack = check_sentence(text), one_of("attack", attack, ATTACKS)
+        sentences, attack = check_sentences(text, second), one_of("attack", attack, ATTACKS)
         pair = yield from self.models.opened(large, compressed, asking.read(prompt, answers))
-        question, label = (pair.names, pair.asking, text, attack), self.known.get(text)
+        question = (pair.names, pair.asking, sentences, attack)
+        label = self.known.get(sentences) if isinstance(sentences, str) else None
         page = say("Changing the sentence, a little at a time …")
         seconds = LANGUAGE_SECONDS if pair.asking else None
         yield (
             yield from remembered(
-                self.kept, question, lambda: attacked(pair, text, attack, label), lambda: page, seconds=seconds
+                self.kept, question, lambda: attacked(pair, sentences, attack, label), lambda: page, seconds=seconds
             )
         )
 
 
-def attacked(pair: Pair, text: str, attack: str, label: str | None) -> tuple[str, dict[str, Any]]:
+def attacked(pair: Pair, text: Text, attack: str, label: str | None) -> tuple[str, dict[str, Any]]:
     """`label` is the right answer where it is known; else the large model's answer is taken for right."""
     _, large = pair.ask([text])
     right = label if label in pair.classes else pair.classes[int(large[0].argmax())]
@@ -125,11 +137,15 @@ def card(pair: Pair, outcome: dict[str, Any]) -> str:
         found = f"{asked} did not change its answer." if outcome["changeable"] else "Nothing here may be changed."
         return heading("Withstood", found) + prediction(pair.classes, outcome["scores"])
     changed = f"{outcome['changed_words']} changed word{'s' * (outcome['changed_words'] != 1)}"
-    parts = changes(outcome["text"], outcome["adversarial"])
-    text = "".join(f"<{mark}>{escape(part)}</{mark}>" if mark else escape(part) for part, mark in parts)
+    sides = zip(parts_of(outcome["text"]), parts_of(outcome["adversarial"]), strict=True)
+    text = "".join(f'<p class="text">{marked(changes(*both))}</p>' for both in sides)
     before, after = (prediction(pair.classes, outcome[key]) for key in ("scores", "adversarial_scores"))
-    page = heading("Fooled", f"It took {asked} and {changed}.") + f'<p class="text">{text}</p>'
+    page = heading("Fooled", f"It took {asked} and {changed}.") + text
     return f"{page}<small>Before</small>{before}<small>After</small>{after}"
+
+
+def marked(parts: list[tuple[str, str]]) -> str:
+    return "".join(f"<{mark}>{escape(part)}</{mark}>" if mark else escape(part) for part, mark in parts)
 
 
 def heading(word: str, sentence: str) -> str:

@@ -19,17 +19,18 @@ from trusteq.report.geometry import in_margins
 from trusteq.report.page import overview
 from trusteq.report.preferred import preference, preferred
 from trusteq.report.queries import judged, measured, models_of
-from trusteq.report.words import SIGNS, answer, floor_says, floor_word, parameters
+from trusteq.report.words import SIGNS, answer, floor_says, floor_value, floor_word, parameters
 from trusteq.wording import percent, points
 
 Audit = dict[str, Any]
 FOLDER = Path(__file__).with_name("opening")
 ORDER = ("equivalent", "inconclusive", "different")
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-# A click on a row chooses its model; the link in it works without this, too, and in another window.
+# A click on a row chooses its model, also where it is on a number, which shows its examples (link.js) as well; the
+# links in it work without this, too, and in another window.
 PICK = """element.addEventListener('click', (event) => {
   const row = event.target.closest('tr[data-compressed]');
-  if (!row || event.target.closest('a[data-kind]') || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (!row || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   trigger('select', {compressed: row.dataset.compressed});
 });"""
@@ -81,14 +82,17 @@ TITLES = {
     "family": "Which of {count} compressed models can stand in?",
     "smollm2": "And a language model in fewer and fewer bits?",
 }
+TASK = {  # {size}: of the large model
+    "family": "{texts} labelled film reviews: positive or negative? large: {size}.",
+    "smollm2": "{texts} labelled sentences of SST-2: positive or negative? large: SmolLM2-135M-Instruct, {size}.",
+}
 ABOUT = {
     "family": "Sentiment models that ship with this page. Choose one, and every tab will be about it; press a number "
     "for the examples behind it. quantized is the large one rounded to 8 bits as a simulation, with no file to ship; "
     "kept and distilled are smaller and learned from it, kept so as to keep more than accuracy; repaired is distilled "
     "with its confidences scaled; alone never met it.",
-    "smollm2": "SmolLM2 with 135 million parameters, asked whether a sentence is negative or positive; its weights are "
-    "rounded in groups of 32, 30 % of them pruned, or layers 20 to 23 dropped. It was audited beforehand in the four "
-    "dimensions that need no explanations or attacks, and cannot be chosen above.",
+    "smollm2": "Its weights are rounded in groups of 32, 30 % of them pruned, or layers 20 to 23 dropped. It was "
+    "audited beforehand and cannot be chosen above.",
 }
 
 
@@ -101,9 +105,12 @@ def opening_page(audit: Audit, name: str, held: set[str]) -> str:
     body = "".join(row(audit, one, held, place) for one in rows)
     browse = shelf.browser(place, shelf.name_of(examples), bool(held)) if examples else ""
     data, choice, far = audit["data"], preferred(audit), f"{preference(audit)} {how_far(audit)}".strip()
-    made = f"{data['examples']:,} texts, compared with {floor_says(audit)}. Made with version {audit['version']}."
+    (large,) = models_of(audit, "large")
+    task = TASK[name].format(texts=f"{data['examples']:,}", size=size_of(audit["models"][large], " parameters"))
+    made = f"{probed(audit)}Compared with {floor_says(audit)}. Made with version {audit['version']}."
     return show(
         f"<section class='opening with-examples' aria-labelledby='opening-{name}'><h2 id='opening-{name}'>{title}</h2>"
+        f"<p class='says task soft'>{escape(task)}</p>"
         f"<p class='says'>{escape(in_short(audit) + (f' Prefer {choice[0]}.' if choice else ''))}</p>"
         "<table class='all'><thead><tr><th scope='col'>model</th><th scope='col'>answer</th>"
         f"<th scope='col'>right</th>{head}</tr></thead><tbody>{body}</tbody></table>{browse}"
@@ -124,12 +131,12 @@ def row(audit: Audit, one: dict[str, Any], held: set[str], place: str) -> str:
     name, model = escape(one["name"]), audit["models"][one["name"]]
     link = f"<a href='?compressed={name}'>{name}</a>" if one["name"] in held else name
     chosen = f" data-compressed='{name}'" if one["name"] in held else ""
-    size = f"<small>{parameters(model)}</small>" if len(sizes(audit)) > 1 else ""
-    size += "<small>only simulated</small>" if model["simulated"] else ""
+    size = f"<small>{size_of(model)}</small>"
+    entries = next(pair for pair in judged(audit) if pair["compressed"] == one["name"])["dimensions"]
     cells = "".join(
         f"<td class='cell'><span class='verdict {cell['found']}' title='{escape(cell['question'])}'>"
         f"<span aria-hidden='true'>{SIGNS[cell['found']]}</span> {cell['found']}</span>"
-        f"<small>{leads(dimension, escape(cell['says']))}</small></td>"
+        f"<small>{leads(dimension, escape(cell['says']))}</small>{beside(audit, entries[dimension])}</td>"
         for dimension, cell in zip(measured(audit), one["cells"], strict=True)
         if cell["found"]
     )
@@ -151,8 +158,34 @@ def in_a_line(one: dict[str, Any]) -> str:
     return ", ".join([parts[0].replace(" ", f" of {len(found)} ", 1), *parts[1:]])
 
 
-def sizes(audit: Audit) -> set[Any]:
-    return {audit["models"][pair["compressed"]]["parameters"] for pair in judged(audit)}
+def size_of(model: dict[str, Any], unit: str = "") -> str:
+    """Parameters, and megabytes of the file, where there is one.
+
+    >>> size_of({"parameters": 1_198_210, "simulated": False, "disk_megabytes": 2.401})
+    '1.2 M, 2.4 MB'
+    >>> size_of({"parameters": 134_515_008, "simulated": True, "disk_megabytes": None}, " parameters")
+    '134.5 M parameters, simulated'
+    """
+    disk = model.get("disk_megabytes")
+    file = "simulated" if model["simulated"] else disk and f"{disk:,.{int(disk < 100)}f} MB"
+    return ", ".join(filter(None, (parameters(model) + unit, file)))
+
+
+def beside(audit: Audit, entry: dict[str, Any]) -> str:
+    """What a figure is judged against: the same figure of the twins, or of another floor."""
+    if entry["status"] != "done" or entry["floor"] is None:
+        return ""
+    return f"<small class='soft'>{floor_word(audit)} {floor_value(entry)}</small>"
+
+
+def probed(audit: Audit) -> str:
+    """How many of the texts were explained, and how many attacked."""
+    found = {
+        word: max((pair["dimensions"][name]["examples"] or 0 for pair in judged(audit)), default=0)
+        for name, word in (("attribution_alignment", "explained"), ("attack_divergence", "attacked"))
+        if name in measured(audit)
+    }
+    return f"{' and '.join(f'{count:,} {word}' for word, count in found.items())} of the texts. " if found else ""
 
 
 def in_short(audit: Audit) -> str:

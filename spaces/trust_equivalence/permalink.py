@@ -16,6 +16,7 @@ from models import Models
 LONGEST = 6000  # characters of an address that are read
 FIELDS = 60  # of an address
 OTHERS = ("tab", "shown")
+SENTENCES = {"text": "attacked", "second": "attacked_second"}  # the same of Why and of Break it
 
 
 class Field(NamedTuple):
@@ -120,11 +121,14 @@ class Reader:
         self.fields, self.tabs, self.answers = fields, tabs, [part.name for part in answers]
 
     def followed(self, event: gr.EventData) -> list[Any]:
-        """A link within the page: what stands there of another sentence goes."""
-        address = event._data.get("address") if isinstance(event._data, dict) else ""
-        found = self.restored(address)
-        place = 2 + list(self.fields).index("second")
-        return [*found[:place], found[place] if "second=" in str(address) else "", *found[place + 1 :]]
+        """A link within the page: both tabs get its sentence, and what stands there of another one goes."""
+        found = self.restored(event._data.get("address") if isinstance(event._data, dict) else "")
+        for names in SENTENCES.items():
+            places = [2 + list(self.fields).index(name) for name in names]
+            text = next((found[place] for place in places if isinstance(found[place], str)), "")
+            for place in places:
+                found[place] = text
+        return found
 
     def restored(self, address: Any) -> list[Any]:
         """What the notice, the tabs, every control and every wish for an answer become."""
@@ -135,8 +139,8 @@ class Reader:
         given = dict(self.values(address, wrong))
         tab = given.get("tab", "verdict")
         shown = given.get("shown", tab if tab in ("why", "break") and "text" in given else "").split()
-        if tab == "break" and "attacked" not in given and "text" in given:
-            given["attacked"] = given.pop("text")  # a link of a report says which text, and which tab
+        if tab == "break" and "attacked" not in given:  # a link of a report says which text, and which tab
+            given |= {to: given.pop(name) for name, to in SENTENCES.items() if name in given}
         found = {name: self.value(name, given[name], wrong) for name in self.fields if name in given}
         if "large" in found or "compressed" in found:
             pair = [found.get(name, self.fields[name].block.value) for name in ("large", "compressed")]

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -43,8 +43,8 @@ STAGES = {
 }
 
 
-def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
-    """The tab; `large` and `compressed` are the page's choice of models."""
+def verdict_tab(models: Models, large: Any, compressed: Any, home: Callable[[], str | None]) -> Part:
+    """The tab; `large` and `compressed` are the page's choice of models, and `home` its address, once it has one."""
     family_opening(models, large, compressed)
     gr.HTML(
         show(
@@ -86,7 +86,7 @@ def verdict_tab(models: Models, large: Any, compressed: Any) -> Part:
         ]
     with gr.Accordion("The figures as JSON", open=False):
         figures = gr.JSON(label="figures", show_label=False)
-    judge = answered(Judge(models).answer, others=3)
+    judge = answered(Judge(models, home).answer, others=3)
     settings: dict[str, Any] = {"concurrency_id": "audit", "show_progress": "minimal"}
     asked = gr.State(False)
     inputs, outputs = [large, compressed, effort, table], [page, figures, *files]
@@ -119,8 +119,8 @@ class Judge:
     from a quick one.
     """
 
-    def __init__(self, models: Models):
-        self.models, self.kept, self.begun = models, Kept(REPORTS), Kept(BEGUN)
+    def __init__(self, models: Models, home: Callable[[], str | None] = lambda: None):
+        self.models, self.home, self.kept, self.begun = models, home, Kept(REPORTS), Kept(BEGUN)
 
     def answer(self, large: str, compressed: str, effort: str, table: str) -> Iterator[Any]:
         """Audit the two models. `table`: CSV with the columns text and label, or empty for the bundled reviews."""
@@ -131,7 +131,9 @@ class Judge:
         about = (pair.names, json.dumps(data))
 
         def work() -> Any:
-            return audited(pair, data, effort, progress, self.begun.get(about, dict))
+            # A report calls the large model large: only where it is called so here do its rows open here.
+            home = self.home() if (pair.large_name, pair.compressed_name) == ("large", compressed) else None
+            return audited(pair, data, effort, progress, self.begun.get(about, dict), home)
 
         try:
             page, figures, files, examples = yield from remembered(
@@ -151,7 +153,12 @@ def write(folder: Path, name: str, content: bytes) -> str:
 
 
 def audited(
-    pair: Pair, data: dict[str, Any], effort: str, progress: "Progress", done: dict[str, Any]
+    pair: Pair,
+    data: dict[str, Any],
+    effort: str,
+    progress: "Progress",
+    done: dict[str, Any],
+    home: str | None,
 ) -> tuple[str, Any, dict[str, bytes], str]:
     """The verdict's page, its figures, the report's two files, and the examples behind the counts; what was `done`
     before is not asked again."""
@@ -161,7 +168,7 @@ def audited(
     assert found is not None
     progress.bar("report", 1)
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
-        write_report(found, folder, plot_pair, ("svg", "png"))
+        write_report(found, folder, plot_pair, ("svg", "png"), space=home)
         place = Path(folder)
         files = {name: (place / name).read_bytes() for name in ("report.html", "report.json")}
         examples = shelf.examples_of(found)

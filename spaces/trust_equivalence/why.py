@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import asking
 import gradio as gr
 from limits import LANGUAGE_SECONDS, PROMPT_CHARACTERS, Kept, check_sentence, one_of, whole
-from look import answered, bars, model_card, prediction, say, show, where_wished
+from look import answered, bars, model_card, prediction, say, show, stops, where_wished
 from models import Models, Pair
 from permalink import Field, Part, choice, number
 from work import remembered
@@ -19,6 +19,7 @@ from trusteq.report.examples import marked_words
 
 METHODS = {"lime": 100, "shap": 100, "occlusion": None}  # how many variations of the sentence are tried
 FIRST = {"shap": 40}  # the same, for a first look while somebody types
+EXPLAIN = "Explain both"
 WORKING = "Showing both models variations of the sentence …"
 FEATURES = 200  # words that an explanation keeps: all of them
 MOST = 10  # words that are compared
@@ -41,14 +42,7 @@ def why_tab(models: Models, large: Any, compressed: Any) -> tuple[Part, tuple[An
     text = gr.Textbox(label="A sentence about a film", lines=2, max_lines=5, max_length=600)
     with gr.Row(elem_classes="examples"):
         examples = [gr.Button(example, size="sm") for example in EXAMPLES]
-    with gr.Accordion("A second sentence, for models that read pairs", open=False):
-        second = gr.Textbox(
-            value="",
-            label="The second sentence",
-            info="Models made for pairs (a question and its answer, two paraphrases) read both.",
-            max_lines=5,
-            max_length=600,
-        )
+    second = second_sentence()
     how = asking_controls()
     with gr.Row():
         method = gr.Radio(
@@ -59,7 +53,9 @@ def why_tab(models: Models, large: Any, compressed: Any) -> tuple[Part, tuple[An
             info="LIME and SHAP try 100 variations of the sentence; occlusion leaves out one word at a time.",
         )
         top = gr.Slider(1, MOST, value=5, step=1, label="How many words are compared", min_width=280)
-    run = gr.Button("Explain both", variant="primary")
+    with gr.Row():
+        run = gr.Button(EXPLAIN, variant="primary", scale=3)
+        stop = gr.Button("Stop", scale=1)
     page = gr.HTML(label="Why", elem_id="why")
     with gr.Accordion("The figures as JSON", open=False):
         figures = gr.JSON(label="figures", show_label=False)
@@ -68,19 +64,19 @@ def why_tab(models: Models, large: Any, compressed: Any) -> tuple[Part, tuple[An
     inputs, outputs = [large, compressed, text, method, top, second, *how], [page, figures]
     settings: dict[str, Any] = {"concurrency_id": "sentence", "show_progress": "minimal"}
     asked = gr.State(False)
-    gr.on(
-        [run.click, *(one.submit for one in (text, second, *how))], explain, inputs, outputs, api_name="why", **settings
-    )
+    submitted = [run.click, *(one.submit for one in (text, second, *how))]
+    events = [gr.on(submitted, explain, inputs, outputs, api_name="why", **settings)]
     run.click(None, js="() => space.expect('why')", api_visibility="private")
     link = where_wished(explain, len(outputs))
-    asked.change(link, [asked, *inputs], outputs, api_visibility="private", **settings)
+    events += [asked.change(link, [asked, *inputs], outputs, api_visibility="private", **settings)]
     # As one types, pastes or presses an example: every change asks anew; of those that come meanwhile, the last.
     for button, example in zip(examples, EXAMPLES, strict=True):
         button.click(lambda example=example: example, None, text, api_visibility="private", queue=False)
     typed = answered(handler.typed, others=1, latest="why")
     settings |= {"show_progress": "hidden", "trigger_mode": "always_last"}
     changes = [text.change, second.change, method.change, top.change]
-    gr.on(changes, typed, inputs, outputs, api_visibility="private", **settings)
+    events += [gr.on(changes, typed, inputs, outputs, api_visibility="private", **settings)]
+    stops(stop, page, events, f"Stopped. “{EXPLAIN}” starts again.")
 
     fields = {
         "text": Field(text, check_sentence),
@@ -90,6 +86,23 @@ def why_tab(models: Models, large: Any, compressed: Any) -> tuple[Part, tuple[An
         **asking_fields(*how),
     }
     return Part("why", fields, page, asked), how
+
+
+def second_sentence() -> Any:
+    """The place for it, which Why and Break it have each of their own."""
+    with gr.Accordion("A second sentence, for models that read pairs", open=False):
+        return gr.Textbox(
+            value="",
+            label="The second sentence",
+            info="Models made for pairs (a question and its answer, two paraphrases) read both.",
+            max_lines=5,
+            max_length=600,
+        )
+
+
+def check_sentences(text: Any, second: Any) -> Text:
+    """One sentence, or a pair of them where there is a second."""
+    return (check_sentence(text), check_sentence(second)) if second and second.strip() else check_sentence(text)
 
 
 def asking_controls() -> tuple[Any, Any]:
@@ -170,9 +183,7 @@ class Why:
         meanwhile: Any = None,
     ) -> Generator[Any, None, Any]:
         """Yields what the page shows while it works, which is `meanwhile` if that is given; then the answer."""
-        sentences: Text = check_sentence(text)
-        if second and second.strip():
-            sentences = check_sentence(text), check_sentence(second)
+        sentences = check_sentences(text, second)
         method, k = one_of("method", method, METHODS), whole("top", top, 1, MOST)
         pair = yield from self.models.opened(large, compressed, asking.read(prompt, answers))
         count = samples or (METHODS[method] and (asking.SAMPLES if pair.asking else METHODS[method]))

@@ -26,6 +26,8 @@ LONGEST = 400  # seconds after which a copy ends by itself, whatever became of t
 class Workshop:
     """`run("module", "function", argument)` gives what that function of this folder gives."""
 
+    preload: tuple[str, ...] = ()  # modules that are imported once, for all copies: whoever starts the page says which
+
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.process: subprocess.Popen[bytes] | None = None
@@ -34,7 +36,7 @@ class Workshop:
     def start(self) -> None:
         mine, theirs = socket.socketpair()
         environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        command = [sys.executable, __file__, str(theirs.fileno())]
+        command = [sys.executable, __file__, str(theirs.fileno()), *self.preload]
         self.process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True
         )
@@ -94,9 +96,10 @@ WORKSHOP = Workshop()
 # In the other process.
 
 
-def serve(door: socket.socket) -> None:
+def serve(door: socket.socket, preload: list[str]) -> None:
     """A copy for every piece of work that is brought, until the page is gone."""
-    import_module("logs")  # and with it what tables need
+    for module in preload:
+        import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a copy
     while True:
         said, ends, *_ = socket.recv_fds(door, 1, 1)
@@ -126,4 +129,4 @@ def do(end: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])

@@ -23,7 +23,7 @@ ASKING = ["{text} It is", "positive, negative"]
 HONEST = {
     "verdict": [*PAIR, "quick", "text\na"],  # no column label: an answer at once
     "why": [*PAIR, "The cast is fine.", "occlusion", 3, "", *ASKING],
-    "break_it": [*PAIR, "The cast is fine.", "typos", *ASKING],
+    "break_it": [*PAIR, "The cast is fine.", "typos", *ASKING, ""],
     "confidence": [*PAIR, 5, "quantile"],
     "compare": ["references,predictions,large_predictions\n0,0,1\n1,1,1\n"],
 }

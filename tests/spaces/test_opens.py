@@ -28,7 +28,7 @@ from trusteq.audit.schema import SCHEMA_NAME
 from trusteq.cli import compare
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.options import VERSION
-from trusteq.report.words import answer
+from trusteq.report.words import answer, floor_value, floor_word
 
 LOGS = ROOT / "tests" / "records" / "data" / "lm_eval"
 OPENINGS = ("family", "smollm2")
@@ -150,6 +150,24 @@ def test_behind_every_number_of_the_opening_are_its_examples():
         assert page.count(f"data-pair='{place}'") == 1 + len(audit["pairs"][0]["dimensions"])
 
 
+@pytest.mark.parametrize("name", OPENINGS)
+def test_an_opening_says_its_task_its_sizes_and_what_every_figure_is_judged_against(name):
+    audit = opening_of(name)
+    page = opening.opening_page(audit, name, set())
+    large, data = audit["models"]["large"], audit["data"]
+    task = page.partition("<p class='says task soft'>")[2].partition("</p>")[0]
+    for fact in (f"{data['examples']:,} labelled", f"{large['parameters'] / 1e6:.1f} M parameters"):
+        assert fact in task
+    rows = page.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr")[1:]
+    pairs = [pair for pair in audit["pairs"] if pair["role"] == "compressed"]
+    for pair, row in zip(pairs, rows, strict=True):
+        assert f"<small>{opening.size_of(audit['models'][pair['compressed']])}</small>" in row
+        for entry in pair["dimensions"].values():
+            assert f"<small class='soft'>{floor_word(audit)} {floor_value(entry)}</small>" in row
+    explained = pairs[0]["dimensions"]["attribution_alignment"]["examples"] if name == "family" else None
+    assert explained is None or f"{explained} explained and " in page
+
+
 def test_what_is_on_the_shelf_is_found_and_nothing_else(space):
     name = shelf.put('{"a": 1}')
     assert httpx.get(f"{space.url}examples/{name}", timeout=60).json() == {"a": 1}
@@ -232,6 +250,24 @@ def test_a_row_of_a_report_leads_to_its_answer(reader, tab, control):
         [tab],
     )
     assert restored(reader, "?text=A+dull+film")[3] == []
+    assert restored(reader, f"{address}&second=It+is+long")[2] == {
+        "large": "large",
+        "compressed": "distilled",
+        control: "A dull film",
+        {"text": "second", "attacked": "attacked_second"}[control]: "It is long",
+    }
+
+
+@pytest.mark.parametrize("tab", ["why", "break"])
+@pytest.mark.parametrize("second", ["", "It is long"])
+def test_a_row_of_the_page_gives_its_sentence_to_both_tabs(reader, tab, second):
+    """And what stood there of another one is gone."""
+    data = {"address": f"?tab={tab}&compressed=tiny&text=A+dull+film{'&second=It+is+long' * bool(second)}"}
+    _, _, *values = reader.followed(type("Event", (), {"_data": data})())
+    found = dict(zip(reader.fields, values, strict=False))
+    assert found["text"] == found["attacked"] == "A dull film"
+    assert found["second"] == found["attacked_second"] == second
+    assert found["compressed"] == "tiny"
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,26 @@ def test_a_row_of_the_opening_chooses_its_model(visit, space):
     playwright.expect(page).to_have_url(re.compile(re.escape(space.url) + "$"))
 
 
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_the_model_whose_number_was_pressed_is_the_one_that_all_tabs_are_about(visit, size):
+    page = visit(size)
+    row = page.locator("#opening tr", has_text="quantized")
+    row.locator("a[data-kind]").filter(visible=True).last.click()
+    page.locator("#browse-family .rows > li").first.wait_for()
+    playwright.expect(page.get_by_label("The compressed model")).to_have_value("quantized")
+    playwright.expect(row).to_have_attribute("aria-current", "true")
+    example = page.locator("#browse-family .rows > li").first
+    text = example.locator(".text").inner_text()
+    example.locator("summary").click()
+    example.get_by_role("link", name="Ask why").click()
+    playwright.expect(page.locator("#why .of-compressed h2")).to_contain_text("quantized")
+    open_tab(page, "Break it")  # about the same sentence
+    sentence = page.get_by_label("A sentence about a film").filter(visible=True)
+    playwright.expect(sentence).to_have_value(text)
+    page.get_by_role("button", name="Try to fool both").click()
+    playwright.expect(page.locator("#break .of-compressed h2")).to_contain_text("quantized")
+
+
 @pytest.mark.parametrize(("size", "theme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
 def test_from_a_number_to_its_examples_to_both_models_to_a_colleague(visit, size, theme):
     """The whole way, with keys alone."""

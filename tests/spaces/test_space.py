@@ -1,5 +1,6 @@
 """The Space without a browser: its endpoints beside the Python calls, its limits, and what strangers may try."""
 
+import contextlib
 import doctest
 import importlib
 import inspect
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import app
 import asking
 import break_it
 import gradio
@@ -32,6 +34,7 @@ import tiny_models
 import verdict
 import why
 import work
+import workshop
 from fake_hub import FakeHub
 from gradio_client import Client
 from models import Models
@@ -117,6 +120,56 @@ def test_break_it_gives_what_the_metric_gives(client, space, models, attack):
         assert page.count("<b>Fooled.</b>") == statuses.count("broken")
         fooled += statuses.count("broken")
     assert fooled or attack == "typos"
+
+
+def test_break_it_takes_pairs(space, models):
+    """As the metric does, and other pairs are other questions."""
+    first, seconds = (
+        "a dull plot but not a bad story",
+        ("the film was very good and the acting was great", "it is long"),
+    )
+    given = {"model": models["distilled"], "large_model": models["large"], "attack": "textbugger", "max_queries": 300}
+    answers = []
+    for second in seconds:
+        page, found = space.ask("break_it", *PAIR, first, "textbugger", *load_test.ASKING, second)
+        label = CLASSES[int(models["large"]([(first, second)])[0].argmax())]
+        expected = metric("attack_divergence").compute(texts=[(first, second)], references=[label], **given)
+        assert found, page
+        assert (found["right"], found["figures"]) == (label, pytest.approx(expected))
+        broken = [one for one in found["outcomes"].values() if one["status"] == "broken"]
+        assert page.count('<p class="text">') == 2 * len(broken)  # both sentences, with what was changed in them
+        answers.append(found["outcomes"])
+    assert {one["status"] for one in answers[0].values()} == {"broken"}
+    assert answers[0] != answers[1]
+
+
+def test_the_rows_of_a_report_that_was_made_here_open_here(space, monkeypatch):
+    """Where the report calls its models as the page does; the address is never that of a request."""
+    monkeypatch.delenv("SPACE_HOST", raising=False)
+    assert app.home(space.page) == space.url.replace("127.0.0.1", "localhost")
+    monkeypatch.setenv("SPACE_HOST", "owner-name.hf.space")
+    assert app.home(space.page) == "https://owner-name.hf.space/"
+    asked = []
+    monkeypatch.setattr(verdict, "audited", lambda *given: asked.append(given[-1]) or ("", {}, {}, ""))
+    judge = verdict.Judge(space.models, lambda: "https://owner-name.hf.space/")
+    for pair in (PAIR, ("tiny", "distilled"), ("distilled", "large")):
+        with contextlib.suppress(ValueError):  # no files
+            list(judge.answer(*pair, "quick", ""))
+    assert asked == ["https://owner-name.hf.space/", None, None]
+
+
+def test_the_workshop_imports_beforehand_what_it_is_told_to(tmp_path, monkeypatch):
+    (tmp_path / "toolbox.py").write_text(
+        "import os\n\nMADE = os.getpid()\n\ndef made():\n    return MADE, os.getppid()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    for preload in (("toolbox",), ()):
+        shop = workshop.Workshop()
+        shop.preload = preload
+        made, parent = shop.run("toolbox", "made")
+        assert (made == parent) == bool(preload)
+        shop.door.close()
+        shop.process.wait()
 
 
 @pytest.mark.parametrize(("bins", "binning"), [(10, "quantile"), (4, "uniform")])

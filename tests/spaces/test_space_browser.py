@@ -174,8 +174,11 @@ def test_who_waits_sees_the_place_in_line_and_who_stops_is_told(visit, space):
     assert verdict.locator("table").count()  # nothing goes on: what was found stays
 
 
-def test_an_attack_can_be_stopped(visit):
-    page, tab, ask, place = visit(), "Break it", "Try to fool both", "#break"
+@pytest.mark.parametrize(
+    ("tab", "ask", "place"), [("Why", "Explain both", "#why"), ("Break it", "Try to fool both", "#break")]
+)
+def test_a_question_about_a_sentence_can_be_stopped(visit, tab, ask, place):
+    page = visit()
     open_tab(page, tab)
     with contextlib.ExitStack() as others:
         others.enter_context(work.time_limit(600, None))
