@@ -70,8 +70,8 @@ def question(chance: random.Random) -> tuple[str, list[Any]]:
     questions: list[tuple[str, list[Any]]] = [
         ("why", ["large", "distilled", text, "lime", 5, "", *ASKING]),
         ("why", ["large", "distilled", text, "occlusion", 5, "", *ASKING]),
-        ("break_it", ["large", "distilled", text, "textbugger", *ASKING]),
-        ("break_it", ["large", "quantized", text, "deepwordbug", *ASKING]),
+        ("break_it", ["large", "distilled", text, "textbugger", *ASKING, ""]),
+        ("break_it", ["large", "quantized", text, "deepwordbug", *ASKING, ""]),
         ("confidence", ["large", "distilled", chance.choice((5, 10, 15)), "quantile"]),
     ]
     return chance.choice(questions)

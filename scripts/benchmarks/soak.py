@@ -49,7 +49,7 @@ def leave_early(url: str, chance: random.Random) -> None:
     """Asks for the longest work there is, listens for a moment and goes."""
     text = f"{LONG} {chance.random()}"
     long = {
-        "break_it": [*PAIR, text, "textbugger", *ASKING],
+        "break_it": [*PAIR, text, "textbugger", *ASKING, ""],
         "why": [*PAIR, text, "lime", 5, "", *ASKING],
         "verdict": [*PAIR, "thorough", ""],
     }
@@ -63,7 +63,7 @@ def leave_early(url: str, chance: random.Random) -> None:
 
 
 def never_listen(url: str, chance: random.Random) -> None:
-    data = [*PAIR, f"{LONG} {chance.random()}", "textbugger", *ASKING]
+    data = [*PAIR, f"{LONG} {chance.random()}", "textbugger", *ASKING, ""]
     httpx.post(f"{url}/gradio_api/call/break_it", json={"data": data}, timeout=30)
 
 

@@ -123,7 +123,9 @@ def attacked(pair: Pair, text: Text, attack: str, label: str | None) -> tuple[st
     names = dict(zip(outcomes, pair.names, strict=True))
     cards = "".join(model_card(kind, names[kind], card(pair, one)) for kind, one in outcomes.items())
     source = "the label of this review" if label == right else f"what {pair.large_name} says about the sentence"
-    page = f"<p>Counted as right: <b>{escape(right)}</b>, {escape(source)}.</p>"
+    both = " and ".join(f"“{escape(part)}”" for part in parts_of(text))
+    page = "" if isinstance(text, str) else f"<p class='soft'>A pair: {both}.</p>"
+    page += f"<p>Counted as right: <b>{escape(right)}</b>, {escape(source)}.</p>"
     page += f'<div class="two">{cards}</div><h2>Does what fools one fool the other?</h2>{transfer(outcomes, names)}'
     return show(page), {"right": right, "outcomes": outcomes, "figures": result}
 

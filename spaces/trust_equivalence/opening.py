@@ -15,7 +15,6 @@ from models import Models
 
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.forest import forest
-from trusteq.report.geometry import in_margins
 from trusteq.report.page import overview
 from trusteq.report.preferred import preference, preferred
 from trusteq.report.queries import judged, measured, models_of
@@ -53,11 +52,10 @@ def examples_of(name: str) -> str:
 
 
 def place_of(pair: dict[str, Any]) -> Any:
-    """Yes before no; within each, equivalent in more and different in fewer goes first, and then whoever is nearer."""
-    entries = pair["dimensions"].values()
-    verdicts = [entry["verdict"] for entry in entries if entry["status"] == "done"]
-    far = sum(span.middle for entry in entries if (span := in_margins(entry)))
-    return ORDER.index(answer(pair).verdict), verdicts.count("different") - verdicts.count("equivalent"), far
+    """Yes before no; within each, the nearest to the large model first, in margins, on average."""
+    done = [entry for entry in pair["dimensions"].values() if entry["status"] == "done"]
+    far = sum(entry["divergence"] / entry["margin"] for entry in done)
+    return ORDER.index(answer(pair).verdict), far / max(1, len(done))
 
 
 def family_opening(models: Models, large: Any, compressed: Any) -> None:
@@ -129,7 +127,8 @@ def row(audit: Audit, one: dict[str, Any], held: set[str], place: str) -> str:
         return shelf.link(found, place, pair, says) if found else says
 
     name, model = escape(one["name"]), audit["models"][one["name"]]
-    link = f"<a href='?compressed={name}'>{name}</a>" if one["name"] in held else name
+    said = name.replace("_", "_<wbr>")
+    link = f"<a href='?compressed={name}'>{said}</a>" if one["name"] in held else said
     chosen = f" data-compressed='{name}'" if one["name"] in held else ""
     size = f"<small>{size_of(model)}</small>"
     entries = next(pair for pair in judged(audit) if pair["compressed"] == one["name"])["dimensions"]
@@ -179,13 +178,14 @@ def beside(audit: Audit, entry: dict[str, Any]) -> str:
 
 
 def probed(audit: Audit) -> str:
-    """How many of the texts were explained, and how many attacked."""
+    """How many of the texts were explained, and how many attacked, or that none were."""
     found = {
         word: max((pair["dimensions"][name]["examples"] or 0 for pair in judged(audit)), default=0)
         for name, word in (("attribution_alignment", "explained"), ("attack_divergence", "attacked"))
         if name in measured(audit)
     }
-    return f"{' and '.join(f'{count:,} {word}' for word, count in found.items())} of the texts. " if found else ""
+    says = " and ".join(f"{count:,} {word}" for word, count in found.items())
+    return f"Of the texts, {says}. " if found else "No text was explained or attacked. "
 
 
 def in_short(audit: Audit) -> str:

@@ -32,6 +32,7 @@ from trusteq.report.words import answer, floor_value, floor_word
 
 LOGS = ROOT / "tests" / "records" / "data" / "lm_eval"
 OPENINGS = ("family", "smollm2")
+PROBES = ("attribution_alignment", "attack_divergence")
 
 
 # What was found before.
@@ -122,7 +123,7 @@ def test_the_opening_says_every_verdict_from_yes_to_no(name):
     words = [answer(pair).word for pair in pairs]
     assert words == sorted(words, key=["Yes", "Not settled", "No"].index)
     for pair, row, word in zip(pairs, rows, words, strict=True):
-        assert pair["compressed"] in row
+        assert pair["compressed"] in row.replace("<wbr>", "")
         assert f">{word}</td>" in row
         for entry in pair["dimensions"].values():
             assert entry["status"] == "done"
@@ -164,8 +165,13 @@ def test_an_opening_says_its_task_its_sizes_and_what_every_figure_is_judged_agai
         assert f"<small>{opening.size_of(audit['models'][pair['compressed']])}</small>" in row
         for entry in pair["dimensions"].values():
             assert f"<small class='soft'>{floor_word(audit)} {floor_value(entry)}</small>" in row
-    explained = pairs[0]["dimensions"]["attribution_alignment"]["examples"] if name == "family" else None
-    assert explained is None or f"{explained} explained and " in page
+    counts = [pairs[0]["dimensions"].get(one, {}).get("examples") for one in PROBES]
+    says = (
+        "No text was explained or attacked."
+        if counts == [None, None]
+        else "Of the texts, {} explained and {} attacked."
+    )
+    assert says.format(*counts) in page
 
 
 def test_what_is_on_the_shelf_is_found_and_nothing_else(space):

@@ -12,7 +12,8 @@ LOGS = ROOT / "tests" / "records" / "data" / "lm_eval"
 SENTENCE = "a very good film with a dull plot"
 
 
-@pytest.mark.parametrize(("size", "theme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_the_page_opens_with_a_verdict(visit, size, theme):
     page = visit(size, theme)
     rows = page.locator("#opening tbody tr")

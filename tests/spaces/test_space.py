@@ -137,6 +137,7 @@ def test_break_it_takes_pairs(space, models):
         assert found, page
         assert (found["right"], found["figures"]) == (label, pytest.approx(expected))
         broken = [one for one in found["outcomes"].values() if one["status"] == "broken"]
+        assert f"“{first}” and “{second}”" in page
         assert page.count('<p class="text">') == 2 * len(broken)  # both sentences, with what was changed in them
         answers.append(found["outcomes"])
     assert {one["status"] for one in answers[0].values()} == {"broken"}

@@ -52,6 +52,8 @@ def test_verdict(visit, space, tmp_path):
             page.get_by_role("button", name=f"Download the report ({kind})").click()
         download.value.save_as(tmp_path / kind)
         assert (tmp_path / kind).read_text(encoding="utf-8").startswith(start)
+    here = space.url.replace("127.0.0.1", "localhost")
+    assert f'"space":"{here}"' in (tmp_path / "HTML").read_text(encoding="utf-8")  # its rows open here
 
 
 def test_verdict_on_an_uploaded_table_of_another_model(visit, tmp_path):
