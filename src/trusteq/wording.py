@@ -9,21 +9,20 @@ NOTHING = "–"  # where there is no figure
 
 
 def number(value: float | None, kind: str = "overlap") -> str:
-    """Three decimals, with a sign where it is a gap; counts as they are, and a dash where there is nothing. What is not
-    quite 0 or 1 keeps as many digits as say so.
+    """Three decimals, with a sign where it is a gap that has one in these; counts as they are, and a dash where there
+    is nothing. A share that is not quite 0 or 1 keeps as many digits as say so.
 
     >>> number(0.61), number(-0.0123, "gap"), number(0.00012), number(12345), number(None)
     ('0.610', '−0.012', '1.2e−04', '12,345', '–')
-    >>> number(0.9996), number(1.0), number(-0.0002, "gap"), number(0.0, "gap")
-    ('0.9996', '1.000', '−0.0002', '0')
+    >>> number(0.9996), number(1.0), number(-0.00003, "gap"), number(0.0, "gap")
+    ('0.9996', '1.000', '0.000', '0.000')
     """
     if value is None:
         return NOTHING
     if isinstance(value, int):
         return f"{value:,}"
     if kind == "gap":
-        text = f"{value:+.3f}" if abs(value) >= 0.0005 else f"{value:+.1g}" if abs(value) > NOISE else "0"
-        return signed(text)
+        return signed(f"{value:+.3f}") if abs(value) >= 0.0005 else "0.000"
     if value == 0 or abs(value) >= 0.0005:
         return signed(short_of(value, 1, 3))
     return signed(f"{value:.1e}")
@@ -65,34 +64,34 @@ def percent(share: float) -> str:
 def points(share: float) -> str:
     """
     >>> points(0.034), points(-0.1), points(0.01), points(-0.0004), points(0.0)
-    ('3.4 points', '−10 points', '1 point', '−0.04 points', '0 points')
+    ('3.4 points', '−10 points', '1 point', '0.0 points', '0 points')
     """
     text = in_points(share)
     return f"{signed(text)} point{'s' * (text != '1')}"
 
 
 def in_points(share: float) -> str:
-    """Two significant digits, and no more than a tenth of a point, unless that is nothing.
+    """Two significant digits, and no more than a tenth of a point; 0.0 is less, and 0 nothing.
 
     >>> in_points(0.0337), in_points(0.0004), in_points(0.02), in_points(0.0)
-    ('3.4', '0.04', '2', '0')
+    ('3.4', '0.0', '2', '0')
     """
     size = 100 * share
     if abs(size) >= 9.95:
         return f"{size:.0f}"
     if abs(size) >= 0.05:
         return f"{round(size, 1):.2g}"
-    return f"{size:.1g}" if abs(share) > NOISE else "0"
+    return "0.0" if abs(share) > NOISE else "0"
 
 
 def gap_in_points(share: float) -> str:
     """With its sign, without its unit.
 
     >>> gap_in_points(0.0123), gap_in_points(-0.0002), gap_in_points(0.0)
-    ('+1.2', '−0.02', '0')
+    ('+1.2', '0.0', '0')
     """
     text = in_points(share)
-    return signed(text if text == "0" or text.startswith("-") else f"+{text}")
+    return signed(text if text in ("0", "0.0") or text.startswith("-") else f"+{text}")
 
 
 def decimals(values: list[float], limit: float) -> int:

@@ -1,5 +1,6 @@
 """What to do next: for every dimension that is different or open, in commands that can be typed."""
 
+import copy
 import dataclasses
 import json
 import shlex
@@ -8,7 +9,7 @@ import pytest
 from audit_examples import audit
 
 from trusteq.audit import advice
-from trusteq.audit.advice import advice_of, flags_of, next_step, shared, with_advice
+from trusteq.audit.advice import advice_of, flags_of, next_step, shared, too_small, with_advice
 from trusteq.audit.schema import SCHEMA
 from trusteq.cli import audit as cli_audit
 from trusteq.cli import cascade, compress, repair
@@ -16,7 +17,7 @@ from trusteq.compress.options import FinetuneOptions
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.markdown import markdown
 from trusteq.report.page import page
-from trusteq.report.terminal import what_next
+from trusteq.report.terminal import verdict_table, what_next
 
 WORDS = shlex.split(
     "--large models/large --twin models/twin --compressed models/distilled tiny=models/t --limit 400 --dataset dev.tsv "
@@ -248,3 +249,41 @@ def test_logs_that_were_compared_have_no_model_to_change():
 
 def test_names_that_the_student_keeps_are_those_of_the_dimensions():
     assert list(advice.KEPT) == list(DIMENSIONS)
+
+
+def test_no_model_is_told_to_become_what_it_is():
+    made = set_open(audit(), "calibration_gap", verdict="different")
+    made["models"]["distilled"]["made"] = "base with its confidence scaled (temperature)"
+    repair, distil, _ = only(made, "calibration_gap")
+    assert "scaled already" in repair.says
+    assert parsed(repair.line)["model"] == "base"
+    assert str(parsed(repair.line)["out"]) == "base-repaired"
+    assert distil.says == "Train a student that is held to the large model in confidence."
+    made["models"]["distilled"]["made"] = "distilled from large, held to it in errors, confidence"
+    assert "It was held to the large model in confidence" in only(made, "calibration_gap")[1].says
+
+
+def test_a_model_of_the_audit_that_is_what_is_advised_is_named():
+    made = set_open(audit(), "calibration_gap", verdict="different")
+    other = copy.deepcopy(pair(made)) | {"compressed": "kept", "name": "kept vs large"}
+    made["models"]["kept"] = made["models"]["distilled"] | {"made": "distilled from large, held to it in confidence"}
+    made["pairs"].append(other)
+    assert "kept" not in only(made, "calibration_gap")[1].says  # different there, too
+    other["dimensions"]["calibration_gap"]["verdict"] = "equivalent"
+    assert "or take kept, which is one: it is equivalent in confidence" in only(made, "calibration_gap")[1].says
+
+
+def test_an_audit_too_small_for_any_yes_says_so_once_with_the_command_that_is_large_enough():
+    made = audit()
+    for entry in (entry for one in made["pairs"] for entry in one["dimensions"].values()):
+        entry["examples"] = 400
+    assert too_small(made, WORDS) is None
+    for one in made["pairs"]:
+        for name in ("calibration_gap", "attack_divergence"):
+            one["dimensions"][name]["examples"] = 30
+    found = too_small(made, WORDS)
+    assert found.says.endswith("takes at least 400 examples (here 30) and 50 attacked examples (here 30).")
+    assert parsed(found.line)["attacked"] == 50
+    made["data"]["examples"] = 30
+    assert parsed(too_small(made, WORDS).line)["limit"] == 400
+    assert found.says in " ".join(verdict_table(made).split())

@@ -156,7 +156,7 @@ def test_nearly_all_is_not_all_and_nearly_nothing_is_not_nothing(share):
 
 
 def test_nothing_is_nothing():
-    assert (percent(0.0), percent(1.0), points(0.0), number(0.0, "gap")) == ("0 %", "100 %", "0 points", "0")
+    assert (percent(0.0), percent(1.0), points(0.0), number(0.0, "gap")) == ("0 %", "100 %", "0 points", "0.000")
 
 
 # What was used, and what for.
@@ -207,6 +207,19 @@ def test_of_several_that_can_stand_in_the_smallest_and_closest_is_preferred_in_e
     assert preference(found).startswith("Prefer base: it is the only one that can stand in and is not simulated (20 MB")
     assert preference(all_equivalent(compressed=("tiny",))) == ""
     assert preference(audit()) == ""
+
+
+def test_models_stand_in_one_order_in_every_form_yes_first_and_the_nearest_first_among_equals():
+    found = all_equivalent(compressed=("heron", "ibis", "stork"))
+    for pair in judged(found):
+        for entry in pair["dimensions"].values():
+            entry["divergence"] = {"heron": 0.0, "ibis": 0.01, "stork": 0.001}[pair["compressed"]]
+            entry["verdict"] = "different" if pair["compressed"] == "heron" else "equivalent"
+    forms = {page(found, {}): 'class="for"><a href="#model-\\d"><bdi>{}<', markdown(found): "Can {} stand in"}
+    for says, place in (forms | {verdict_table(found): "{} against large"}).items():
+        places = [re.search(place.format(name), says).start() for name in ("stork", "ibis", "heron")]
+        assert places == sorted(places)
+        assert "yes first, no last" in says
 
 
 @pytest.mark.parametrize(

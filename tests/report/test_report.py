@@ -25,7 +25,7 @@ from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report import svg, write
 from trusteq.report.latex import models_table, pairwise_tables, verdict_tables
 from trusteq.report.page import DEEPEST
-from trusteq.report.queries import between
+from trusteq.report.queries import between, in_order, judged
 from trusteq.report.summary_plot import summary_plot
 from trusteq.report.terminal import verdict_table
 from trusteq.report.words import NO_TWIN, answer, interval, shown
@@ -520,8 +520,7 @@ def test_markdown_keeps_names_and_tables_together(written, name):
 def test_model_cards_are_what_the_hub_reads(written, family):
     found, _, paths = written(family)
     cards = [path for path in paths if path.name.startswith("model_card")]
-    pairs = [pair for pair in found["pairs"] if pair["role"] == "compressed"]
-    for path, pair in zip(cards, pairs, strict=True):
+    for path, pair in zip(cards, judged(found), strict=True):
         card = ModelCard(path.read_text(encoding="utf-8"))
         assert card.data.model_name == clean(pair["compressed"])
         assert card.data.license is None
@@ -701,8 +700,8 @@ def test_the_terminal_table_fits_and_says_all(written, family):
     for line in text.splitlines()[:-1]:  # the last one is the signature
         assert sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line) <= 100, line
     blocks = text.split("\n\n")
-    assert len(blocks) == len(found["pairs"]) + 1 + ("slices" in found)
-    for block, pair in zip(blocks, found["pairs"], strict=False):
+    assert len(blocks) == 1 + len(found["pairs"]) + 1 + ("slices" in found)
+    for block, pair in zip(blocks[1:], in_order(found), strict=False):
         for name, entry in pair["dimensions"].items():
             line = next(line for line in block.splitlines() if line.startswith(f"  {name} "))
             if entry["status"] == "done":
@@ -740,8 +739,7 @@ def clipped(value, panel):
 @pytest.mark.parametrize("family", ["a twin and two", "one and no twin", "gaps", "six, all pairs", "hostile and two"])
 def test_the_summary_shows_every_figure_in_margins(family):
     found = audit(**FAMILIES[family])
-    figure = summary_plot(found)
-    pairs = [pair for pair in found["pairs"] if pair["role"] == "compressed"]
+    figure, pairs = summary_plot(found), judged(found)
     twin = any(model["role"] == "twin" for model in found["models"].values())
     panels = [panel for panel in figure.axes if panel.axison]
     for panel, pair in zip(panels, pairs, strict=True):

@@ -17,12 +17,13 @@ from typing import Any
 
 from trusteq.audit.bundled import ASKED, bundled_family
 from trusteq.audit.bundled import FOLDER as BUNDLED
+from trusteq.audit.describing import HELD, SCALED
 from trusteq.audit.planning import excess_in
 from trusteq.audit.results import audit_of
 from trusteq.dimensions.record import Entry
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.verdicts import Excess, rounded, tells
-from trusteq.wording import place_name
+from trusteq.wording import and_so_on, place_name
 
 KEPT = {  # by dimension, what `compress distil --keep` calls it
     "prediction_error_jaccard": "errors",
@@ -111,6 +112,34 @@ def next_steps(audit: dict[str, Any], words: Sequence[str] | None = None) -> lis
     return together([(model, step) for model, step in steps if step is not None])
 
 
+def too_small(audit: dict[str, Any], words: Sequence[str] | None = None) -> Shared | None:
+    """Of an audit with fewer examples than a verdict takes, so that no model can get a Yes, whatever it is: which
+    dimensions want more, and the same audit with enough for all of them (None where there is nothing of the kind)."""
+    few: dict[str, Entry] = {}
+    for name, dimension in DIMENSIONS.items():
+        pairs = [pair["dimensions"].get(name, {}) for pair in audit["pairs"] if pair["role"] == "compressed"]
+        done = [entry for entry in pairs if entry.get("status") == "done"]
+        if done and all(entry["examples"] < dimension.fewest for entry in done):
+            few[name] = done[0]
+    if not few:
+        return None
+    least: dict[str, tuple[int, int]] = {}
+    for name, entry in few.items():
+        counted = DIMENSIONS[name].counted
+        least[counted] = max(least.get(counted, (0, 0)), (DIMENSIONS[name].fewest, entry["examples"]))
+    wants = and_so_on([f"{most} {counted} (here {there})" for counted, (most, there) in least.items()])
+    says = f"This audit is too small for any Yes, which takes at least {wants}."
+    if "tasks" in audit:
+        return Shared(compressed(audit), list(few), says, "")
+    asked = Asked(audit, compressed(audit)[0], words)
+    texts = max(DIMENSIONS[name].fewest for name in few)
+    probes = {flag: DIMENSIONS[name].fewest for name in few if (flag := PROBED.get(DIMENSIONS[name].needs))}
+    changed = [word for flag, count in probes.items() for word in (flag, str(count))]
+    if texts > audit["data"]["examples"]:
+        changed += ["--limit", str(texts)] if "--limit" in asked.flags else ["--dataset", "more.csv"]
+    return Shared(compressed(audit), list(few), says, shlex.join(("trusteq", *asked.again(changed))))
+
+
 def compressed(audit: dict[str, Any]) -> list[str]:
     return [pair["compressed"] for pair in audit["pairs"] if pair["role"] == "compressed"]
 
@@ -176,10 +205,9 @@ def about_different(name: str, entry: Entry, asked: "Asked", different: Sequence
     if asked.derived:
         add("compress", "It is simulated: make it a model of its own before it is repaired.", asked.made())
     elif name == "calibration_gap":
-        add("repair", "Scale its probabilities to the large model's confidence curve; no training.", asked.repair())
+        add("repair", *asked.repair("Scale its probabilities to the large model's confidence curve; no training."))
     keep = [KEPT[one] for one in different if one in KEPT]
-    held = " and ".join(keep) or "this"
-    add("distil", f"Train a student that is held to the large model in {held}.", asked.distil(keep))
+    add("distil", asked.student(different), asked.distil(keep))
     if name in IN_CASCADE and asked.folder is not None:
         add("cascade", "Let the large model answer where this one is unsure.", asked.cascade())
     return found
@@ -199,7 +227,7 @@ def about_open(name: str, entry: Entry, asked: "Asked") -> list[Advice]:
             return advice("attack", *asked.questions(broken=min(falls(figures)) > 0.5))
         if name == "calibration_gap":
             says = "Scale its confidences to the large model's curve, so that both err in one direction."
-            return advice("repair", says, asked.repair()) if not asked.derived else []
+            return advice("repair", *asked.repair(says)) if not asked.derived else []
         says, flags = HIDDEN.get(name, HIDDEN["prediction_error_jaccard"])
         return advice("data", says, asked.again(flags))
     if not tells(entry["expected"]):
@@ -213,7 +241,7 @@ def about_open(name: str, entry: Entry, asked: "Asked") -> list[Advice]:
         return advice("examples", *asked.more(name, needed))
     says = "It lies on the margin, which more texts hardly settle: bring it nearer."
     if name == "calibration_gap" and not asked.derived:
-        return advice("repair", says, asked.repair())
+        return advice("repair", *asked.repair(says))
     return advice("distil", says, asked.distil([KEPT[name]]))
 
 
@@ -344,9 +372,42 @@ class Asked:
         names = ("--text", "--text-pair", "--label")
         return [word for name in names if name in self.flags for word in (name, *self.flags[name])]
 
-    def repair(self) -> list[str]:
+    def repair(self, says: str) -> tuple[str, list[str]]:
+        """Of a model that was repaired already, that from which it was made, once more: in another way."""
+        before, scaled, _ = str(self.audit["models"][self.model].get("made")).partition(SCALED)
+        source, name = self.source, self.model
+        if scaled:
+            source, name = self.source_of(before) if before in self.audit["models"] else before, before
+            verdict = self.entry_of(before, "calibration_gap").get("verdict")
+            says = "Its confidences were scaled already. "
+            says += f"Take {before}, from which it was made: there it is equivalent. Or " * (verdict == "equivalent")
+            says += f"{'scale' if verdict == 'equivalent' else 'Scale'} those of {before} to the large model's curve."
         where = ["--like", self.large, "--to", "large", "--dataset", "held-out.csv", *self.columns()]
-        return ["repair", self.source, *where, "--out", f"{self.model}-repaired"]
+        return says, ["repair", source, *where, "--out", f"{name}-repaired"]
+
+    def entry_of(self, model: str, dimension: str) -> Entry:
+        pairs = [one for one in self.audit["pairs"] if (one["compressed"], one["role"]) == (model, "compressed")]
+        return dict(pairs[0]["dimensions"].get(dimension, {})) if pairs else {}
+
+    def student(self, different: Sequence[str]) -> str:
+        """Which student to train, and whether a model of this audit is one."""
+        held = " and ".join(KEPT[name] for name in different if name in KEPT) or "this"
+        wanted = {KEPT[name] for name in different if name in KEPT}
+        if wanted and wanted <= self.held_in(self.model):
+            return (
+                f"It was held to the large model in {held}, which did not suffice: train it on more texts, or larger."
+            )
+        says = f"Train a student that is held to the large model in {held}"
+        for other in compressed(self.audit):
+            found = {self.entry_of(other, name).get("verdict") for name in different}
+            if wanted and wanted <= self.held_in(other) and found == {"equivalent"}:
+                where = "both" if len(different) == 2 else held
+                return f"{says}, or take {other}, which is one: it is equivalent in {where}."
+        return f"{says}."
+
+    def held_in(self, model: str) -> set[str]:
+        """What its training held it to the large model in, as far as its checkpoint says (describing.py)."""
+        return set(str(self.audit["models"][model].get("made")).partition(HELD)[2].split(", "))
 
     def distil(self, keep: Sequence[str]) -> list[str]:
         data = ["--dataset", "train.csv", "--eval-dataset", "held-out.csv", "--text-only", "extra.txt", *self.columns()]

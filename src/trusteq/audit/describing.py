@@ -13,6 +13,7 @@ from trusteq.models.predictor import Predictor
 from trusteq.wording import place_name
 
 FACTS = ("architecture", "runs_as", "stored_as", "vocabulary", "labels", "disk_megabytes", "files", "made")
+HELD, SCALED = "held to it in ", " with its confidence scaled"  # how a model was made, for whoever looks for it
 WEIGHTS = (".safetensors", ".gguf", ".onnx", ".bin")
 
 
@@ -85,11 +86,11 @@ def how_made(config: dict[str, Any], training: dict[str, Any], repair: dict[str,
         if teacher := after(command, "--teacher"):
             kept = after(command, "--keep")
             said = [f"distilled from {place_name(teacher[0]).rpartition('/')[2]}"]
-            said += [f"held to it in {', '.join(kept)}"] * bool(kept)
+            said += [f"{HELD}{', '.join(kept)}"] * bool(kept)
     scaling, numbers = repair.get("scaling"), config.get("quantization_config")
     if isinstance(scaling, dict):
-        before = [place_name(word).rpartition("/")[2] + " with " for word in words_of(repair.get("command"))[2:3]]
-        said.append(f"{''.join(before)}its confidence scaled ({scaling.get('method')})")
+        before = [place_name(word).rpartition("/")[2] for word in words_of(repair.get("command"))[2:3]]
+        said.append(f"{''.join(before)}{SCALED} ({scaling.get('method')})".removeprefix(" with "))
     if isinstance(numbers, dict):
         said.append(f"quantized ({numbers.get('quant_method')})")
     return ", ".join(said)

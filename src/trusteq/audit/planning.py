@@ -17,6 +17,7 @@ from trusteq.intervals import normal_quantile
 from trusteq.verdicts import MOST, POWER, Excess, rounded
 
 NUMBERS = (100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+HOLM = "(Holm's correction)"  # in the reason of a verdict that it keeps open (judging.py)
 TWINS = "needs more twins"
 
 Plan = dict[str, Any]
@@ -27,23 +28,29 @@ def plan(result: dict[str, Any]) -> Plan:
     the audit are among them; and how many do with 80 % power."""
     audit = audit_of(result)
     level = audit["settings"]["confidence_level"]
-    rows = [
-        row_of(pair["compressed"], name, entry, level)
+    judged = [
+        (pair["compressed"], name, entry)
         for pair in audit["pairs"]
         for name, entry in pair["dimensions"].items()
         if entry["status"] == "done" and entry["verdict"]
     ]
+    rows = [row_of(*one, level, len(judged)) for one in judged]
     if not rows:
         raise ValueError("the audit holds no verdict that more examples could settle: it measured nothing")
     return {"guesses": None, "level": level, "power": POWER, "numbers": list(NUMBERS), "rows": rows}
 
 
-def row_of(compressed: str, name: str, entry: Entry, level: float) -> dict[str, Any]:
+def row_of(compressed: str, name: str, entry: Entry, level: float, verdicts: int) -> dict[str, Any]:
     dimension, examples, excess = DIMENSIONS[name], entry["examples"], excess_in(entry, level)
     row: dict[str, Any] = {"compressed": compressed, "dimension": name, "counted": dimension.counted}
     row |= {"examples": examples, "verdict": entry["verdict"], "margin": entry["margin"], "needed": None}
     few = examples < dimension.fewest
-    if entry["open_because"] and not few and not excess.needs_twins:
+    if entry["open_because"] and HOLM in entry["open_because"]:
+        excess = excess.at(1 - (1 - level) / verdicts)  # at its strictest, as if this were the first of all
+        row["note"] = (
+            f"By itself it is different: the chances are those after Holm's correction for {verdicts} verdicts."
+        )
+    elif entry["open_because"] and not few and not excess.needs_twins:
         return row | {"chances": None, "half_widths": None, "says": entry["open_because"]}
     growth = np.array(NUMBERS) / examples
     reach = max(excess.high - excess.value, excess.value - excess.low)

@@ -11,10 +11,12 @@ from trusteq.wording import decimals, percent, points, signed
 def sentence(dimension: str | Dimension, entry: Entry, compressed: str, large: str) -> str:
     """What was found, beside what the floor and chance give, and what that means.
 
-    >>> figures = {"accuracy_fall": 0.75, "large_accuracy_fall": 0.5, "accuracy_fall_gap": 0.25}
+    >>> figures = {"accuracy": 0.8, "attacked_accuracy": 0.2, "accuracy_fall": 0.75, "accuracy_fall_gap": 0.25}
+    >>> figures |= {"large_accuracy": 0.8, "large_attacked_accuracy": 0.4, "large_accuracy_fall": 0.5}
     >>> entry = {"figures": figures, "floor": None, "expected": None, "verdict": None}
     >>> sentence("attack_divergence", entry, "tiny", "large")
-    'Under attack tiny loses 75 % of its accuracy, and large 50 %: a gap of 25 points.'
+    'Under attack the accuracy of tiny falls from 80 to 20 %, by 75 % of it, and that of large from 80 to 40 %, by \
+50 % of it: a gap of 25 points.'
     """
     record = record_of(dimension)
     beside = "; ".join([*beside_floor(entry), *beside_chance(record, entry)])

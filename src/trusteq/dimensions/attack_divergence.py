@@ -389,9 +389,15 @@ def hidden(figures: Figures) -> str | None:
 
 
 def told(f: Figures, entry: Entry, compressed: str, large: str) -> str:
-    own, larges = (percent(f[f"{prefix}accuracy_fall"]) for prefix in ("", "large_"))
+    own, larges = (fallen(f, prefix) for prefix in ("", "large_"))
     gap = f"a gap of {points(f['accuracy_fall_gap'])}"
-    return f"Under attack {compressed} loses {own} of its accuracy, and {large} {larges}: {gap}"
+    return f"Under attack the accuracy of {compressed} falls {own}, and that of {large} {larges}: {gap}"
+
+
+def fallen(f: Figures, prefix: str) -> str:
+    """From what to what, and by which share of it, since that is what is compared."""
+    clean, attacked = percent(f[f"{prefix}accuracy"]), percent(f[f"{prefix}attacked_accuracy"])
+    return f"from {clean.removesuffix(' %')} to {attacked}, by {percent(f[f'{prefix}accuracy_fall'])} of it"
 
 
 DIMENSION = Dimension(
@@ -409,7 +415,7 @@ DIMENSION = Dimension(
     plot=plot,
     headline="accuracy_fall_gap",
     kind="gap",
-    words={"accuracy_fall_gap": "gap of the accuracy lost", "broken_jaccard": "overlap of what breaks"},
+    words={"accuracy_fall_gap": "gap of the share of accuracy lost", "broken_jaccard": "overlap of what breaks"},
     direction=("more lost", "less lost"),
     told=told,
     needs="attacks",

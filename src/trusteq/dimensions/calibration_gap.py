@@ -609,19 +609,27 @@ def opposite(f: Figures) -> str | None:
 
     >>> f = {"overconfidence": -0.08, "large_overconfidence": 0.07}
     >>> print(opposite(f | {"overconfidence_gap_low": -0.16, "overconfidence_gap_high": -0.14}))
-    The two err in opposite directions: the compressed model is 8 points too unsure, the large one 7 points too sure. \
-The size of the errors does not show that: look at both diagrams, and at thresholds that you set on confidences.
+    The two err in opposite directions: the compressed model is too unsure, the large one too sure. The size of the \
+errors does not show that: look at both diagrams, and at thresholds that you set on confidences.
     >>> opposite(f | {"overconfidence_gap_low": -0.16, "overconfidence_gap_high": -0.01})
     """
     own, large = f.get("overconfidence", 0.0), f.get("large_overconfidence", 0.0)
     low, high = (f.get(f"overconfidence_gap_{end}", 0.0) for end in ("low", "high"))
     if own * large >= 0 or max(low, -high) <= MARGIN:
         return None
-    sides = (f"{who} {points(abs(over))} {direction(over)}" for who, over in (("is", own), ("the large one", large)))
     return (
-        f"The two err in opposite directions: the compressed model {', '.join(sides)}. The size of the errors does not "
-        "show that: look at both diagrams, and at thresholds that you set on confidences."
+        f"The two err in opposite directions: the compressed model is {direction(own)}, the large one "
+        f"{direction(large)}. The size of the errors does not show that: look at both diagrams, and at thresholds that "
+        "you set on confidences."
     )
+
+
+def directions(f: Figures) -> tuple[str, str] | None:
+    """Of both models, where the size of the gap hides them: what a table's cell shows instead."""
+    if not opposite(f):
+        return None
+    own, large = (f"{points(f[f'{side}ece'])} {direction(f[f'{side}overconfidence'])}" for side in ("", "large_"))
+    return own, large
 
 
 DIMENSION = Dimension(
@@ -631,7 +639,8 @@ DIMENSION = Dimension(
     asks=(
         "A model is honest about its confidence if it is right eight times out of ten where it says “80 %”. Its "
         "calibration error is how far it is from that. This is the difference between the two models' errors. For the "
-        "verdict, what chance alone adds to each error is subtracted."
+        "verdict, the part of each error that chance alone adds (a few examples never come out even) is taken off "
+        "first: it is not the difference of the errors that are shown."
     ),
     options=CalibrationOptions,
     compute=compute,
@@ -650,7 +659,8 @@ DIMENSION = Dimension(
     fewest=400,  # of fewer, the noise in the bins passes for dishonesty
     margin=MARGIN,
     alone=MARGIN,
-    aside=", once what chance adds to each error is taken off",
+    aside=", once the part of each error that chance adds is taken off",
+    briefly=directions,
     hidden=opposite,
     measure=measure,
     redrawn=redrawn,

@@ -60,6 +60,7 @@ class Dimension:
     margin: float  # of the excess over the twin: of an overlap, as a part of what twin and large share beyond chance
     alone: float  # of the divergence itself, where there is no twin: of an overlap, as a part of what chance leaves
     aside: str = ""  # what a sentence about the excess adds, where it is not the difference of the figures shown
+    briefly: Callable[[Figures], tuple[str, str] | None] = lambda figures: None  # of both, where the gap would mislead
     hidden: Callable[[Figures], str | None] = lambda figures: None  # why the figures cannot show a difference
     settings: Callable[[Any], dict[str, Any]] = lambda options: {}  # its own options, from the audit's
     measure: Callable[..., Figures]  # (work, compressed, large, options, level) -> figures, with details

@@ -5,6 +5,7 @@ import io
 import re
 from typing import Any
 
+from trusteq.report.queries import judged
 from trusteq.report.tasks import is_written
 from trusteq.report.words import Audit
 from trusteq.wording import number, percent, shorten
@@ -51,7 +52,7 @@ def harmless(cell: Any) -> Any:
 def shown_flips(audit: Audit) -> list[dict[str, Any]]:
     """The page's: of every pair those that the report holds, kind by kind, and how many there are of each."""
     found = []
-    for pair in (pair for pair in audit["pairs"] if pair["role"] == "compressed"):
+    for pair in judged(audit):
         rows = [one for one in audit["examples"].get("flips", []) if one["pair"] == pair["name"]]
         if is_written(audit):  # nearly all such texts change somewhere: they are shown where they part
             rows = [one for one in rows if one["kind"] != "wrong to other wrong"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from trusteq.audit.sentences import too_close
 from trusteq.dimensions.registry import DIMENSIONS
-from trusteq.report.queries import between, headline_of, judged, measured, models_of
+from trusteq.report.queries import between, headline_of, in_order, judged, measured, models_in_order, models_of
 from trusteq.report.words import (
     Audit,
     Entry,
@@ -109,7 +109,7 @@ def pairwise_tables(audit: Audit) -> str:
 def column(audit: Audit, name: str) -> list[str]:
     """Of every model beside the large one."""
     rows = []
-    for pair in audit["pairs"]:
+    for pair in in_order(audit):
         if (entry := pair["dimensions"].get(name)) is None:
             continue
         cells = [""] * 4 + [latex(status(entry))]
@@ -127,7 +127,7 @@ def column(audit: Audit, name: str) -> list[str]:
 
 def matrices(audit: Audit, name: str) -> list[str]:
     """In parts that a page is wide enough for."""
-    names, found = list(audit["models"]), []
+    names, found = models_in_order(audit), []
     for first in range(0, len(names), ABREAST):
         columns, rows = names[first : first + ABREAST], list[Row]()
         for one in names:
@@ -205,8 +205,8 @@ def models_table(audit: Audit) -> str:
     aligned = {name: alignment(figures_of(pair, "attribution_alignment")) for name, pair in pairs.items()}
     size = next((size for size, *_ in aligned.values() if size), "")
     rows: list[Row] = []
-    for name, model in audit["models"].items():
-        figures = figures_of(pairs.get(name), "calibration_gap")
+    for name in models_in_order(audit):
+        model, figures = audit["models"][name], figures_of(pairs.get(name), "calibration_gap")
         if name == large:
             found = [figures_of(pair, "calibration_gap") for pair in pairs.values()]
             figures = next(({k: f[f"large_{k}"] for k, _ in calibration if k in f} for f in found if f), {})

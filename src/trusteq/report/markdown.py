@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from trusteq.audit.advice import shared
+from trusteq.audit.advice import shared, too_small
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.preferred import preference
-from trusteq.report.queries import between, headline_of, judged, measured, models_of
+from trusteq.report.queries import ORDER_SAYS, between, headline_of, judged, measured, models_in_order, models_of
 from trusteq.report.slices import slice_tables
 from trusteq.report.tasks import COLUMNS, tables
 from trusteq.report.words import (
@@ -29,11 +29,14 @@ from trusteq.report.words import (
     left_out,
     looks_say,
     made_by,
+    margins_say,
     marks_say,
     settings_told,
     shown,
     simulated,
     status,
+    taken_off,
+    task_says,
     together,
     unread,
     value_of,
@@ -45,12 +48,22 @@ PROJECT = "trust-equivalence"
 
 def markdown(audit: Audit) -> str:
     """The whole audit, without its plots but for the summary, which lies beside it."""
-    data = f"Data: {md(audit['data']['name'])}, {together(audit)} {left_out(audit)}"
+    data = md(f"{task_says(audit)} {together(audit)} {left_out(audit)}")
     parts = ["# Trust-equivalence audit", made_by(audit, code), data.rstrip(), md(held_says(audit))]
-    parts += [md(one) for one in (preference(audit), ANSWER_TAKES, VERDICT_TAKES)] if judged(audit) else []
+    if small := too_small(audit):
+        parts += [
+            f"**{md(small.says)}**",
+            *([f"With enough of them:\n\n{command(clean(small.line))}"] if small.line else []),
+        ]
+    parts += (
+        [md(one) for one in (preference(audit), ANSWER_TAKES, VERDICT_TAKES, margins_say(audit))]
+        if judged(audit)
+        else []
+    )
     parts += [f"Stopped when sure: {looks_say(audit)}."] * ("looks" in audit)
     if audit["failures"]:
         parts += ["**Not everything could be measured.**", "\n".join(failure(item) for item in audit["failures"])]
+    parts += [ORDER_SAYS] * (len(judged(audit)) > 1)
     for pair in judged(audit):
         says = answer(pair)
         parts += [f"## Can {md(pair['compressed'])} stand in for {md(pair['large'])}? {says.word}.", md(says.summary)]
@@ -100,7 +113,8 @@ def verdict_row(name: str, entry: Entry, columns: int, floor: bool) -> list[str]
         return [DIMENSIONS[name].question, *[""] * (columns - 2), verdict]
     cells = [figure_name(entry["headline"]), value_of(entry), interval(entry)]
     cells += [*([floor_value(entry)] if floor else []), shown(entry["expected"], entry["kind"])]
-    cells += [shown(entry["divergence"], "gap"), interval(entry, "divergence_low", "divergence_high", "gap")]
+    further = ", ".join(filter(None, [shown(entry["divergence"], "gap"), taken_off(name, entry)]))
+    cells += [further, interval(entry, "divergence_low", "divergence_high", "gap")]
     return [DIMENSIONS[name].question, *cells, points(entry["margin"]), f"{entry['examples']:,}", verdict]
 
 
@@ -157,7 +171,8 @@ def slices(of: dict[str, Any]) -> str:
 
 def models(audit: Audit) -> str:
     rows = []
-    for name, model in audit["models"].items():
+    for name in models_in_order(audit):
+        model = audit["models"][name]
         accuracy = f"{shown(model['accuracy'], 'overlap')} ({interval(model, 'accuracy_low', 'accuracy_high')})"
         rows.append([md(name), model["role"], accuracy.replace(" ()", ""), *map(md, described(model).values())])
     head = [
@@ -175,7 +190,7 @@ def models(audit: Audit) -> str:
 
 
 def matrix(audit: Audit, name: str) -> str:
-    names = list(audit["models"])
+    names = models_in_order(audit)
     rows = []
     for row in names:
         found = [between(audit, name, row, column) for column in names]

@@ -10,7 +10,7 @@ import re
 from functools import cache
 from typing import Any, NamedTuple
 
-from trusteq.audit.advice import Shared, next_steps, shared
+from trusteq.audit.advice import Shared, next_steps, shared, too_small
 from trusteq.audit.sentences import would_decide
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.disagreements import disagreements
@@ -18,7 +18,16 @@ from trusteq.report.examples import attack, explanation, some
 from trusteq.report.flips import shown_flips
 from trusteq.report.forest import forest
 from trusteq.report.preferred import preference
-from trusteq.report.queries import between, headline_of, judged, measured, models_of
+from trusteq.report.queries import (
+    ORDER_SAYS,
+    between,
+    headline_of,
+    in_order,
+    judged,
+    measured,
+    models_in_order,
+    models_of,
+)
 from trusteq.report.slices import slice_tables
 from trusteq.report.tasks import COLUMNS, is_written, partings, score_tables, tables
 from trusteq.report.words import (
@@ -29,6 +38,7 @@ from trusteq.report.words import (
     Entry,
     Pair,
     answer,
+    beside_it,
     command_line,
     described,
     figure_name,
@@ -42,10 +52,14 @@ from trusteq.report.words import (
     interval_name,
     labels_say,
     looks_say,
+    margins_say,
     settings_told,
     shown,
     simulated,
+    size_says,
     status,
+    taken_off,
+    task_says,
     than_floor,
     together,
     unread,
@@ -55,6 +69,7 @@ from trusteq.resources import text
 from trusteq.wording import and_so_on, clean, plain, points
 
 FEW = 8  # models, whose next steps stand beside their answers
+TOO_FEW = re.compile(r"([\d,]+) .* are too few for a verdict, which takes at least (\d+)")  # said once, at the top
 DEEPEST = 60  # percent of colour in a cell of a heat map: what stands in it stays easy to read
 
 
@@ -94,18 +109,22 @@ def page(audit: Audit, plots: Plots, space: str | None = None, of_plots: str = "
         steps=next_for(next_steps(audit)),
         advice=next_for(shared(audit)),
         of_plots=Markup(of_plots),
+        task=task_says(audit),
         failures=[item | {"question": DIMENSIONS[item["dimension"]].question} for item in audit["failures"]],
         facts=facts(audit),
         overview=overview(audit) if len(answers) > 1 else [],
         forest=Markup(forest(audit)),
         questions=[(name, DIMENSIONS[name].question) for name in measured(audit)],
+        order_says=ORDER_SAYS,
         floor=floor_word(audit) if models_of(audit, "twin") else "",
         held_says=held_says(audit),
         than_floor=than_floor(audit),
         interval_name=interval_name(audit),
-        models=[model_row(audit, name) for name in audit["models"]],
+        models=[model_row(audit, name) for name in models_in_order(audit)],
         answer_takes=ANSWER_TAKES,
         verdict_takes=VERDICT_TAKES,
+        margins_say=margins_say(audit),
+        small=too_small(audit),
         marks=MARKS,
         verdicts=len(
             [0 for pair in judged(audit) for entry in pair["dimensions"].values() if entry["status"] == "done"]
@@ -171,9 +190,9 @@ def answer_of(audit: Audit, pair: Pair, anchor: str) -> dict[str, Any]:
     compressed, large = (audit["models"].get(pair[key]) for key in ("compressed", "large"))
     accuracy = ""
     if compressed and large and compressed["accuracy"] is not None and large["accuracy"] is not None:
-        shares = f"{100 * compressed['accuracy']:.1f} % against {100 * large['accuracy']:.1f} %"
-        accuracy = f"By accuracy alone: {shares}{of_its_size(compressed, large)}."
-        accuracy += " Simulated: no smaller and no faster." if compressed["simulated"] else ""
+        accuracy = f"Accuracy: {100 * compressed['accuracy']:.1f} % (large: {100 * large['accuracy']:.1f} %). "
+    if compressed and (size := size_says(compressed)):
+        accuracy += f"{size}."
     rows = [summary_row(name, entry) for name, entry in pair["dimensions"].items()]
     names: dict[str, Any] = {"name": pair["compressed"], "large": pair["large"], "anchor": anchor}
     return {**names, "accuracy": accuracy, "rows": rows, **answer(pair)._asdict()}
@@ -188,25 +207,12 @@ def next_for(steps: list[Shared]) -> list[dict[str, Any]]:
     ]
 
 
-def of_its_size(compressed: dict[str, Any], large: dict[str, Any]) -> str:
-    """What is gained by it, where anything is.
-
-    >>> of_its_size({"parameters": 6}, {"parameters": 50}), of_its_size({"parameters": 6}, {"parameters": None})
-    (', with 12 % of the parameters', '')
-    """
-    few, many = compressed["parameters"], large["parameters"]
-    return f", with {100 * few / many:.2g} % of the parameters" if few and many and few < many else ""
-
-
 def facts(audit: Audit) -> list[tuple[str, str]]:
-    data, classes = audit["data"], audit["data"]["classes"]
-    rows = [("data", data["name"]), ("examples", together(audit).rstrip(".").replace(" examples", "", 1))]
+    """What its sentence on the task leaves out."""
+    data = audit["data"]
+    rows = [("examples", together(audit).rstrip(".").replace(" examples", "", 1))]
     if data["unlabelled"]:
         rows.append(("left out, without a label", f"{data['unlabelled']:,}"))
-    if data["ood_examples"]:
-        rows.append(("out-of-distribution examples", f"{data['ood_examples']:,}"))
-    if classes:
-        rows.append(("classes", ", ".join(classes) if len(classes) <= 4 else f"{len(classes):,}"))
     rows.append(("held against", floor_says(audit).partition(":")[0]))
     return [*rows, *([("stopped when sure", looks_say(audit))] * ("looks" in audit))]
 
@@ -218,6 +224,7 @@ def overview(audit: Audit) -> list[dict[str, Any]]:
         entries = [(name, pair["dimensions"].get(name)) for name in measured(audit)]
         cells = [
             {"question": DIMENSIONS[name].question, "found": status(entry) if entry else "", "says": brief(name, entry)}
+            | {"beside": beside_it(audit, entry, name) if entry and entry["status"] == "done" else ""}
             for name, entry in entries
         ]
         rows.append({"name": pair["compressed"], "anchor": f"model-{place}", "cells": cells, **answer(pair)._asdict()})
@@ -243,6 +250,7 @@ def summary_row(name: str, entry: Entry) -> dict[str, Any]:
         "floor_interval": floor_interval(entry),
         "further": shown(entry["divergence"], "gap"),
         "further_interval": interval(entry, "divergence_low", "divergence_high", "gap"),
+        "taken_off": taken_off(name, entry),
         "allowed": points(entry["margin"]),
     }
 
@@ -252,7 +260,11 @@ def brief_reason(entry: Entry) -> str:
 
     >>> brief_reason({"open_because": "The two err in opposite directions: one by 7.8 points. Look at both."})
     'The two err in opposite directions'
+    >>> brief_reason({"open_because": "150 examples are too few for a verdict, which takes at least 400."})
+    'too few: 150 of 400'
     """
+    if few := TOO_FEW.match(entry["open_because"] or ""):
+        return f"too few: {few[1]} of {few[2]}"
     return re.split(r"[:.] ", clean(entry["open_because"] or ""))[0].rstrip(".")
 
 
@@ -268,7 +280,7 @@ def model_row(audit: Audit, name: str) -> dict[str, Any]:
 
 def dimension_of(audit: Audit, name: str, plots: Plots, examples: dict[str, Any] | None) -> dict[str, Any]:
     order = {"compressed": 0, "twin": 1, "other": 2}
-    pairs = sorted((p for p in audit["pairs"] if name in p["dimensions"]), key=lambda pair: order[pair["role"]])
+    pairs = sorted((p for p in in_order(audit) if name in p["dimensions"]), key=lambda pair: order[pair["role"]])
     pairs = [pair for pair in pairs if pair["role"] != "other"] or pairs
     entries = [pair["dimensions"][name] for pair in pairs]
     measured = any(entry["status"] == "done" for entry in entries)
@@ -281,7 +293,7 @@ def dimension_of(audit: Audit, name: str, plots: Plots, examples: dict[str, Any]
         "headline": headline_of(audit, name) if measured else "",
         "kind": DIMENSIONS[name].kind,
         "cells": [
-            dimension_cell(pair, entry, plots.get((pair["name"], name), Drawn("")))
+            dimension_cell(pair, name, entry, plots.get((pair["name"], name), Drawn("")))
             | {"lists": lists_for(pair, name, examples)}
             for pair, entry in zip(pairs, entries, strict=True)
         ],
@@ -299,16 +311,16 @@ def lists_for(pair: Pair, name: str, examples: dict[str, Any] | None) -> list[di
     ]
 
 
-def dimension_cell(pair: Pair, entry: Entry, drawn: Drawn) -> dict[str, Any]:
+def dimension_cell(pair: Pair, name: str, entry: Entry, drawn: Drawn) -> dict[str, Any]:
     from markupsafe import Markup
 
-    cell = {name: pair[name] for name in ("compressed", "large")} | {"found": status(entry)}
+    cell = {side: pair[side] for side in ("compressed", "large")} | {"found": status(entry)}
     cell |= {"headline": value_of(entry), "reason": entry["reason"]}
     if entry["status"] != "done":
         return cell
     return cell | {
         "sentence": entry["sentence"],
-        "numbers": numbers(entry),
+        "numbers": numbers(name, entry),
         "svg": Markup(drawn.svg),
         "plot_failed": drawn.problem,
         "plot_file": drawn.file,
@@ -316,7 +328,7 @@ def dimension_cell(pair: Pair, entry: Entry, drawn: Drawn) -> dict[str, Any]:
     }
 
 
-def numbers(entry: Entry) -> list[tuple[str, str, str]]:
+def numbers(dimension: str, entry: Entry) -> list[tuple[str, str, str]]:
     """What they are, their values, and what is to be said of them."""
     kind, twin = entry["kind"], entry["floor"] is not None
     rows = [(figure_name(entry["headline"]), value_of(entry), interval(entry))]
@@ -327,7 +339,7 @@ def numbers(entry: Entry) -> list[tuple[str, str, str]]:
             rows.append((name, shown(entry[key], kind), ""))
     if entry["verdict"] is not None:
         what = f"further than {entry['beside']}" if twin else "divergence"
-        name = f"{what}; allowed {points(entry['margin'])}"
+        name = "; ".join(filter(None, [what, taken_off(dimension, entry), f"allowed {points(entry['margin'])}"]))
         ends = interval(entry, "divergence_low", "divergence_high", "gap")
         rows.append((name, shown(entry["divergence"], "gap"), ends))
     needed = entry["examples_needed"]
@@ -339,7 +351,7 @@ def numbers(entry: Entry) -> list[tuple[str, str, str]]:
 
 def matrices_of(audit: Audit) -> list[dict[str, Any]]:
     """One per dimension where compressed models were compared among themselves; else one, of the pairs with large."""
-    names, models = measured(audit), list(audit["models"])
+    names, models = measured(audit), models_in_order(audit)
 
     def row(label: str, more: str, name: str, places: list[tuple[str, str]]) -> dict[str, Any]:
         return {"name": label, "more": more, "cells": [cell_of(audit, name, *place) for place in places]}

@@ -87,8 +87,9 @@ def plan_table(plan: Plan) -> str:
         for row in rows:
             said = needed(row)
             fits = len(said) <= 20
-            lines.append(line([row["dimension"], *chances(row)], said if fits else NOTHING))
-            notes += [] if fits else wrapped(f"{row['dimension']}: {clean(said)}", "  ")
+            lines.append(line([row["dimension"], *chances(row)], said if fits else "see below"))
+            said = row.get("note", "") if fits else said
+            notes += [] if not said else wrapped(f"{row['dimension']}: {clean(said)}", "  ")
         lines += notes
         if plan["guesses"]:
             lines += ["", *wrapped(HALF_WIDTHS, ""), line(["dimension", *head], "margin")]

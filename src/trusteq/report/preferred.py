@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from trusteq.report.geometry import in_margins
-from trusteq.report.queries import judged
-from trusteq.report.words import Audit, Pair, answer
+from trusteq.report.queries import far, judged
+from trusteq.report.words import Audit, answer
 from trusteq.wording import and_so_on, clean
 
 SIZES = {"disk_megabytes": "MB on disk", "megabytes": "MB in memory", "parameters": "M parameters"}
@@ -58,12 +57,6 @@ def sizes_of(audit: Audit, names: list[str]) -> tuple[dict[str, float], str]:
         if all(found.values()):
             return {name: size / 1e6 if key == "parameters" else size for name, size in found.items()}, unit
     return dict.fromkeys(names, 1.0), ""
-
-
-def far(pair: Pair) -> float:
-    """How far from large, in margins, on average over the dimensions."""
-    spans = [span.middle for entry in pair["dimensions"].values() if (span := in_margins(entry))]
-    return sum(spans) / len(spans)
 
 
 def preference(audit: Audit) -> str:

@@ -1,12 +1,38 @@
 """Which pairs, models and figures does an audit hold?"""
 
 from trusteq.dimensions.registry import DIMENSIONS
-from trusteq.report.words import Audit, Pair, figure_name
+from trusteq.report.words import Audit, Pair, answer, figure_name
+
+ANSWERS = ("equivalent", "inconclusive", "different")
+ORDER_SAYS = "Models are sorted: yes first, no last, and the nearest to the large model first among equals."
 
 
 def judged(audit: Audit) -> list[Pair]:
-    """The pairs that the audit is about: every compressed model against the large one."""
-    return [pair for pair in audit["pairs"] if pair["role"] == "compressed"]
+    """The pairs that the audit is about, every compressed model against the large one: yes first, then the nearest."""
+    return sorted((pair for pair in audit["pairs"] if pair["role"] == "compressed"), key=place_of)
+
+
+def place_of(pair: Pair) -> tuple[int, float]:
+    """By which compressed models are sorted wherever several stand: first the answer, then how far each is."""
+    return ANSWERS.index(answer(pair).verdict), far(pair)
+
+
+def far(pair: Pair) -> float:
+    """How far from large, in margins, on average over the dimensions."""
+    done = [entry for entry in pair["dimensions"].values() if entry["status"] == "done"]
+    return sum(entry["divergence"] / entry["margin"] for entry in done) / max(1, len(done))
+
+
+def in_order(audit: Audit) -> list[Pair]:
+    """All pairs: those of the twins, those that are judged, and those of compressed models among themselves."""
+    others = [pair for pair in audit["pairs"] if pair["role"] not in ("twin", "compressed")]
+    return [*(pair for pair in audit["pairs"] if pair["role"] == "twin"), *judged(audit), *others]
+
+
+def models_in_order(audit: Audit) -> list[str]:
+    """All models: those that the others are held against first."""
+    last = [pair["compressed"] for pair in judged(audit) if pair["compressed"] in audit["models"]]
+    return [*(name for name in audit["models"] if name not in last), *dict.fromkeys(last)]
 
 
 def models_of(audit: Audit, role: str) -> list[str]:

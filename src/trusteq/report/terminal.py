@@ -4,10 +4,10 @@ import textwrap
 import unicodedata
 from collections.abc import Sequence
 
-from trusteq.audit.advice import next_steps
+from trusteq.audit.advice import next_steps, too_small
 from trusteq.audit.sentences import how_far, record_of, too_close, when_settled
 from trusteq.report.preferred import preference
-from trusteq.report.queries import judged
+from trusteq.report.queries import ORDER_SAYS, in_order, judged
 from trusteq.report.slices import worst_lines
 from trusteq.report.words import (
     ANSWER_TAKES,
@@ -23,6 +23,7 @@ from trusteq.report.words import (
     looks_say,
     simulated,
     status,
+    task_says,
     together,
     unread,
 )
@@ -45,6 +46,8 @@ def verdict_table(audit: Audit) -> str:
     >>> print(verdict_table({"pairs": [pair], "settings": {"confidence_level": 0.95}, "models": {}, "signature": "s",
     ...                      "data": {"unlabelled": 3, "examples": 90, "groups": 45, "duplicates": 0,
     ...                               "duplicates_apart": 0, "ood_duplicates": 0}}))
+    The task: 90 examples.
+    <BLANKLINE>
     tiny against large: not settled. Of 1 dimension: inconclusive in 1.
       dimension                 figure                    value  95 % interval        twin  verdict
       prediction_error_jaccard  jaccard                   0.600  0.500 to 0.700          –  inconclusive
@@ -62,9 +65,23 @@ def verdict_table(audit: Audit) -> str:
     sure = f"Stopped when sure: {looks_say(audit)}." if "looks" in audit else ""
     held = held_says(audit)
     takes = ANSWER_TAKES if judged(audit) else ""
-    told = (takes, held, sure, together(audit), left_out(audit), labels_say(audit), simulated(audit), unread(audit))
+    order = ORDER_SAYS if len(judged(audit)) > 1 else ""
+    told = (
+        order,
+        takes,
+        held,
+        sure,
+        together(audit),
+        left_out(audit),
+        labels_say(audit),
+        simulated(audit),
+        unread(audit),
+    )
     notes = [line for text in told for line in wrapped(clean(text), "")]
-    blocks = [block(pair, interval_name(audit), floor_word(audit)) for pair in audit["pairs"]]
+    head = wrapped(clean(task_says(audit)), "")
+    if small := too_small(audit):
+        head += wrapped(clean(f"{small.says}{' The command with enough of them is below.' * bool(small.line)}"), "")
+    blocks = ["\n".join(head)] + [block(pair, interval_name(audit), floor_word(audit)) for pair in in_order(audit)]
     slices = [line for text in worst_lines(audit) for line in wrapped(clean(text), "  " * text.startswith("  "))]
     blocks += ["\n".join(slices)] if slices else []
     return "\n\n".join([*blocks, "\n".join([*notes, clean(audit["signature"])])])
@@ -77,6 +94,8 @@ def what_next(audit: Audit, words: Sequence[str] | None = None) -> str:
     ''
     """
     lines = wrapped(preference(audit), "")
+    if (small := too_small(audit, words)) and small.line:
+        lines += ["next for any Yes, with enough examples:", clean(f"  {small.line}")]
     for step in next_steps(audit, words):
         lines += wrapped(clean(f"next for {and_so_on(step.models)}: {step.says}"), "")
         lines.append(clean(f"  {step.line}"))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from trusteq.audit.describing import WEIGHTS
 from trusteq.audit.floors import floor_named
-from trusteq.audit.sentences import how_far
+from trusteq.audit.sentences import corrected, how_far
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.wording import NOTHING, and_so_on, gap_in_points, in_points, percent, plain, points, shorten
 
@@ -57,7 +57,26 @@ def shown(value: float | None, kind: str) -> str:
         return NOTHING
     if kind == "overlap":
         return percent(value)
-    return ("+" if kind == "gap" and value > 0 and in_points(value) != "0" else "") + points(value)
+    return f"{gap_in_points(value)} {points(value).split()[1]}" if kind == "gap" else points(value)
+
+
+def beside_it(audit: Audit, entry: Entry, name: str) -> str:
+    """What its figure is to be read beside: the floor's, or else what chance gives.
+
+    >>> entry = {"floor": None, "expected": 0.08, "kind": "overlap"}
+    >>> beside_it({}, entry, "attribution_alignment")
+    'chance: 8.0 %'
+    """
+    if both := DIMENSIONS[name].briefly(entry.get("figures", {})):
+        return f"large: {both[1]}"
+    if entry["floor"] is not None:
+        return f"{floor_word(audit)}: {floor_value(entry)}"
+    return f"chance: {shown(entry['expected'], entry['kind'])}" if entry["expected"] is not None else ""
+
+
+def taken_off(name: str, entry: Entry) -> str:
+    """Of a divergence that is not the difference of the figures beside it, why."""
+    return "without what chance adds" if DIMENSIONS[name].aside and corrected(entry) else ""
 
 
 def floor_kind(entry: Entry) -> str:
@@ -88,6 +107,8 @@ def figure_of(entry: Entry, name: str, brief: bool = False) -> str:
     >>> figure_of(entry, "ood_divergence", brief=True), figure_of(entry, "ood_divergence")
     ('3.1 points less alert', 'gap of the AUROC −3.1 points (−8 to +2 points)')
     """
+    if brief and (instead := DIMENSIONS[name].briefly(entry.get("figures", {}))):
+        return instead[0]
     if brief and entry["kind"] == "gap":
         above, below = DIMENSIONS[name].direction
         side = above if entry["value"] > 0 else below
@@ -274,6 +295,16 @@ VERDICT_TAKES = (
     "correction for several verdicts, errors in opposite directions, too few examples or too few twins stand against "
     "it: then it is “inconclusive”, as is all else, and the reason is said."
 )
+SET_YOURS = "Of a gap it is 3 points, and 10 under attack. Set your own with the option margins, before you look."
+MARGINS_SAY = (  # as the card of trust_equivalence has them, with what they let pass
+    "The margins are conventions. Of an overlap, the margin is a fifth of what large and twins share beyond chance: a "
+    "compressed model passes with four fifths of that, since a fixed size would let everything pass where twins share "
+    f"little. {SET_YOURS}"
+)
+MARGINS_ALONE_SAY = (
+    "The margins are conventions. Of an overlap, the margin is half of what lies between chance and a full overlap. "
+    f"{SET_YOURS}"
+)
 MARKS = (  # of the forest plot
     ("disc", "●", "equivalent: the whole interval lies inside the margin"),
     ("square", "■", "different: the whole interval lies beyond it"),
@@ -291,6 +322,17 @@ def marks_say(audit: Audit) -> str:
     """
     zero = f"as far from the large model as {than_floor(audit)[1]}" if has_floor(audit) else "no divergence"
     return f"0 is {zero}, 1 the margin; {'; '.join(f'{sign} {says}' for _, sign, says in MARKS)}."
+
+
+def margins_say(audit: Audit) -> str:
+    """Why the margins are what they are; of one's own, that they are.
+
+    >>> margins_say({"settings": {"margins": {"ood_divergence": 0.01}}, "models": {}}).partition(".")[0]
+    'The margins were set for this audit with --margins, where they are not the usual ones'
+    """
+    if audit["settings"].get("margins"):
+        return "The margins were set for this audit with --margins, where they are not the usual ones."
+    return MARGINS_SAY if has_floor(audit) else MARGINS_ALONE_SAY
 
 
 def has_floor(audit: Audit) -> bool:
@@ -405,6 +447,42 @@ def parameters(model: dict[str, Any]) -> str:
 
 def megabytes(model: dict[str, Any]) -> str:
     return NOTHING if model["megabytes"] is None else f"{model['megabytes']:.1f}"
+
+
+def size_says(model: dict[str, Any]) -> str:
+    """
+    >>> size_says({"parameters": 1_198_210, "megabytes": 4.793, "disk_megabytes": 2.4, "simulated": False})
+    '1.2 M parameters, 2.4 MB on disk'
+    >>> size_says({"parameters": None, "megabytes": None, "simulated": False})
+    ''
+    """
+    sizes = [f"{parameters(model)} parameters"] if model["parameters"] else []
+    if model["simulated"]:
+        return ", ".join([*sizes, "simulated: no smaller and no faster"])
+    if disk := model.get("disk_megabytes"):
+        return ", ".join([*sizes, f"{disk:.1f} MB on disk"])
+    return ", ".join([*sizes, *([f"{megabytes(model)} MB in memory"] if model["megabytes"] else [])])
+
+
+def task_says(audit: Audit) -> str:
+    """What the models were asked, in a sentence.
+
+    >>> data = {"name": "a.csv", "examples": 1796, "ood_examples": 200, "classes": ["negative", "positive"]}
+    >>> large = {"role": "large", "parameters": 3_215_618, "disk_megabytes": 6.4, "simulated": False}
+    >>> task_says({"data": data, "models": {"large": large}})
+    'The task: 1,796 examples of a.csv, each to be called negative or positive, and 200 out-of-distribution ones. The \
+large model has 3.2 M parameters, 6.4 MB on disk.'
+    """
+    data, classes = audit["data"], audit["data"].get("classes") or []
+    name, count = data.get("name"), data["examples"]
+    says = f"The task: {count:,} example{'s' * (count != 1)}{f' of {name}' * bool(name)}"
+    if 1 < len(classes) <= 4:
+        says += f", each to be called {', '.join(classes[:-1])} or {classes[-1]}"
+    elif classes:
+        says += f", each to be called one of {len(classes):,} classes"
+    says += f", and {strange:,} out-of-distribution ones." if (strange := data.get("ood_examples")) else "."
+    large = next((model for model in audit["models"].values() if model["role"] == "large"), None)
+    return says + (f" The large model has {size}." if large and (size := size_says(large)) else "")
 
 
 def simulated(audit: Audit) -> str:
