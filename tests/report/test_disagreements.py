@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.disagreements import BIT, KINDS, disagreements
 from trusteq.report.page import page
+from trusteq.report.queries import judged
 from trusteq.report.write import write_report
 from trusteq.wording import clean
 
@@ -31,7 +32,7 @@ def counts(found, place=0):
 
 def test_the_counts_are_those_of_the_figures():
     found = audit()
-    for place, pair in enumerate(pair for pair in found["pairs"] if pair["role"] == "compressed"):
+    for place, pair in enumerate(judged(found)):
         figures = pair["dimensions"]["prediction_error_jaccard"]["figures"]
         listed = counts(found, place)
         assert listed["alone"] == figures["compressed_only_errors"]

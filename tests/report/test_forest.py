@@ -9,6 +9,7 @@ from audit_examples import HOSTILE, audit
 from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.forest import NARROW, WIDE, forest, forest_file, picture
 from trusteq.report.geometry import in_margins, place_of, reach
+from trusteq.report.queries import judged
 from trusteq.report.words import figure_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -45,7 +46,7 @@ def middle(mark):
 @widths
 def test_every_pair_and_dimension_has_a_mark_that_is_said_in_words(family, width):
     found = audit(**FAMILIES[family])
-    pairs = [pair for pair in found["pairs"] if pair["role"] == "compressed"]
+    pairs = judged(found)
     told = [mark.find(f"{SVG}title").text for mark in marks(picture(found, width))]
     assert len(told) == len(pairs) * len(DIMENSIONS)
     for pair in pairs:
@@ -61,7 +62,7 @@ def test_every_pair_and_dimension_has_a_mark_that_is_said_in_words(family, width
 def test_marks_lie_where_their_figures_are(family, width):
     found = audit(**FAMILIES[family])
     ends = reach(found)
-    pairs = [pair for pair in found["pairs"] if pair["role"] == "compressed"]
+    pairs = judged(found)
     order = [(pair, name) for pair in pairs for name in pair["dimensions"]]
     if width == NARROW:
         order.sort(key=lambda place: list(DIMENSIONS).index(place[1]))
