@@ -46,32 +46,20 @@ def rows(given: Settings) -> Iterator[Row]:
         news = Path(folder) / "news.tsv"
         lines = (given.data / "agnews" / "test.tsv").read_text(encoding="utf-8").splitlines()[: int(texts)]
         news.write_text("\n".join(["text", *(line.split("\t")[0] for line in lines)]), encoding="utf-8")
-        words = [
-            "audit",
-            "--large",
-            large,
-            *PROMPT,
-            "--floor",
-            "rounding",
-            "--limit",
-            texts,
-            "--ood-dataset",
-            news,
-            "--ood-text",
-            "text",
-        ]
-        words += ["--dataset", given.data / "sst2" / "dev.tsv", "--text", "sentence", "--out", f"{folder}/out"]
+        words = ["audit", "--large", large, *PROMPT, "--limit", texts, "--ood-dataset", news, "--ood-text", "text"]
+        words += ["--dataset", given.data / "sst2" / "dev.tsv", "--text", "sentence"]
 
-        probes = ["--explained", probed, "--attacked", probed]
-        clock, work, held = run([*words, "--compressed", "derived:8bits", "derived:4bits", *probes])
+        two = [*words, "--compressed", "derived:8bits", "derived:4bits", "--explained", probed, "--attacked", probed]
+        clock, work, held = run([*two, "--out", f"{folder}/two"])
         what = f"two compressed versions, six dimensions, {probed} texts explained and {probed} attacked"
         yield Row(f"{what}; five minutes", clock, 300, 1)
         yield Row("its processor time; that of a trial which shared nothing", work, 319)
         yield Row("its peak memory; 3 GB", held, 3e9 / 2**20, 1, "MiB")
+        beside, _, _ = run([*two, "--floor", "rounding", "--out", f"{folder}/beside"])
+        yield Row("the same with the large model in bfloat16 beside it, a fourth; without", beside, clock)
 
         six = [f"derived:{bits}bits" for bits in (8, 7, 6, 5, 4, 3)]
-        again = [*words[:-1], f"{folder}/six", "--compressed", *six, "--dimensions", *ARRAYS]
-        clock, work, held = run(again)
+        clock, work, held = run([*words, "--compressed", *six, "--dimensions", *ARRAYS, "--out", f"{folder}/six"])
         yield Row("six compressed versions, the four dimensions of arrays; 90 s", clock, 90, 1)
         yield Row("its processor time; the same 90 s", work, 90)
         yield Row("its peak memory; 3 GB", held, 3e9 / 2**20, 1, "MiB")
