@@ -27,12 +27,15 @@ def rows(given: Settings) -> Iterator[Row]:
         return
     opened = load_gguf(path, "SmolLM2", "cpu", None, "CausalLM")
     items = json.loads((given.data / "quantized_llms" / "items.json").read_text())["arc"]
-    questions = [
-        Question.of(one["question"], list(one["options"].values())) for one in items[: 5 + given.size(14, tiny=2)]
-    ]
-    shots = [(question, "A") for question in questions[:5]]
-    letters = Prompt(prompt="{text}\n{options}\nAnswer:", choices="letters", most=5, shots=shots)
-    yield saved("letters, five shots", opened, letters, lambda ask: ask(questions[5:]), 0.25)
+    for count, most in ((given.size(14, tiny=2), None), (given.size(40, tiny=3), 0.25)):
+        questions = [Question.of(one["question"], list(one["options"].values())) for one in items[: 5 + count]]
+        shots = [(question, "A") for question in questions[:5]]
+        letters = Prompt(prompt="{text}\n{options}\nAnswer:", choices="letters", most=5, shots=shots)
+
+        def of_all(ask: Callable[[Any], np.ndarray], some: Any = questions[5:]) -> np.ndarray:
+            return ask(some)
+
+        yield saved(f"letters, five shots, {count} questions", opened, letters, of_all, most)
 
     reviews = (given.data / "sst2" / "train.tsv").read_text().splitlines()[1:]
     long = " ".join(line.split("\t")[0].strip() for line in reviews[:40])
