@@ -17,13 +17,12 @@ from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.forest import forest
 from trusteq.report.page import overview
 from trusteq.report.preferred import preference, preferred
-from trusteq.report.queries import judged, measured, models_of
+from trusteq.report.queries import ANSWERS, in_order, judged, measured, models_of
 from trusteq.report.words import SIGNS, answer, floor_says, floor_value, floor_word, parameters
 from trusteq.wording import percent, points
 
 Audit = dict[str, Any]
 FOLDER = Path(__file__).with_name("opening")
-ORDER = ("equivalent", "inconclusive", "different")
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 # A click on a row chooses its model, also where it is on a number, which shows its examples (link.js) as well; the
 # links in it work without this, too, and in another window.
@@ -42,20 +41,13 @@ def opening_of(name: str) -> Audit:
     ['alone', 'distilled', 'kept', 'large', 'quantized', 'repaired', 'twin-1', 'twin-2']
     """
     found: Audit = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    return found | {"pairs": sorted(found["pairs"], key=place_of)}
+    return found | {"pairs": in_order(found)}
 
 
 def examples_of(name: str) -> str:
     """The examples behind its counts, or nothing where none were kept."""
     place = FOLDER / f"{name}.examples.json"
     return place.read_text(encoding="utf-8").strip() if place.is_file() else ""
-
-
-def place_of(pair: dict[str, Any]) -> Any:
-    """Yes before no; within each, the nearest to the large model first, in margins, on average."""
-    done = [entry for entry in pair["dimensions"].values() if entry["status"] == "done"]
-    far = sum(entry["divergence"] / entry["margin"] for entry in done)
-    return ORDER.index(answer(pair).verdict), far / max(1, len(done))
 
 
 def family_opening(models: Models, large: Any, compressed: Any) -> None:
@@ -195,7 +187,7 @@ def in_short(audit: Audit) -> str:
     gap = max(abs(audit["models"][pair["compressed"]]["accuracy"] - best) for pair in pairs)
     verdicts = [answer(pair).verdict for pair in pairs]
     says = {"equivalent": ("can", "can"), "different": ("cannot", "cannot"), "inconclusive": ("is open", "are open")}
-    parts = [f"{count_of(count)} {says[verdict][count > 1]}" for verdict in ORDER if (count := verdicts.count(verdict))]
+    parts = [f"{count_of(count)} {says[verdict][count > 1]}" for verdict in ANSWERS if (count := verdicts.count(verdict))]
     text = ", ".join(parts)
     return (
         f"By accuracy, all {count_of(len(pairs))} are within {points(gap)} of the large one ({percent(best)}). "
