@@ -4,6 +4,7 @@ They lie in opening/, as scripts/release/keep_opening.py keeps them: each an aud
 and these in a file of their own, which is fetched when a number is pressed."""
 
 import json
+from collections import Counter
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -185,9 +186,9 @@ def in_short(audit: Audit) -> str:
     (large,) = models_of(audit, "large")
     best, pairs = audit["models"][large]["accuracy"], judged(audit)
     gap = max(abs(audit["models"][pair["compressed"]]["accuracy"] - best) for pair in pairs)
-    verdicts = [answer(pair).verdict for pair in pairs]
+    counts = Counter(answer(pair).verdict for pair in pairs)
     says = {"equivalent": ("can", "can"), "different": ("cannot", "cannot"), "inconclusive": ("is open", "are open")}
-    parts = [f"{count_of(count)} {says[verdict][count > 1]}" for verdict in ANSWERS if (count := verdicts.count(verdict))]
+    parts = [f"{count_of(count)} {says[verdict][count > 1]}" for verdict in ANSWERS if (count := counts[verdict])]
     text = ", ".join(parts)
     return (
         f"By accuracy, all {count_of(len(pairs))} are within {points(gap)} of the large one ({percent(best)}). "
