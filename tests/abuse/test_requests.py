@@ -284,7 +284,7 @@ def test_what_nobody_waits_for_ends(space, monkeypatch, listen):
             ended.set()
 
     monkeypatch.setattr("break_it.attacked", attacked)
-    leave(space, "break_it", [*PAIR, f"{LONG[:500]} {listen}", "textbugger", *ASKING], listen)
+    leave(space, "break_it", [*PAIR, f"{LONG[:500]} {listen}", "textbugger", *ASKING, ""], listen)
     if listen:
         assert started.is_set()
         assert ended.wait(2.0)

@@ -106,7 +106,7 @@ def test_the_entry_says_what_its_figures_say(audited, dimension):
     if dimension != "calibration_gap":  # of which chance is taken off: tests/dimensions/test_calibration_gap.py
         assert twin["divergence"] == pytest.approx(away[1], abs=1e-12)
         assert own["divergence"] == pytest.approx(away[0] - away[1], abs=1e-12)
-    assert ("what chance adds" in own["sentence"]) == (dimension == "calibration_gap")
+    assert ("that chance adds" in own["sentence"]) == (dimension == "calibration_gap")
     assert own["divergence_low"] <= own["divergence"] <= own["divergence_high"]
     if kind == "overlap":  # a part of what twin and large share beyond chance
         margin = max(1e-4, margin * (twin["value"] - twin["expected"]))
