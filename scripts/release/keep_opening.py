@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trusteq.audit.schema import SCHEMA_NAME
+from trusteq.dimensions.registry import DIMENSIONS
 from trusteq.report.disagreements import disagreements
 from trusteq.report.page import as_data
 
@@ -55,7 +56,7 @@ def shown(audit: dict[str, Any]) -> dict[str, Any]:
     if audit["schema"] != SCHEMA_NAME:
         raise ValueError(f"its schema is {audit['schema']}, not {SCHEMA_NAME}")
     pairs = [
-        pair | {"dimensions": {name: without(entry) for name, entry in pair["dimensions"].items()}}
+        pair | {"dimensions": {name: without(name, entry) for name, entry in pair["dimensions"].items()}}
         for pair in audit["pairs"]
         if pair["role"] != "other"
     ]
@@ -63,8 +64,10 @@ def shown(audit: dict[str, Any]) -> dict[str, Any]:
     return {key: audit[key] for key in KEPT} | {"pairs": pairs, "run": made}
 
 
-def without(entry: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if key not in WITHOUT}
+def without(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in entry.items() if key not in WITHOUT}
+    named = DIMENSIONS[name].briefly(entry.get("figures", {}))  # then the line names other figures than its own
+    return kept | ({"figures": entry["figures"]} if named else {})
 
 
 if __name__ == "__main__":

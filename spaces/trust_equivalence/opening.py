@@ -19,7 +19,7 @@ from trusteq.report.forest import forest
 from trusteq.report.page import overview
 from trusteq.report.preferred import preference, preferred
 from trusteq.report.queries import ANSWERS, in_order, judged, measured, models_of
-from trusteq.report.words import SIGNS, answer, floor_says, floor_value, floor_word, parameters
+from trusteq.report.words import SIGNS, answer, floor_says, floor_word, parameters
 from trusteq.wording import percent, points
 
 Audit = dict[str, Any]
@@ -124,11 +124,11 @@ def row(audit: Audit, one: dict[str, Any], held: set[str], place: str) -> str:
     link = f"<a href='?compressed={name}'>{said}</a>" if one["name"] in held else said
     chosen = f" data-compressed='{name}'" if one["name"] in held else ""
     size = f"<small>{size_of(model)}</small>"
-    entries = next(pair for pair in judged(audit) if pair["compressed"] == one["name"])["dimensions"]
     cells = "".join(
         f"<td class='cell'><span class='verdict {cell['found']}' title='{escape(cell['question'])}'>"
         f"<span aria-hidden='true'>{SIGNS[cell['found']]}</span> {cell['found']}</span>"
-        f"<small>{leads(dimension, escape(cell['says']))}</small>{beside(audit, entries[dimension])}</td>"
+        f"<small>{leads(dimension, escape(cell['says']))}</small>"
+        f"<small class='soft'>{escape(cell['beside'])}</small></td>"
         for dimension, cell in zip(measured(audit), one["cells"], strict=True)
         if cell["found"]
     )
@@ -161,13 +161,6 @@ def size_of(model: dict[str, Any], unit: str = "") -> str:
     disk = model.get("disk_megabytes")
     file = "simulated" if model["simulated"] else disk and f"{disk:,.{int(disk < 100)}f} MB"
     return ", ".join(filter(None, (parameters(model) + unit, file)))
-
-
-def beside(audit: Audit, entry: dict[str, Any]) -> str:
-    """What a figure is judged against: the same figure of the twins, or of another floor."""
-    if entry["status"] != "done" or entry["floor"] is None:
-        return ""
-    return f"<small class='soft'>{floor_word(audit)} {floor_value(entry)}</small>"
 
 
 def probed(audit: Audit) -> str:
