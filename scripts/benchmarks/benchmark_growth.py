@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_growth_plot import picture, save
+from benchmark_growth_plot import Growth, picture, save
 from benchmark_rows import ROOT, figure, load, machine, write_section
 
 PICTURE = ROOT / ".github" / "growth.png"
-FITTED = 3  # of the largest sizes
 LEAST = 1.0  # MiB: below that, a process's memory goes up and down by itself
 
 COLUMNS = ("| metric | | | | | | | slope |", "| --- | --- |" + " ---: |" * 6)
@@ -150,41 +149,17 @@ def in_a_process(name: str, size: int) -> dict[str, float]:
 # All of them.
 
 
-def slope(sizes: Any, values: Any) -> float:
-    """Of the straight line through the largest sizes on log-log axes, by least squares.
-
-    >>> round(slope([1, 10, 100, 1000], [7.0, 8.0, 80.0, 800.0]), 6)
-    1.0
-    """
-    x, y = (np.log(np.asarray(part[-FITTED:], dtype=float)) for part in (sizes, values))
-    return float(np.polyfit(x, y, 1)[0])
-
-
-@dataclass(frozen=True)
-class Growth:
-    """What was measured of one series."""
-
-    name: str
-    sizes: tuple[int, ...]
-    points: list[dict[str, float]]
-
-    def values(self, what: str) -> list[float]:
-        return [found[what] for found in self.points]
-
-    def slope(self, what: str) -> float:
-        return slope(self.sizes, self.values(what))
-
-    def lines(self) -> list[str]:
-        """Of the table: the sizes, and under them seconds and memory, each with its slope."""
-        seconds = [figure(value, "s") for value in self.values("seconds")]
-        added = [figure(value, "MiB") if value > LEAST else "under 1 MiB" for value in self.values("added")]
-        sizes = [f"**{size:,}**" for size in self.sizes]
-        cells = [
-            (self.name, SERIES[self.name].counted, *sizes, ""),
-            ("", "time", *seconds, f"{self.slope('seconds'):.2f}"),
-            ("", "memory", *added, f"{self.slope('added'):.2f}"),
-        ]
-        return ["| " + " | ".join(row) + " |" for row in cells]
+def lines_of(growth: Growth) -> list[str]:
+    """Of the table: the sizes, and under them seconds and memory, each with its slope."""
+    seconds = [figure(value, "s") for value in growth.values("seconds")]
+    added = [figure(value, "MiB") if value > LEAST else "under 1 MiB" for value in growth.values("added")]
+    sizes = [f"**{size:,}**" for size in growth.sizes]
+    cells = [
+        (growth.name, SERIES[growth.name].counted, *sizes, ""),
+        ("", "time", *seconds, f"{growth.slope('seconds'):.2f}"),
+        ("", "memory", *added, f"{growth.slope('added'):.2f}"),
+    ]
+    return ["| " + " | ".join(row) + " |" for row in cells]
 
 
 def main(given: list[str] | None = None) -> None:
@@ -204,8 +179,8 @@ def main(given: list[str] | None = None) -> None:
     for name in options.only or SERIES:
         sizes = SERIES[name].tiny if options.tiny else SERIES[name].sizes
         found.append(Growth(name, sizes, [in_a_process(name, size) for size in sizes]))
-        lines += found[-1].lines()
-        print(*found[-1].lines(), sep="\n", flush=True)
+        lines += lines_of(found[-1])
+        print(*lines_of(found[-1]), sep="\n", flush=True)
     start = max(growth.points[0]["peak"] for growth in found)
     lines += ["", f"After the smallest call a process held at most {figure(start, 'MiB')}, which the table leaves out."]
     print(*lines[-2:], sep="\n")

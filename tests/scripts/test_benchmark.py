@@ -181,11 +181,11 @@ def test_the_start_ends_with_the_first_question():
 @given(st.floats(-2, 3), st.floats(1e-6, 1e3))
 def test_the_slope_of_a_power_law_is_its_exponent(exponent, factor):
     sizes = [10, 100, 1000, 10_000, 100_000]
-    assert growth.slope(sizes, [factor * size**exponent for size in sizes]) == pytest.approx(exponent, abs=1e-9)
+    assert growth_plot.slope(sizes, [factor * size**exponent for size in sizes]) == pytest.approx(exponent, abs=1e-9)
 
 
 def test_fixed_costs_below_the_three_largest_sizes_do_not_count():
-    assert growth.slope([1, 10, 100, 1000, 10_000], [5, 5, 1e4, 1e6, 1e8]) == pytest.approx(2)
+    assert growth_plot.slope([1, 10, 100, 1000, 10_000], [5, 5, 1e4, 1e6, 1e8]) == pytest.approx(2)
 
 
 def test_sizes_are_five_and_a_decade_apart():
