@@ -56,7 +56,9 @@ def answered(handler: Callable[..., Iterator[Any]], others: int, empty: Any = No
         *given, request = inputs if inputs and isinstance(inputs[-1], gr.Request) else (*inputs, None)
         session = request and request.session_hash
         asked = shown(*given)
-        yield from heard(newest(asked, (latest, session)) if latest and session else asked, session)
+        if latest and session:
+            asked = newest(asked, (latest, session), nothing=(gr.skip(),) * (1 + others))
+        yield from heard(asked, session)
 
     # Gradio gives the request to whoever asks for it by type.
     signature, kind = inspect.signature(handler), inspect.Parameter.POSITIONAL_OR_KEYWORD

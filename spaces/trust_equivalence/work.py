@@ -99,13 +99,15 @@ def heard(shown: Generator[T, None, None], session: str | None) -> Iterator[T]:
 LATEST: dict[Any, object] = {}  # what a visitor asked last, by where
 
 
-def newest(shown: Generator[T, None, None], where: Any) -> Generator[T, None, None]:
-    """It ends as soon as the same visitor asks something newer in the same place: older answers never come after it."""
+def newest(shown: Generator[T, None, None], where: Any, nothing: T) -> Generator[T, None, None]:
+    """It ends as soon as the same visitor asks something newer in the same place: older answers never come after it.
+    Its last word is `nothing`, since what was said last is sent once more when it has ended."""
     mine = LATEST[where] = object()
     try:
         with closing(shown):
             for one in shown:
                 if LATEST.get(where) is not mine:
+                    yield nothing
                     return
                 yield one
     finally:

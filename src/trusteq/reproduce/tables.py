@@ -226,7 +226,8 @@ def calibration(protocol: Protocol, audits: dict[str, Figures], data: str) -> Ta
     head = ["model", *(f"{task.name} {word}" for task in protocol.tasks for word in keys.values())]
     notes = (
         "Brier: the sum over classes for NLI, half of it for PI, as the authors have it. Gaps to the large model, with "
-        "their intervals, stand in the next table.",
+        "their intervals, stand in the next table; its excess over the twin is taken without what chance adds to each "
+        "error, so that it is not the difference of the two gaps.",
         NONE_PUBLISHED,
     )
     return Table(f"Calibration, 10 bins of equal size ({data})", head, rows, notes)
