@@ -74,7 +74,7 @@ TITLES = {
     "smollm2": "And a language model in fewer and fewer bits?",
 }
 TASK = {  # {size}: of the large model
-    "family": "{texts} labelled film reviews: positive or negative? large: {size}.",
+    "family": "{texts} labelled reviews: positive or negative? large: {size}.",
     "smollm2": "{texts} labelled sentences of SST-2: positive or negative? large: SmolLM2-135M-Instruct, {size}.",
 }
 ABOUT = {
