@@ -8,6 +8,7 @@ from audit_examples import audit
 from trusteq.audit.planning import Guesses, guessed, plan
 from trusteq.cli.plan import main
 from trusteq.report.planned import plan_table
+from trusteq.report.queries import in_order, judged
 
 
 def test_from_guesses_and_from_a_report_or_its_folder(tmp_path, capsys):
@@ -18,9 +19,23 @@ def test_from_guesses_and_from_a_report_or_its_folder(tmp_path, capsys):
     assert main([]) == 0
     assert capsys.readouterr().out == plan_table(guessed(Guesses())) + "\n"
     (tmp_path / "report.json").write_text(json.dumps(audit()))
+    expected = plan_table(plan(audit() | {"pairs": in_order(audit())}))
     for place in (tmp_path, tmp_path / "report.json"):
         assert main([str(place)]) == 0
-        assert capsys.readouterr().out == plan_table(plan(audit())) + "\n"
+        assert capsys.readouterr().out == expected + "\n"
+
+
+def test_models_stand_in_the_reports_order_and_a_dash_is_explained(tmp_path, capsys):
+    found = audit()
+    found["pairs"].reverse()
+    (tmp_path / "report.json").write_text(json.dumps(found))
+    assert main([str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    names = [pair["compressed"] for pair in judged(found)]
+    assert len(names) > 1
+    assert [line for line in said.splitlines() if line in names] == names
+    assert "  –" in said
+    assert "A dash: so few get no verdict" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,17 @@ def parser() -> Parser:
 
 def begin(typed: Typed) -> int:
     from trusteq.report.planned import plan_table, write_plan
+    from trusteq.report.queries import in_order
 
     options, guesses = part_of(PlanOptions, typed), part_of(Guesses, typed)
     given = [name for name in vars(guesses) if name in typed]
     if options.report is not None and given:
         raise ValueError(f"give an audit to plan from, or guesses (--{given[0]}), not both")
-    made = guessed(guesses) if options.report is None else plan(read(options.report))
+    if options.report is None:
+        made = guessed(guesses)
+    else:
+        audit = read(options.report)
+        made = plan(audit | {"pairs": in_order(audit)})  # models stand in the report's order
     print(plan_table(made))
     if options.out is not None:
         for path in write_plan(made, options.out):

@@ -17,6 +17,7 @@ from trusteq.report.words import (
     Entry,
     Pair,
     answer,
+    counted_says,
     described,
     figure_name,
     floor_head,
@@ -48,8 +49,8 @@ PROJECT = "trust-equivalence"
 
 def markdown(audit: Audit) -> str:
     """The whole audit, without its plots but for the summary, which lies beside it."""
-    data = md(f"{task_says(audit)} {together(audit)} {left_out(audit)}")
-    parts = ["# Trust-equivalence audit", made_by(audit, code), data.rstrip(), md(held_says(audit))]
+    data = md(" ".join(filter(None, (task_says(audit), counted_says(audit), left_out(audit)))))
+    parts = ["# Trust-equivalence audit", made_by(audit, code), data, md(held_says(audit))]
     if small := too_small(audit):
         parts += [
             f"**{md(small.says)}**",

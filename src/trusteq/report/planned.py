@@ -29,11 +29,20 @@ FROM_GUESSES = (
     "formulas for the standard errors; what seeds scatter is not in it. Neighbours and reasons depend too much on the "
     "models to be guessed: plan them from an audit of a few hundred examples."
 )
+DASH = "A dash: so few get no verdict"
+DASH_OF_AUDIT = f"{DASH}, or the audit had as many and left it open."
 HALF_WIDTHS = "Half the width of the interval of how much further than the twin, in points:"
 
 
 def about(plan: Plan) -> str:
     return FROM_GUESSES if plan["guesses"] else FROM_AUDIT
+
+
+def dashes(plan: Plan) -> str:
+    """What a dash means, where there is one."""
+    if not any(NOTHING in chances(row) for row in plan["rows"] if row["chances"] is not None):
+        return ""
+    return f"{DASH}." if plan["guesses"] else DASH_OF_AUDIT
 
 
 def by_model(plan: Plan) -> list[list[Row]]:
@@ -50,7 +59,7 @@ def short(count: int) -> str:
 
 
 def chances(row: Row) -> list[str]:
-    """In percent; a dash where so few examples get no verdict."""
+    """In percent; a dash where there is none."""
     if row["chances"] is None:
         return [NOTHING] * len(NUMBERS)
     return [f"{100 * chance:.0f}" if chance else NOTHING for chance in row["chances"]]
@@ -97,7 +106,9 @@ def plan_table(plan: Plan) -> str:
     counted = dict.fromkeys(
         f"{row['dimension']}: {row['counted']}" for row in plan["rows"] if row["counted"] != "examples"
     )
-    return "\n".join([*lines, "", *wrapped(f"Counted are examples; of {'; of '.join(counted)}.", "")])
+    return "\n".join(
+        [*lines, "", *wrapped(f"Counted are examples; of {'; of '.join(counted)}.", ""), *wrapped(dashes(plan), "")]
+    )
 
 
 def line(cells: list[str], last: str) -> str:
@@ -118,6 +129,7 @@ def plan_markdown(plan: Plan) -> str:
         if plan["guesses"]:
             cells = [[*name, *half_widths(row), points(row["margin"])] for name, row in zip(named, rows, strict=True)]
             parts += [HALF_WIDTHS, table(["dimension", "counted", *head, "margin"], cells)]
+    parts += [dashes(plan)] * bool(dashes(plan))
     return "\n\n".join([*parts, "![The chance to be settled against the number of examples](plan.svg)"]) + "\n"
 
 

@@ -14,6 +14,7 @@ from trusteq.report.words import (
     Audit,
     Pair,
     answer,
+    counted_says,
     floor_kind,
     floor_word,
     held_says,
@@ -24,7 +25,6 @@ from trusteq.report.words import (
     simulated,
     status,
     task_says,
-    together,
     unread,
 )
 from trusteq.wording import NOTHING, and_so_on, clean, number, shorten
@@ -71,7 +71,7 @@ def verdict_table(audit: Audit) -> str:
         takes,
         held,
         sure,
-        together(audit),
+        counted_says(audit),
         left_out(audit),
         labels_say(audit),
         simulated(audit),

@@ -485,6 +485,18 @@ large model has 3.2 M parameters, 6.4 MB on disk.'
     return says + (f" The large model has {size}." if large and (size := size_says(large)) else "")
 
 
+def counted_says(audit: Audit) -> str:
+    """How examples are counted, beside the task, which says how many: nothing where each counts by itself.
+
+    >>> data = {"examples": 90, "groups": None, "duplicates": 0, "duplicates_apart": 0, "ood_duplicates": 0}
+    >>> counted_says({"data": data}), counted_says({"data": data | {"groups": 45}})
+    ('', '90 examples in 45 groups.')
+    """
+    data = audit["data"]
+    repeated = any(data[key] for key in ("duplicates", "duplicates_apart", "ood_duplicates"))
+    return together(audit) if repeated or data["groups"] is not None else ""
+
+
 def simulated(audit: Audit) -> str:
     """
     >>> simulated({"models": {"large": {"simulated": False}, "int8": {"simulated": True}}})
